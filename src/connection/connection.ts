@@ -1,0 +1,95 @@
+import type { Duplex } from 'node:stream';
+import type { Output, Step } from '../modules/module.js';
+import type { Sh } from '../shell/sh.js';
+
+/** Who runs what on the host. */
+export interface Become {
+  method: 'sudo' | 'su' | 'doas';
+  user: string;
+  flags: string | undefined;
+  password: string | undefined;
+}
+
+/** A read-only question, answered within `seconds` or failed with rc 124. */
+export interface Inspection {
+  script: Sh;
+  become: Become | undefined;
+  environment: Readonly<Record<string, string>>;
+}
+
+/** The one thing a trip may change. */
+export interface Effect extends Inspection {
+  step: Step;
+  /** Called with pieces of stdout and stderr as they arrive (a live line). */
+  onOutput?: (text: string) => void;
+}
+
+/** One round trip: at most one effect, then inspections. */
+export interface Trip {
+  effect: Omit<Effect, 'script'> | undefined;
+  inspections: readonly Inspection[];
+}
+
+export interface TripResult {
+  /** Undefined exactly when the trip had no effect. */
+  effect: Output | undefined;
+  /** One for each inspection, in order. An inspection that ran too long has rc 124. */
+  inspections: Output[];
+}
+
+export interface Counters {
+  trips: number;
+  bytesOut: number;
+  bytesIn: number;
+  /** Milliseconds spent connecting. */
+  connecting: number;
+  /** Milliseconds spent waiting for trips. */
+  waiting: number;
+  /** Conversations (MySQL sessions) opened, counted apart from trips. */
+  conversations: number;
+}
+
+/** An authenticated way to one machine as one user. Opened at the first trip, kept until `close`. */
+export interface Connection {
+  /** @throws ConnectionError; after one, the host is unreachable */
+  trip(trip: Trip): Promise<TripResult>;
+  /** A byte stream to a socket or port of the host. */
+  open(target: { socket: string } | { host: string; port: number }, become: Become | undefined): Promise<Duplex>;
+  /** Ends the running effect on the host (its process group), for Ctrl-C. */
+  cancel(): Promise<void>;
+  /** Drops the link so that the next trip makes a new one (reboot, reset_connection). */
+  reset(): Promise<void>;
+  close(): Promise<void>;
+  readonly counters: Counters;
+}
+
+/** What was tried and why it did not work; `kind` is the class, `remedy` what to do. */
+export class ConnectionError extends Error {
+  constructor(
+    readonly kind: 'name' | 'route' | 'refused' | 'timeout' | 'host-key' | 'authentication' | 'become' | 'lost' | 'protocol',
+    message: string,
+    readonly remedy?: string,
+  ) {
+    super(message);
+    this.name = 'ConnectionError';
+  }
+}
+
+/** Where and how to connect: from ansible_* variables, play keywords, flags and ssh_config, already evaluated. */
+export interface Target {
+  /** Inventory name, for messages. */
+  name: string;
+  connection: 'ssh' | 'local';
+  host: string;
+  port: number | undefined;
+  user: string | undefined;
+  password: string | undefined;
+  privateKeyFile: string | undefined;
+  /** Seconds until a connection attempt is given up. */
+  connectTimeout: number;
+  /** How unknown host keys are met; undefined leaves it to ssh_config, then `yes`. */
+  hostKeyChecking: 'yes' | 'accept-new' | 'off' | undefined;
+  /** ssh_config file instead of ~/.ssh/config, and known_hosts instead of its default. */
+  sshConfigFile: string | undefined;
+  knownHostsFile: string | undefined;
+}

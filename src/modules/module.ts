@@ -1,0 +1,169 @@
+import type { Duplex } from 'node:stream';
+import type { z } from 'zod';
+import type { Sh } from '../shell/sh.js';
+import type { Origin } from '../value/value.js';
+
+/**
+ * The module contract. A module is one file in this folder that exports one definition made by
+ * `defineModule` (declarative), `defineCommand` (imperative) or `defineSession` (speaks a protocol).
+ * `changed`, check mode, diff, notify and `no_log` belong to the engine; no module sees a flag for them.
+ */
+export type Module = Declarative<any, any, any> | Imperative<any, any> | Conversation<any, any, any, any>;
+
+/** What a script left behind. stdout and stderr are decoded as UTF-8 (invalid bytes become U+FFFD). */
+export interface Output {
+  rc: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** One difference between what is and what is wanted. An empty list of them means converged. */
+export interface Change {
+  /** The parameter or property that differs, e.g. `mode`, `content`, `packages`. */
+  field: string;
+  from: unknown;
+  to: unknown;
+  /** Never show from and to. (The engine also hides what was made from secret arguments.) */
+  secret?: boolean;
+  /** Text of a file, for a unified diff: `after` is known here, `before` is read by `before()` when a diff is shown. */
+  text?: { path: string; after: string | null };
+}
+
+/** What makes the changes: a shell text, and files too large to travel in it. */
+export interface Step {
+  script: Sh;
+  /** Shell variable name -> content; when `script` runs, the variable holds the path of a private copy on the host. */
+  uploads?: Record<string, { path: string } | { content: Buffer }>;
+  /** Seconds after which the step is ended and fails (with rc 124, as coreutils' timeout does). */
+  timeout?: number;
+}
+
+/** What `register` sees, besides `changed`, `failed`, `diff`, which the engine adds. */
+export type Returns = Record<string, unknown>;
+
+/** Rendered template text; `secrets` are the ranges [start, end) of it that must not be shown. */
+export interface Rendered {
+  text: string;
+  secrets: readonly (readonly [number, number])[];
+}
+
+/** What a module may use of the controller while it prepares. It reads; it never writes. */
+export interface Controller {
+  /**
+   * Finds a file of the project: absolute, or in the role's, the playbook's and the project's `files/` (`templates/`).
+   * @throws ContentError naming every place that was looked at
+   */
+  find(name: string, folder: 'files' | 'templates'): Promise<string>;
+  /** Renders a `.hbs` or `.j2` file with the task's variables. @throws ContentError with the template's line */
+  render(path: string): Promise<Rendered>;
+  /** Inventory name of the host the task runs on. */
+  host: string;
+  /** Facts of that host gathered so far, flat (`os_family`, `distribution`, `service_mgr`, `pkg_mgr`, …); empty if none. */
+  facts: ReadonlyMap<string, unknown>;
+}
+
+interface Described<P extends z.ZodType> {
+  /** Ansible's short name, e.g. `copy`. */
+  name: string;
+  /** Other short names that mean the same, e.g. `systemd_service`. */
+  aliases?: readonly string[];
+  /** One sentence for `muster doc`. */
+  summary: string;
+  /** Strict and documented; see params.ts for the types of Ansible's argument specs. */
+  params: P;
+  /** The parameter a free-form value fills: `command: ls -l` fills `cmd`. */
+  freeForm?: string;
+  /** Field -> one sentence, for `muster doc`. */
+  returns: Readonly<Record<string, string>>;
+  /** YAML texts, each a task list. */
+  examples: readonly string[];
+}
+
+export interface Declarative<P extends z.ZodType, Wanted, Observed> extends Described<P> {
+  kind: 'declarative';
+  /** Reads what is needed on the controller: src files, rendered templates. Without it, wanted = args. */
+  prepare?(args: z.output<P>, controller: Controller): Promise<Wanted>;
+  /** Read-only shell text, bounded in time; writes nothing, uploads nothing. */
+  inspect(wanted: Wanted): Sh;
+  /** Throws ModuleError when it cannot tell; never guesses "absent". */
+  parse(output: Output, wanted: Wanted): Observed;
+  /** Pure. [] means converged. */
+  compare(wanted: Wanted, observed: Observed): Change[];
+  /** Makes exactly these changes. */
+  apply(wanted: Wanted, observed: Observed, changes: Change[]): Step;
+  /** Reads the present text of what `changes` will replace, for a diff: stdout is that text. */
+  before?(wanted: Wanted, observed: Observed, change: Change): Sh;
+  /** `output` is apply's, absent when nothing was changed or in a plan. May throw ModuleError. */
+  result(wanted: Wanted, observed: Observed, output?: Output): Returns;
+  /** False for a module whose apply cannot be looked at again (rare); `--verify` skips it. Default true. */
+  verify?: boolean;
+  /** A module that reports what it is asked, even "changed", without a change of its own (`ping`, `stat`): default false. */
+  readOnly?: boolean;
+}
+
+export interface Imperative<P extends z.ZodType, Wanted> extends Described<P> {
+  kind: 'imperative';
+  prepare?(args: z.output<P>, controller: Controller): Promise<Wanted>;
+  /** `creates`/`removes`: read-only text; undefined when there is no guard. */
+  guard?(wanted: Wanted): Sh | undefined;
+  /** Whether the guard's output says there is nothing to do; the string says why (`skipped, since /x exists`). */
+  guarded?(output: Output, wanted: Wanted): string | undefined;
+  run(wanted: Wanted): Step;
+  /** Whether this run counts as a change, e.g. `uri` and `wait_for` never do. Default true. */
+  changes?: boolean;
+  /** A non-zero rc fails the task unless `result` says `failed: false`; ModuleError fails it with its message. */
+  result(wanted: Wanted, output: Output): Returns;
+}
+
+/** The way a conversation reaches its server, through the SSH connection of the task's host. */
+export interface Channel {
+  /** A stream to a Unix socket or a TCP port of the host, under the task's become user. */
+  open(target: { socket: string } | { host: string; port: number }): Promise<Duplex>;
+  /** Runs a read-only script on the host (to find a socket or a configuration file). */
+  ask(script: Sh): Promise<Output>;
+}
+
+export interface Conversation<P extends z.ZodType, Wanted, Session, Observed> extends Described<P> {
+  kind: 'conversation';
+  prepare?(args: z.output<P>, controller: Controller): Promise<Wanted>;
+  connect(wanted: Wanted, channel: Channel): Promise<Session>;
+  close(session: Session): Promise<void>;
+  inspect(wanted: Wanted, session: Session): Promise<Observed>;
+  compare(wanted: Wanted, observed: Observed): Change[];
+  apply(wanted: Wanted, session: Session, observed: Observed, changes: Change[]): Promise<Returns | void>;
+  /** `applied` is what apply returned; absent when nothing was changed or in a plan. */
+  result(wanted: Wanted, observed: Observed, applied?: Returns): Returns;
+  /** See Declarative.verify. */
+  verify?: boolean;
+  readOnly?: boolean;
+}
+
+export function defineModule<P extends z.ZodType, Observed, Wanted = z.output<P>>(
+  definition: Omit<Declarative<P, Wanted, Observed>, 'kind'>,
+): Declarative<P, Wanted, Observed> {
+  return { ...definition, kind: 'declarative' };
+}
+
+export function defineCommand<P extends z.ZodType, Wanted = z.output<P>>(
+  definition: Omit<Imperative<P, Wanted>, 'kind'>,
+): Imperative<P, Wanted> {
+  return { ...definition, kind: 'imperative' };
+}
+
+export function defineSession<P extends z.ZodType, Session, Observed, Wanted = z.output<P>>(
+  definition: Omit<Conversation<P, Wanted, Session, Observed>, 'kind'>,
+): Conversation<P, Wanted, Session, Observed> {
+  return { ...definition, kind: 'conversation' };
+}
+
+/** The task failed: message for people, further fields for `register` (rc, stderr, …). */
+export class ModuleError extends Error {
+  constructor(
+    message: string,
+    readonly fields: Returns = {},
+    readonly origin?: Origin,
+  ) {
+    super(message);
+    this.name = 'ModuleError';
+  }
+}

@@ -1,0 +1,145 @@
+import type { Dict, Origin, Value } from '../value/value.js';
+
+/**
+ * Typed plays and tasks, as loaded: nothing here is evaluated. Any `Value` may be or hold a `Source`.
+ * Keywords that tasks inherit from blocks, roles, imports and plays are flattened into each task at load,
+ * so that the engine finds a task whole.
+ */
+export interface Playbook {
+  path: string;
+  plays: Play[];
+}
+
+export interface Play {
+  origin: Origin;
+  /** Folder of the playbook file, where `files/`, `templates/`, `group_vars/` beside it are looked up. */
+  baseDir: string;
+  name: Value | undefined;
+  /** The pattern: text, list of texts, or Source. */
+  hosts: Value;
+  gatherFacts: Value | undefined;
+  gatherSubset: string[] | undefined;
+  vars: Dict;
+  varsFiles: Value[];
+  strategy: 'linear' | 'free' | 'host_pinned';
+  serial: Value | undefined;
+  maxFailPercentage: Value | undefined;
+  anyErrorsFatal: Value | undefined;
+  forceHandlers: Value | undefined;
+  ignoreUnreachable: Value | undefined;
+  /** In running order: pre_tasks, roles (dependencies expanded, tagged, each as a Block of its tasks), tasks, post_tasks. */
+  sections: { name: 'pre_tasks' | 'roles' | 'tasks' | 'post_tasks'; entries: Entry[] }[];
+  /** The play's own first, then those of its roles in order. */
+  handlers: Task[];
+  /** Static roles of the play, for `role_names` and for the exported defaults and vars. */
+  roles: Role[];
+  /** Connection and become defaults of the play: already flattened into tasks; fact gathering uses these. */
+  keywords: Inherited;
+  tags: string[];
+}
+
+/** What a task, block or include entry is. */
+export type Entry = Task | Block;
+
+export interface Block {
+  kind: 'block';
+  origin: Origin;
+  name: Value | undefined;
+  block: Entry[];
+  rescue: Entry[];
+  always: Entry[];
+}
+
+/** One thing a task inherits or states itself; the nearest statement wins unless said otherwise. */
+export interface Inherited {
+  /** All conditions, outermost first; all must hold. */
+  when: Condition[];
+  /** Layers of `vars:`, outermost first (play vars are not among them). */
+  vars: Dict[];
+  /** Merged, outermost first. */
+  environment: Value[];
+  /** Sum of all. */
+  tags: string[];
+  become: Value | undefined;
+  becomeUser: Value | undefined;
+  becomeMethod: Value | undefined;
+  becomeFlags: Value | undefined;
+  remoteUser: Value | undefined;
+  connection: Value | undefined;
+  port: Value | undefined;
+  ignoreErrors: Value | undefined;
+  ignoreUnreachable: Value | undefined;
+  anyErrorsFatal: Value | undefined;
+  noLog: Value | undefined;
+  checkMode: Value | undefined;
+  diff: Value | undefined;
+  runOnce: Value | undefined;
+  delegateTo: Value | undefined;
+  delegateFacts: Value | undefined;
+  throttle: Value | undefined;
+  timeout: Value | undefined;
+}
+
+/** A bare expression (`when: x is defined`), or a literal boolean. */
+export interface Condition {
+  expression: string | boolean;
+  origin: Origin;
+}
+
+export interface Task extends Inherited {
+  kind: 'task';
+  /** Unique within the loaded project: file, line, column and how it was reached. Stable between runs of the same files. */
+  id: string;
+  origin: Origin;
+  name: Value | undefined;
+  /** Short canonical name (`copy`, `include_tasks`, `debug`); collection prefixes and aliases resolved. */
+  action: string;
+  /** As written, for messages. */
+  actionAsWritten: string;
+  args: Dict;
+  /** Where each argument stands. */
+  argOrigins: ReadonlyMap<string, Origin>;
+  /** Free-form text of `command: ls` and its like. */
+  freeForm: Value | undefined;
+  /** How the loop was written: `items` flattens one level (`with_items`), other lookups by name (`with_dict`, …). */
+  loop: { how: string; value: Value; origin: Origin } | undefined;
+  loopControl: {
+    loopVar: string;
+    indexVar: string | undefined;
+    label: Value | undefined;
+    pause: Value | undefined;
+    extended: boolean;
+  };
+  register: string | undefined;
+  until: Condition[];
+  retries: Value | undefined;
+  delay: Value | undefined;
+  changedWhen: Condition[] | undefined;
+  failedWhen: Condition[] | undefined;
+  notify: Value[];
+  /** Only handlers. */
+  listen: string[];
+  /** The role whose task this is: its defaults, vars and folders count. */
+  role: Role | undefined;
+  /** Folder of the file the task stands in: relative includes and the search for files begin there. */
+  fileDir: string;
+}
+
+/** One use of a role. The same folder used twice with other parameters is two Roles. */
+export interface Role {
+  name: string;
+  /** Folder of the role. */
+  path: string;
+  defaults: Dict;
+  vars: Dict;
+  /** Parameters given where the role is used (`roles: - {role: x, port: 80}`, `include_role` vars). */
+  params: Dict;
+  /** Roles this use depends on, whose vars and defaults it sees. */
+  dependencies: Role[];
+  /** The role whose dependency this is; for `ansible_parent_role_names` and inherited vars. */
+  parent: Role | undefined;
+  handlers: Task[];
+  allowDuplicates: boolean;
+  /** Roles reached by include_role keep their variables to themselves unless `public`. */
+  public: boolean;
+}

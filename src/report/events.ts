@@ -1,0 +1,87 @@
+import type { Origin } from '../value/value.js';
+
+/**
+ * Everything a run tells, as one union: the terminal, NDJSON and the journal are formatters of it.
+ * Values in it are plain data, already masked.
+ */
+export type Event =
+  | { event: 'run'; verb: string; playbooks: string[]; check: boolean; run: string }
+  | { event: 'play'; play: string; hosts: string[]; origin: Origin }
+  | { event: 'task'; task: string; id: string; origin: Origin; handler: boolean; action: string }
+  /** A host began or ended work on a task (drives the live lines; not printed otherwise). */
+  | { event: 'busy'; host: string; task: string; id: string }
+  | { event: 'idle'; host: string }
+  /** A piece of output of a running command. */
+  | { event: 'output'; host: string; text: string }
+  | { event: 'retry'; host: string; task: string; attempt: number; retries: number; delay: number; why: string }
+  /** One item of a loop is done. */
+  | { event: 'item'; host: string; id: string; label: string; result: TaskResult }
+  | { event: 'result'; host: string; id: string; task: string; origin: Origin; delegate: string | undefined; result: TaskResult }
+  /** Written before the effect it announces. */
+  | { event: 'effect'; host: string; id: string; task: string; changes: Difference[] }
+  | { event: 'notify'; host: string; handler: string; by: string }
+  | { event: 'warning'; message: string; origin?: Origin; host?: string }
+  /** No host matched, end_play, and other remarks. */
+  | { event: 'note'; message: string }
+  | { event: 'interrupted'; again: boolean }
+  | { event: 'stats'; hosts: { [host: string]: HostStats }; slowest: { task: string; host: string; seconds: number }[]; seconds: number }
+  | { event: 'recap'; hosts: { [host: string]: Recap }; seconds: number };
+
+export type Status = 'ok' | 'changed' | 'failed' | 'unreachable' | 'skipped' | 'ignored' | 'rescued' | 'unknown';
+
+export interface TaskResult {
+  status: Status;
+  /** For people: the error, or the reason of a skip or of not knowing. */
+  message: string | undefined;
+  /** What differs or was changed. */
+  changes: Difference[];
+  /** The whole registered result as plain data, masked; `censored` under no_log. */
+  data: { [key: string]: unknown };
+  /** For errors: what was being done, the exact command, exit status, stderr and what to try. */
+  error: Failure | undefined;
+  seconds: number;
+}
+
+export interface Failure {
+  message: string;
+  doing: string | undefined;
+  command: string | undefined;
+  rc: number | undefined;
+  stderr: string | undefined;
+  stdout: string | undefined;
+  remedy: string | undefined;
+  /** Of the template or variable at fault, when it is not the task's. */
+  origin: Origin | undefined;
+}
+
+/** A change as shown: attributes from/to, files as unified diff text. Secret ones have neither. */
+export interface Difference {
+  field: string;
+  from: unknown;
+  to: unknown;
+  /** Unified diff (with `---`/`+++` headers) of a text; secret hunks replaced by a line that says so. */
+  diff: string | undefined;
+  secret: boolean;
+}
+
+export interface Recap {
+  ok: number;
+  changed: number;
+  failed: number;
+  unreachable: number;
+  skipped: number;
+  rescued: number;
+  ignored: number;
+  unknown: number;
+}
+
+export interface HostStats {
+  connections: number;
+  trips: number;
+  conversations: number;
+  bytesOut: number;
+  bytesIn: number;
+  /** Seconds. */
+  connecting: number;
+  waiting: number;
+}
