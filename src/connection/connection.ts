@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
-import type { Output, Step } from '../modules/module.js';
 import type { Sh } from '../shell/sh.js';
+import type { Output, Step } from '../shell/step.js';
 
 /** Who runs what on the host. */
 export interface Become {

@@ -1,7 +1,10 @@
 import type { Duplex } from 'node:stream';
 import type { z } from 'zod';
 import type { Sh } from '../shell/sh.js';
+import type { Output, Step } from '../shell/step.js';
 import type { Origin } from '../value/value.js';
+
+export type { Output, Step };
 
 /**
  * The module contract. A module is one file in this folder that exports one definition made by
@@ -9,13 +12,6 @@ import type { Origin } from '../value/value.js';
  * `changed`, check mode, diff, notify and `no_log` belong to the engine; no module sees a flag for them.
  */
 export type Module = Declarative<any, any, any> | Imperative<any, any> | Conversation<any, any, any, any>;
-
-/** What a script left behind. stdout and stderr are decoded as UTF-8 (invalid bytes become U+FFFD). */
-export interface Output {
-  rc: number;
-  stdout: string;
-  stderr: string;
-}
 
 /** One difference between what is and what is wanted. An empty list of them means converged. */
 export interface Change {
@@ -27,15 +23,6 @@ export interface Change {
   secret?: boolean;
   /** Text of a file, for a unified diff: `after` is known here, `before` is read by `before()` when a diff is shown. */
   text?: { path: string; after: string | null };
-}
-
-/** What makes the changes: a shell text, and files too large to travel in it. */
-export interface Step {
-  script: Sh;
-  /** Shell variable name -> content; when `script` runs, the variable holds the path of a private copy on the host. */
-  uploads?: Record<string, { path: string } | { content: Buffer }>;
-  /** Seconds after which the step is ended and fails (with rc 124, as coreutils' timeout does). */
-  timeout?: number;
 }
 
 /** What `register` sees, besides `changed`, `failed`, `diff`, which the engine adds. */

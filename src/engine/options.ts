@@ -1,0 +1,59 @@
+import type { Connection, Target } from '../connection/connection.js';
+import type { Event, Recap } from '../report/events.js';
+import type { Dict } from '../value/value.js';
+
+/** What a run is told: flags, environment and muster.yml, already merged by the command line. */
+export interface RunOptions {
+  verb: 'apply' | 'plan' | 'drift' | 'exec' | 'facts';
+  playbooks: string[];
+  inventory: string[];
+  limit: string | undefined;
+  tags: string[];
+  skipTags: string[];
+  /** `-e`, already parsed; wins over everything. */
+  extraVars: Dict;
+  /** Hosts with a trip in flight. */
+  forks: number;
+  /** A plan: the same walk without effects. */
+  check: boolean;
+  /** Read old texts for unified diffs. */
+  diff: boolean;
+  /** Look again after each apply and expect no change. */
+  verify: boolean;
+  startAtTask: string | undefined;
+  forceHandlers: boolean;
+  /** `-b`, `--become-user`, `--become-method`, `-u`, `-c`, `--private-key`, `-T`: below what playbook and inventory say. */
+  defaults: {
+    become: boolean;
+    becomeUser: string | undefined;
+    becomeMethod: string | undefined;
+    remoteUser: string | undefined;
+    connection: string | undefined;
+    privateKeyFile: string | undefined;
+    connectTimeout: number;
+    connectionPassword: string | undefined;
+    becomePassword: string | undefined;
+    hostKeyChecking: 'yes' | 'accept-new' | 'off' | undefined;
+    sshConfigFile: string | undefined;
+    knownHostsFile: string | undefined;
+  };
+  /** Folder of the project (where muster.yml stands, else the first playbook's parent): templates/, .muster/. */
+  projectDir: string;
+  /** Folder runs are journalled under; undefined keeps no journal. */
+  journalDir: string | undefined;
+  emit: (event: Event) => void;
+  /** First abort: finish what is in flight, start nothing. */
+  stop: AbortSignal;
+  /** Second abort: cancel what is in flight. */
+  kill: AbortSignal;
+  /** For tests: another way to reach machines. */
+  connect?: (target: Target) => Connection;
+  /** For the property test: one inspection or effect per trip, nothing looked ahead. */
+  oneAtATime?: boolean;
+}
+
+export interface RunSummary {
+  hosts: Map<string, Recap>;
+  /** 0, 2 (plan and drift: changes pending), 3, 4 or 130; content errors are thrown as ContentErrors (1). */
+  exitCode: number;
+}

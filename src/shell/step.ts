@@ -1,0 +1,17 @@
+import type { Sh } from './sh.js';
+
+/** What a script left behind. stdout and stderr are decoded as UTF-8 (invalid bytes become U+FFFD). */
+export interface Output {
+  rc: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** What makes the changes: a shell text, and files too large to travel in it. */
+export interface Step {
+  script: Sh;
+  /** Shell variable name -> content; when `script` runs, the variable holds the path of a private copy on the host. */
+  uploads?: Record<string, { path: string } | { content: Buffer }>;
+  /** Seconds after which the step is ended and fails (with rc 124, as coreutils' timeout does). */
+  timeout?: number;
+}
