@@ -1,0 +1,68 @@
+import { didYouMean, ContentError } from '../value/errors.js';
+import type { Module } from './module.js';
+
+export { parseArgs, checkArgs, secretParams, describeParams, type Spec, type Param } from './args.js';
+
+/** The collections whose modules exist here. The file of a module is named like it and exports one definition. */
+const COLLECTIONS: { [collection: string]: readonly string[] } = {
+  'ansible.builtin': [
+    'apt', 'blockinfile', 'command', 'copy', 'cron', 'file', 'get_url', 'group', 'hostname', 'lineinfile', 'package',
+    'ping', 'raw', 'replace', 'script', 'service', 'setup', 'shell', 'slurp', 'stat', 'systemd', 'template',
+    'unarchive', 'uri', 'user', 'wait_for',
+  ],
+  'ansible.posix': ['authorized_key', 'sysctl'],
+  'community.mysql': ['mysql_db', 'mysql_query', 'mysql_replication', 'mysql_user', 'mysql_variables'],
+};
+
+const ALIASES: { [alias: string]: string } = { systemd_service: 'systemd', gather_facts: 'setup' };
+
+const BY_NAME = new Map<string, string>();
+for (const [collection, names] of Object.entries(COLLECTIONS)) {
+  const aliases = Object.entries(ALIASES).filter(([, name]) => names.includes(name));
+  for (const [written, name] of [...names.map((name) => [name, name] as const), ...aliases]) {
+    BY_NAME.set(written, name);
+    BY_NAME.set(`${collection}.${written}`, name);
+    if (collection === 'ansible.builtin') BY_NAME.set(`ansible.legacy.${written}`, name);
+  }
+}
+
+/** Short names of all modules, sorted. */
+export const moduleNames: readonly string[] = Object.values(COLLECTIONS).flat().sort();
+
+/** `ansible.builtin.systemd_service` -> `systemd`; undefined where there is no such module. */
+export function canonicalName(written: string): string | undefined {
+  return BY_NAME.get(written);
+}
+
+/** The name to give in playbooks that may leave out the collection: `mysql_user` -> `community.mysql.mysql_user`. */
+export function fullName(name: string): string {
+  const collection = Object.keys(COLLECTIONS).find((key) => COLLECTIONS[key]!.includes(name));
+  return `${collection}.${name}`;
+}
+
+const loaded = new Map<string, Promise<Module>>();
+
+/**
+ * Loads a module when it is first needed.
+ * @param name as written or canonical
+ * @throws ContentError where there is no such module
+ */
+export function loadModule(name: string): Promise<Module> {
+  const canonical = canonicalName(name);
+  if (canonical === undefined) {
+    return Promise.reject(new ContentError(`there is no module "${name}"`, undefined, didYouMean(name, moduleNames)));
+  }
+  let module = loaded.get(canonical);
+  if (module === undefined) {
+    module = import(`./${canonical}.js`).then(onlyDefinition);
+    loaded.set(canonical, module);
+  }
+  return module;
+}
+
+/** The definition a module file exports, under whatever name. */
+function onlyDefinition(file: { [name: string]: unknown }): Module {
+  const definition = Object.values(file).find((each) => typeof each === 'object' && each !== null && 'kind' in each && 'params' in each);
+  if (definition === undefined) throw new TypeError('the file exports no module definition');
+  return definition as Module;
+}
