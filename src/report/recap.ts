@@ -1,0 +1,64 @@
+import type { Event, HostStats, Recap } from './events.js';
+import { type Paint, type Style, duration, harmless, oneLine, pad, truncate, width } from './style.js';
+
+const COLOURS: { [count in keyof Recap]: Style } = {
+  ok: 'green',
+  changed: 'yellow',
+  unreachable: 'red',
+  failed: 'red',
+  skipped: 'cyan',
+  rescued: 'magenta',
+  ignored: 'magenta',
+  unknown: 'cyan',
+};
+/** Shown even where every host has 0 of it. */
+const ALWAYS = new Set<keyof Recap>(['ok', 'changed', 'unreachable', 'failed']);
+
+/** The recap as lines, one a host, in columns; only what is not 0 is coloured. */
+export function recapLines(hosts: { [host: string]: Recap }, paint: Paint): string[] {
+  const rows = Object.entries(hosts);
+  const nameWidth = Math.max(0, ...rows.map(([host]) => width(harmless(host))));
+  const counts = (Object.keys(COLOURS) as (keyof Recap)[]).filter((count) => ALWAYS.has(count) || rows.some(([, recap]) => recap[count] > 0));
+  const widths = new Map(counts.map((count) => [count, Math.max(...rows.map(([, recap]) => String(recap[count]).length))]));
+  return rows.map(([host, recap]) => {
+    const cells = counts.map((count) => {
+      const cell = `${count}=${recap[count]}`.padEnd(count.length + 1 + widths.get(count)!);
+      return recap[count] > 0 ? paint(COLOURS[count], cell) : cell;
+    });
+    const worst = recap.failed + recap.unreachable > 0 ? 'red' : recap.changed > 0 ? 'yellow' : 'green';
+    return `${paint(worst, pad(harmless(host), nameWidth))}  ${cells.join(' ')}`.trimEnd();
+  });
+}
+
+/** The `--stats` tables: what each host cost, and the slowest tasks. */
+export function statsLines(stats: Extract<Event, { event: 'stats' }>, paint: Paint, columns: number): string[] {
+  const head = ['host', 'connections', 'trips', 'mysql', 'sent', 'received', 'connecting', 'waiting'];
+  const rows = Object.entries(stats.hosts).map(([host, of]) => [harmless(host), ...cells(of)]);
+  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => width(row[i]!))));
+  const line = (row: string[]) => row.map((cell, i) => (i === 0 ? pad(cell, widths[i]!) : cell.padStart(widths[i]!))).join('  ');
+  const lines = [paint('dim', line(head)), ...rows.map(line)];
+  if (stats.slowest.length > 0) {
+    lines.push('', paint('dim', 'slowest'));
+    for (const { task, host, seconds } of stats.slowest)
+      lines.push(`${duration(seconds).padStart(7)}  ${truncate(`${oneLine(task)} · ${harmless(host)}`, columns - 9)}`);
+  }
+  return lines;
+}
+
+function cells(of: HostStats): string[] {
+  return [
+    String(of.connections),
+    String(of.trips),
+    String(of.conversations),
+    bytes(of.bytesOut),
+    bytes(of.bytesIn),
+    duration(of.connecting),
+    duration(of.waiting),
+  ];
+}
+
+function bytes(count: number): string {
+  if (count < 1000) return `${count} B`;
+  if (count < 1_000_000) return `${(count / 1000).toFixed(1)} kB`;
+  return `${(count / 1_000_000).toFixed(1)} MB`;
+}
