@@ -26,4 +26,8 @@ export interface Host {
   groups: string[];
   vars: Dict;
   origins: Map<string, Origin>;
+  /** The inventory file that named it first: `inventory_file`. Absent for `-i host1,` and `add_host`. */
+  source?: string;
+  /** `localhost` that no inventory names: reached by its name only, no member of `all`. */
+  implicit?: boolean;
 }

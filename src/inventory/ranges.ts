@@ -1,0 +1,55 @@
+import { ContentError } from '../value/errors.js';
+import type { Origin } from '../value/value.js';
+
+const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
+
+/**
+ * Expands the ranges of a host name: `web[01:03].x` is web01.x, web02.x, web03.x; `[a:f]` and a step,
+ * `[1:9:2]`, as in Ansible's inventory (both ends count; leading zeros give the width).
+ */
+export function expandRanges(name: string, origin: Origin): string[] {
+  const match = /^(.*?)\[([^\]]*)\](.*)$/.exec(name);
+  if (!match) return [name];
+  const [, head, range, rest] = match as unknown as [string, string, string, string];
+  const tails = expandRanges(rest, origin);
+  return members(range, name, origin).flatMap((member) => tails.map((tail) => head + member + tail));
+}
+
+function members(range: string, name: string, origin: Origin): string[] {
+  const wrong = (why: string) => new ContentError(`host range "[${range}]" in "${name}" ${why}`, origin, 'write it as [start:end] or [start:end:step]');
+  const [first = '', last, step = '1', ...more] = range.split(':');
+  if (last === undefined || last === '' || more.length > 0) throw wrong('needs a start and an end');
+  if (!/^[1-9]\d*$/.test(step)) throw wrong(`has the step "${step}", which is no positive number`);
+  const stride = Number(step);
+  const found: string[] = [];
+  if (/^[a-zA-Z]$/.test(first) && /^[a-zA-Z]$/.test(last)) {
+    const [from, to] = [letters.indexOf(first), letters.indexOf(last)];
+    if (from > to) throw wrong('ends before it starts');
+    for (let i = from; i <= to; i += stride) found.push(letters[i]!);
+    return found;
+  }
+  if (!/^\d*$/.test(first) || !/^\d+$/.test(last)) throw wrong('is neither of numbers nor of single letters');
+  const padded = first.length > 1 && first.startsWith('0');
+  if (padded && first.length !== last.length) throw wrong('needs a start and an end of the same width');
+  const [from, to] = [Number(first || '0'), Number(last)];
+  if (from > to) throw wrong('ends before it starts');
+  for (let i = from; i <= to; i += stride) found.push(padded ? String(i).padStart(first.length, '0') : String(i));
+  return found;
+}
+
+/**
+ * A host as inventories write it: a name, perhaps with ranges, perhaps with a port (`web[1:3]:2222`, `[fe80::1]:22`).
+ * A bare IPv6 address keeps its colons.
+ */
+export function expandHost(written: string, origin: Origin): { names: string[]; port: number | undefined } {
+  const bracketed = /^\[([0-9a-fA-F:.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)\](?::(\d+))?$/.exec(written);
+  if (bracketed && isIpv6(bracketed[1]!)) return { names: [bracketed[1]!], port: bracketed[2] ? Number(bracketed[2]) : undefined };
+  if (isIpv6(written)) return { names: [written], port: undefined };
+  const match = /^((?:[^[\]:]|\[[^\]]*\])+)(?::(\d+))?$/.exec(written);
+  if (!match) throw new ContentError(`"${written}" is no host name`, origin, 'a host is name, name:port, name[1:3] or an address');
+  return { names: expandRanges(match[1]!, origin), port: match[2] ? Number(match[2]) : undefined };
+}
+
+function isIpv6(text: string): boolean {
+  return /^[0-9a-fA-F:.]+$/.test(text) && (text.match(/:/g)?.length ?? 0) >= 2 && !/:::/.test(text) && (text.includes('::') || text.split(':').length >= 7);
+}
