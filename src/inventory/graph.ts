@@ -24,10 +24,13 @@ export function ensureGroup(inventory: Inventory, name: string): Group {
 /** The host of that name, made when there is none; `source` is the file that names it. */
 export function ensureHost(inventory: Inventory, name: string, source?: string): Host {
   let host = inventory.hosts.get(name);
-  if (!host || host.implicit) {
+  if (!host) {
     host = { name, groups: [], vars: new Map(), origins: new Map() };
     if (source !== undefined) host.source = source;
     inventory.hosts.set(name, host);
+    changed(inventory);
+  } else if (host.implicit) {
+    delete host.implicit;
     changed(inventory);
   }
   return host;
@@ -71,8 +74,16 @@ export function addToGroup(inventory: Inventory, hostName: string, groupName: st
   const host = ensureHost(inventory, hostName);
   const group = ensureGroup(inventory, groupName);
   join(inventory, host, group);
-  for (const parent of parents) if (parent !== 'all') addChild(inventory, ensureGroup(inventory, parent), group);
+  for (const parent of parents.length > 0 ? parents : ['all']) {
+    if (groupName !== 'all' && !hasParent(inventory, groupName, parent)) addChild(inventory, ensureGroup(inventory, parent), group);
+  }
   tidyUngrouped(inventory, [host]);
+}
+
+/** A group below `all` anywhere need not be its child. */
+function hasParent(inventory: Inventory, group: string, parent: string): boolean {
+  const above = indexOf(inventory).parents.get(group) ?? [];
+  return parent === 'all' ? above.length > 0 : above.includes(parent);
 }
 
 /** `ungrouped` holds the hosts no other group names: to be called once an inventory is read or changed. */
@@ -173,15 +184,15 @@ export function groupsOf(inventory: Inventory, host: string): readonly Group[] {
   return groups;
 }
 
-/** All hosts of a group and of the groups below it, those nearer the group first; of `all`, every listed host. */
+/** All hosts of a group and of the groups below it, those nearer the group first; of `all`, every listed host as listed. */
 export function hostsOf(inventory: Inventory, groupName: string): readonly string[] {
-  const { members, parents } = indexOf(inventory);
+  const { members } = indexOf(inventory);
   const known = members.get(groupName);
   if (known) return known;
-  let level = [groupName];
-  if (groupName === 'all') level = [...inventory.groups.keys()].filter((name) => name === 'all' || !parents.has(name));
-  const seen = new Set(level);
   const hosts = new Set<string>();
+  if (groupName === 'all') for (const host of inventory.hosts.values()) if (!host.implicit) hosts.add(host.name);
+  let level = groupName === 'all' ? [] : [groupName];
+  const seen = new Set(level);
   while (level.length > 0) {
     const next: string[] = [];
     for (const name of level) {

@@ -12,7 +12,7 @@ export function parseLiteral(text: string, origin: Origin): Value {
 }
 
 export function textOrSource(text: string, origin: Origin): string | Source {
-  return /\{\{|\{%/.test(text) ? new Source(text, origin) : text;
+  return /\{[{%#]/.test(text) ? new Source(text, origin) : text;
 }
 
 const number = /[-+]?(?:0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|(?:\d[\d_]*)?\.?\d[\d_]*\.?(?:[eE][-+]?\d+)?)/y;

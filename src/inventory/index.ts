@@ -1,0 +1,5 @@
+/** Hosts and groups: reading them, asking for them by pattern, changing them while a play runs. */
+export type { Group, Host, Inventory } from './types.js';
+export { loadInventory } from './load.js';
+export { matchHosts, splitPattern, type Matched, type Unmatched } from './patterns.js';
+export { addHost, addToGroup, emptyInventory, groupsOf, hostsOf } from './graph.js';
