@@ -1,0 +1,141 @@
+/**
+ * What `command`, `shell`, `raw` and `script` share: guards, input, the folder, the time a run took.
+ */
+import { z } from 'zod';
+import { join, raw, sh, type Sh } from '../shell/sh.js';
+import { basename } from 'node:path';
+import { ModuleError, type Output, type Returns } from './module.js';
+import { bool, params, path, str } from './params.js';
+import { globbing, hostPath } from './words.js';
+
+/** Parameters all of them take. */
+export const guards = {
+  creates: path('A path or pattern; the command is not run if it exists.').optional(),
+  removes: path('A path or pattern; the command is run only if it exists.').optional(),
+  chdir: path('Change into this folder before running the command.').optional(),
+};
+
+/** Parameters of commands that read standard input. */
+export const input = {
+  stdin: str('Standard input of the command; nothing unless given.').optional(),
+  stdin_add_newline: bool('Whether a newline ends `stdin`.').default(true),
+  strip_empty_ends: bool('Whether empty lines at the end of stdout and stderr are taken away.').default(true),
+};
+
+export type Guards = z.output<ReturnType<typeof params<typeof guards>>>;
+export interface Input {
+  stdin?: string | undefined;
+  stdin_add_newline: boolean;
+}
+
+/** Enters the folder, if one is given; the rest of the text runs only there. */
+export function enter(chdir: string | undefined): Sh {
+  return chdir === undefined ? sh`` : sh`cd ${hostPath(chdir)} || exit`;
+}
+
+/** Looks for `creates` and `removes` where the command would run. */
+export function guard(wanted: Guards): Sh | undefined {
+  if (wanted.creates === undefined && wanted.removes === undefined) return undefined;
+  const look = (name: string, pattern: string | undefined) =>
+    pattern === undefined ? sh`` : sh`for f in ${globbing(pattern)}; do if [ -e "$f" ] || [ -L "$f" ]; then echo ${raw(name)}; break; fi; done`;
+  return join([
+    wanted.chdir === undefined ? sh`` : sh`cd ${hostPath(wanted.chdir)} || exit`,
+    look('creates', wanted.creates),
+    look('removes', wanted.removes),
+    sh`echo looked`,
+  ]);
+}
+
+/** Why there is nothing to do, in Ansible's words. */
+export function guarded(output: Output, wanted: Guards): string | undefined {
+  const seen = output.stdout.split('\n');
+  if (!seen.includes('looked')) throw new ModuleError(`cannot look at creates and removes: ${output.stderr.trim()}`, { rc: output.rc });
+  if (wanted.creates !== undefined && seen.includes('creates')) return `skipped, since ${wanted.creates} exists`;
+  if (wanted.removes !== undefined && !seen.includes('removes')) return `skipped, since ${wanted.removes} does not exist`;
+  return undefined;
+}
+
+const SHELLS = new Set(['sh', 'dash', 'bash', 'ash', 'busybox', 'ksh', 'mksh', 'zsh']);
+
+/**
+ * Has a shell interpret a text. The text reaches it through a pipe on file descriptor 3, so that secrets
+ * in it appear in no process list; a program that is no POSIX shell (fish, python3) gets it by `-c`.
+ * @param args words the text finds as `$1`, `$2`, …
+ */
+export function interpreted(text: string, executable: string, args: readonly Sh[] = []): Sh {
+  if (!SHELLS.has(basename(executable))) return sh`${hostPath(executable)} -c ${text} ${join(args, ' ')}`;
+  const program = executable.includes('/') ? hostPath(executable) : sh`${executable}`;
+  return sh`{ printf %s ${text} | ${program} /proc/self/fd/3 ${join(args, ' ')} 3<&0 0<&4 4<&-; } 4<&0`;
+}
+
+/** Gives a command its standard input. printf is a word of the shell itself: the text is in no process list. */
+export function feeding(wanted: Input, command: Sh): Sh {
+  if (wanted.stdin === undefined) return command;
+  return sh`printf %s ${wanted.stdin + (wanted.stdin_add_newline ? '\n' : '')} | ${command}`;
+}
+
+/** Marks the line behind a command's stdout that says when it ended and how long it took. */
+const MARK = '\x1emuster-time';
+const TIMES = new RegExp(`${MARK} (\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d)\\.?(\\d*)\\S* (\\S+) (\\S+)\\n`);
+
+/** Runs a command and notes the time. /proc/uptime costs no process and knows no summer time. */
+export function timed(command: Sh): Sh {
+  return sh`read b r </proc/uptime
+(
+${command}
+)
+rc=$?
+read e r </proc/uptime
+printf ${`\\036${MARK.slice(1)} %s %s %s\\n`} "$(date '+%Y-%m-%d %H:%M:%S.%N')" "$b" "$e"
+exit $rc`;
+}
+
+/** What `register` sees of a command, without the mark. */
+export function returned(output: Output, cmd: string | readonly string[], strip = true): Returns {
+  const times = TIMES.exec(output.stdout);
+  const printed = times ? output.stdout.slice(0, times.index) + output.stdout.slice(times.index + times[0].length) : output.stdout;
+  const clean = (text: string) => (strip ? text.replace(/[\r\n]+$/, '') : text);
+  const stdout = clean(printed);
+  const stderr = clean(output.stderr);
+  return {
+    cmd,
+    rc: output.rc,
+    stdout,
+    stderr,
+    stdout_lines: lines(stdout),
+    stderr_lines: lines(stderr),
+    ...(times ? period(times) : {}),
+    msg: output.rc === 0 ? '' : 'non-zero return code',
+  };
+}
+
+function lines(text: string): string[] {
+  return text === '' ? [] : text.replace(/\r?\n$/, '').split(/\r?\n/);
+}
+
+/** start, end and delta as Python prints datetimes, from the host's clock. */
+function period([, ended, fraction, from, to]: RegExpExecArray): { start: string; end: string; delta: string } {
+  const end = Date.parse(`${ended!.replace(' ', 'T')}Z`) * 1000 + Number(fraction!.slice(0, 6).padEnd(6, '0'));
+  const took = Math.max(0, Math.round((Number(to) - Number(from)) * 1e6));
+  const micro = (at: number) => String(((at % 1e6) + 1e6) % 1e6).padStart(6, '0');
+  const clock = (at: number) => `${new Date(Math.floor(at / 1e6) * 1000).toISOString().slice(0, 19).replace('T', ' ')}.${micro(at)}`;
+  const seconds = Math.floor(took / 1e6);
+  const two = (n: number) => String(n).padStart(2, '0');
+  return {
+    start: clock(end - took),
+    end: clock(end),
+    delta: `${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}.${micro(took)}`,
+  };
+}
+
+export const RETURNS = {
+  cmd: 'The command that was run.',
+  rc: 'Its exit status.',
+  stdout: 'What it wrote to standard output.',
+  stderr: 'What it wrote to standard error.',
+  stdout_lines: 'stdout, split into lines.',
+  stderr_lines: 'stderr, split into lines.',
+  start: "When it started, by the host's clock.",
+  end: 'When it ended.',
+  delta: 'How long it took.',
+};

@@ -1,0 +1,66 @@
+import { open } from 'node:fs/promises';
+import { join, quote, raw, sh } from '../shell/sh.js';
+import { defineCommand } from './module.js';
+import { bool, params, path, str } from './params.js';
+import { enter, guard, guarded, guards, interpreted, returned, RETURNS, timed } from './running.js';
+import { splitWords } from './words.js';
+
+/** What the kernel does with the first line of a script (execve(2)): interpreter and at most one argument. */
+function interpreterOf(head: Buffer): string | undefined {
+  if (head.subarray(0, 4).equals(Buffer.from('\x7fELF', 'latin1'))) return undefined;
+  const shebang = /^#![ \t]*(\S+)(?:[ \t]+(.*?))?[ \t]*(?:\r?\n|$)/.exec(head.toString('utf8'));
+  if (!shebang) return '/bin/sh';
+  return shebang[2] ? `${quote(shebang[1]!)} ${quote(shebang[2])}` : quote(shebang[1]!);
+}
+
+const schema = params({
+  cmd: str('A script of the project (looked up as files are), and its arguments, which a shell on the host interprets.'),
+  executable: str('The program that interprets the script, instead of what its first line names.').optional(),
+  decrypt: bool('Taken for compatibility; files are always decrypted.').default(true),
+  ...guards,
+});
+
+export default defineCommand({
+  name: 'script',
+  summary: "Copies a script of the project into a private folder of the host and runs it there.",
+  params: schema,
+  freeForm: 'cmd',
+  returns: RETURNS,
+  examples: ['- script: setup.sh --quiet\n  args:\n    creates: /etc/set-up', '- script: report.py\n  args:\n    executable: python3'],
+  async prepare(args, controller) {
+    const [written, rest] = firstWord(args.cmd);
+    const file = await controller.find(written, 'files');
+    const handle = await open(file);
+    try {
+      const head = (await handle.read(Buffer.alloc(256), 0, 256, 0));
+      const program = args.executable ?? interpreterOf(head.buffer.subarray(0, head.bytesRead));
+      return { ...args, file, program, rest };
+    } finally {
+      await handle.close();
+    }
+  },
+  guard: (wanted) => guard(wanted),
+  guarded: (output, wanted) => guarded(output, wanted),
+  run(wanted) {
+    // An interpreter is named, so that a temporary folder mounted noexec does no harm.
+    const text = `${wanted.program === undefined ? '' : `${wanted.program} `}"$1"${wanted.rest}`;
+    return {
+      script: timed(
+        join([
+          wanted.program === undefined ? sh`chmod u+x "$script" || exit` : sh``,
+          enter(wanted.chdir),
+          interpreted(text, '/bin/sh', [raw('"$script"')]),
+        ]),
+      ),
+      uploads: { script: { path: wanted.file } },
+    };
+  },
+  result: (wanted, output) => returned(output, wanted.cmd),
+});
+
+/** The script's name, which may be quoted, and the untouched rest of the line. */
+function firstWord(line: string): [string, string] {
+  const match = /^\s*((?:'[^']*'|"(?:\\.|[^"])*"|\\.|[^\s'"\\])+)(.*)$/s.exec(line);
+  const name = match && splitWords(match[1]!)[0];
+  return [name ?? '', match?.[2] ?? ''];
+}
