@@ -1,0 +1,280 @@
+import type { Output } from '../shell/step.js';
+import { becomeError } from './become.js';
+import { ConnectionError, type Become, type Trip, type TripResult } from './connection.js';
+import { sections, type Section } from './frames.js';
+
+/**
+ * Reads what the script of a trip printed, as it arrives; see frames.ts for the marks.
+ * `done` turns true with the end mark on both streams: nobody waits for a stream to close, since a daemon that an
+ * effect started may hold it open for ever.
+ */
+export class TripDecoder {
+  readonly #stdout: Marks;
+  readonly #stderr: Marks;
+  readonly #parts: Part[];
+  readonly #effect = { out: [] as Buffer[], err: [] as Buffer[] };
+  readonly #asked: { err: Buffer[]; late: boolean }[];
+  #inEffect = { out: false, err: false };
+  /** Of stdout and of stderr: which section is being read. */
+  #section = { out: -1, err: -1 };
+  #next = 0;
+  #answer: { check: string; text: Buffer[] } | undefined;
+  #ended = { out: false, err: false };
+  /** The beginning of both streams, for the message when no shell answered. */
+  #noise: Buffer[] = [];
+  #begun = false;
+  #effectRc: number | undefined;
+  /** The effect's shell, leader of its process group where the host has setsid. */
+  effectPid: number | undefined;
+
+  /** @param onOutput is given the effect's output as it arrives */
+  constructor(
+    private readonly trip: Trip,
+    boundary: string,
+    onOutput?: (text: string) => void,
+  ) {
+    this.#parts = sections(trip).map((section) => ({
+      ...section,
+      entered: false,
+      enteredErr: false,
+      rc: undefined,
+      stderr: [],
+      answers: undefined,
+      spoilt: false,
+    }));
+    this.#asked = trip.inspections.map(() => ({ err: [], late: false }));
+    const show = (text: Buffer): void => onOutput?.(text.toString('utf8'));
+    this.#stdout = new Marks(boundary, (mark) => this.#onOut(mark), (text) => {
+      if (!this.#begun) this.#noise.push(text);
+      else if (this.#answer) this.#answer.text.push(text);
+      else if (this.#inEffect.out) {
+        this.#effect.out.push(text);
+        show(text);
+      }
+    });
+    this.#stderr = new Marks(boundary, (mark) => this.#onErr(mark), (text) => {
+      const part = this.#parts[this.#section.err];
+      if (part === undefined) this.#noise.push(text);
+      else if (this.#inEffect.err) {
+        this.#effect.err.push(text);
+        show(text);
+      } else if (!part.enteredErr) part.stderr.push(text);
+      else if (this.#next < this.#asked.length && part.inspections.includes(this.#next)) this.#asked[this.#next]!.err.push(text);
+    });
+  }
+
+  stdout(chunk: Buffer): void {
+    this.#stdout.push(chunk);
+  }
+
+  stderr(chunk: Buffer): void {
+    this.#stderr.push(chunk);
+  }
+
+  get done(): boolean {
+    return this.#ended.out && this.#ended.err;
+  }
+
+  /** The shell has read and begun to run the script: from here on an effect may have happened. */
+  get begun(): boolean {
+    return this.#begun;
+  }
+
+  /** The effect's output so far, when the end never came. */
+  get noise(): string {
+    return Buffer.concat(this.#noise).toString('utf8').trim();
+  }
+
+  /** Inspections whose answers another process' output has spoilt; they must be asked again. */
+  get spoilt(): number[] {
+    return this.#parts.filter((part) => part.spoilt).flatMap((part) => part.inspections);
+  }
+
+  /** Whether this become worked: its password need not be tried by itself again. */
+  get becomes(): Become[] {
+    return this.#parts.filter((part) => part.entered && part.become).map((part) => part.become!);
+  }
+
+  /**
+   * What the trip brought; only when `done`. Spoilt answers are empty.
+   * @throws ConnectionError become, where no effect has happened yet
+   */
+  result(host: string): TripResult {
+    const inspections: Output[] = this.trip.inspections.map(() => ({ rc: 255, stdout: '', stderr: '' }));
+    for (const part of this.#parts) {
+      const failure = this.#failure(part, host);
+      if (failure && (this.#effectRc === undefined || part.effect)) throw failure;
+      part.inspections.forEach((index, i) => {
+        const { err, late } = this.#asked[index]!;
+        // The effect of this trip has happened and must be told, so the failure is told by the inspections alone.
+        if (failure) inspections[index] = { rc: 126, stdout: '', stderr: `${failure.message}; ${failure.remedy}` };
+        else if (!part.spoilt) {
+          const { rc, stdout } = part.answers![i]!;
+          inspections[index] = { rc: late ? 124 : rc, stdout: stdout.toString('utf8'), stderr: Buffer.concat(err).toString('utf8') };
+        }
+      });
+    }
+    if (!this.trip.effect) return { effect: undefined, inspections };
+    const { out, err } = this.#effect;
+    return { effect: { rc: this.#effectRc!, stdout: Buffer.concat(out).toString('utf8'), stderr: Buffer.concat(err).toString('utf8') }, inspections };
+  }
+
+  #failure(part: Part, host: string): ConnectionError | undefined {
+    const said = Buffer.concat(part.stderr).toString('utf8');
+    if (!part.entered && part.become) return becomeError(part.become, host, part.rc ?? 255, said);
+    if (part.effect && this.#effectRc === undefined) return new ConnectionError('lost', `${host}: the shell that ran the effect was ended (status ${part.rc})`);
+    if (part.inspections.length === 0 || part.spoilt) return undefined;
+    if (part.answers === undefined) return new ConnectionError('lost', `${host}: the shell that asked ${part.inspections.length} inspections was ended (status ${part.rc})`);
+    if (part.answers.length !== part.inspections.length)
+      return new ConnectionError('protocol', `${host} gave ${part.answers.length} answers to ${part.inspections.length} inspections`, 'the host needs base64 and cksum (coreutils or busybox)');
+    return undefined;
+  }
+
+  #onOut([what, first, second]: string[]): void {
+    const part = this.#parts[this.#section.out];
+    switch (what) {
+      case 'begin':
+        this.#begun = true;
+        break;
+      case 'section':
+        this.#section.out++;
+        break;
+      case 'entered':
+        if (part) part.entered = true;
+        break;
+      case 'pid':
+        this.effectPid = Number(first);
+        this.#inEffect.out = true;
+        break;
+      case 'rc':
+        this.#inEffect.out = false;
+        this.#effectRc = Number(first);
+        break;
+      case 'answers':
+        this.#answer = { check: `${first} ${second}`, text: [] };
+        break;
+      case 'done':
+        if (part && this.#answer) this.#take(part, this.#answer);
+        this.#answer = undefined;
+        break;
+      case 'left':
+        if (part) part.rc = Number(first);
+        break;
+      case 'end':
+        this.#ended.out = true;
+    }
+  }
+
+  #onErr([what]: string[]): void {
+    const part = this.#parts[this.#section.err];
+    switch (what) {
+      case 'section':
+        this.#section.err++;
+        break;
+      case 'effect':
+        this.#inEffect.err = true;
+        break;
+      case 'rc':
+        this.#inEffect.err = false;
+        break;
+      case 'entered':
+        if (part) part.enteredErr = true;
+        break;
+      case 'late':
+        if (this.#asked[this.#next]) this.#asked[this.#next]!.late = true;
+        break;
+      case 'next':
+        this.#next++;
+        break;
+      case 'left':
+        // A shell that was ended leaves some unasked: the next section begins at its own first one.
+        if (part) this.#next = (part.inspections.at(-1) ?? this.#next - 1) + 1;
+        break;
+      case 'end':
+        this.#ended.err = true;
+    }
+  }
+
+  #take(part: Part, { check, text }: { check: string; text: Buffer[] }): void {
+    const encoded = Buffer.concat(text);
+    if (`${cksum(encoded)} ${encoded.length}` !== check) {
+      part.spoilt = true;
+      return;
+    }
+    const answers: { rc: number; stdout: Buffer }[] = [];
+    let stdout: Buffer[] = [];
+    new Marks(
+      this.#stdout.boundary,
+      ([rc]) => {
+        answers.push({ rc: Number(rc), stdout: Buffer.concat(stdout) });
+        stdout = [];
+      },
+      (piece) => stdout.push(piece),
+    ).push(Buffer.from(encoded.toString('latin1'), 'base64'));
+    part.answers = answers;
+  }
+}
+
+/** A section while it is read. */
+interface Part extends Section {
+  /** Its shell runs, as stdout and as stderr tell. */
+  entered: boolean;
+  enteredErr: boolean;
+  rc: number | undefined;
+  /** What becoming the other user said. */
+  stderr: Buffer[];
+  answers: { rc: number; stdout: Buffer }[] | undefined;
+  spoilt: boolean;
+}
+
+/** Splits a stream at lines that begin with the boundary; the newline before such a line belongs to it. */
+export class Marks {
+  #pending: Buffer = Buffer.alloc(0);
+  readonly #start: Buffer;
+
+  constructor(
+    readonly boundary: string,
+    private readonly onMark: (words: string[]) => void,
+    private readonly onText: (text: Buffer) => void,
+  ) {
+    this.#start = Buffer.from(`\n${boundary} `);
+  }
+
+  push(chunk: Buffer): void {
+    let data = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
+    for (;;) {
+      const at = data.indexOf(this.#start);
+      if (at < 0) break;
+      const end = data.indexOf(10, at + this.#start.length);
+      if (at > 0) this.onText(data.subarray(0, at));
+      data = data.subarray(at);
+      if (end < 0) {
+        this.#pending = data;
+        return;
+      }
+      this.onMark(data.subarray(this.#start.length, end - at).toString('latin1').split(' '));
+      data = data.subarray(end - at + 1);
+    }
+    // What could be the beginning of a mark waits for more.
+    const keep = Math.min(data.length, this.#start.length - 1);
+    let from = data.indexOf(10, data.length - keep);
+    while (from >= 0 && !this.#start.subarray(0, data.length - from).equals(data.subarray(from))) from = data.indexOf(10, from + 1);
+    if (from < 0) from = data.length;
+    if (from > 0) this.onText(data.subarray(0, from));
+    this.#pending = data.subarray(from);
+  }
+}
+
+const CRC = Uint32Array.from({ length: 256 }, (_, n) => {
+  let crc = n << 24;
+  for (let bit = 0; bit < 8; bit++) crc = crc & 0x80000000 ? (crc << 1) ^ 0x04c11db7 : crc << 1;
+  return crc;
+});
+
+/** The checksum of POSIX cksum (IEEE Std 1003.1, cksum): CRC-32/CKSUM over the bytes and their number. */
+export function cksum(data: Buffer): number {
+  let crc = 0;
+  for (const byte of data) crc = (crc << 8) ^ CRC[((crc >>> 24) ^ byte) & 255]!;
+  for (let length = data.length; length > 0; length = Math.floor(length / 256)) crc = (crc << 8) ^ CRC[((crc >>> 24) ^ length) & 255]!;
+  return ~crc >>> 0;
+}

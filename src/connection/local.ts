@@ -1,0 +1,53 @@
+import { spawn } from 'node:child_process';
+import { connect } from 'node:net';
+import { userInfo } from 'node:os';
+import type { Duplex } from 'node:stream';
+import type { Sh } from '../shell/sh.js';
+import { ConnectionError } from './connection.js';
+import { ShellConnection, type Remote } from './shell-connection.js';
+
+/** This machine, without ssh: the same scripts on the standard input of a child's /bin/sh. */
+export class LocalConnection extends ShellConnection {
+  protected readonly login = userInfo().username;
+  readonly #children = new Set<() => void>();
+
+  constructor(name: string) {
+    super(name);
+  }
+
+  protected async exec(command: Sh): Promise<Remote> {
+    const child = spawn('/bin/sh', ['-c', command.text], { stdio: 'pipe' });
+    const close = (): void => {
+      child.stdin.destroy();
+      child.stdout.destroy();
+      child.stderr.destroy();
+    };
+    this.#children.add(close);
+    const ended = new Promise<{ code: number | null }>((resolve, reject) => {
+      child.once('error', (error) => reject(new ConnectionError('protocol', `${this.name}: /bin/sh: ${error.message}`)));
+      let code: number | null = null;
+      child.once('close', () => resolve({ code }));
+      child.once('exit', (status) => {
+        code = status ?? 255;
+        // A process it left behind may keep the pipes open: what is in them by then is all that counts.
+        setTimeout(() => resolve({ code }), 500).unref();
+      });
+    });
+    ended.then(() => this.#children.delete(close), () => this.#children.delete(close));
+    // Writing to a shell that has gone is told by `ended`.
+    child.stdin.on('error', () => undefined);
+    return { stdin: child.stdin, stdout: child.stdout, stderr: child.stderr, ended, close };
+  }
+
+  protected async forward(target: { socket: string } | { host: string; port: number }): Promise<Duplex> {
+    return await new Promise((resolve, reject) => {
+      const socket = connect('socket' in target ? { path: target.socket } : target);
+      socket.once('connect', () => resolve(socket));
+      socket.once('error', (error) => reject(new ConnectionError('refused', `${this.name}: ${error.message}`, 'is the server running there?')));
+    });
+  }
+
+  protected async disconnect(): Promise<void> {
+    for (const close of this.#children) close();
+  }
+}

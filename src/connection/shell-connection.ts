@@ -1,0 +1,275 @@
+import { randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { once } from 'node:events';
+import { Duplex, type Readable, type Writable } from 'node:stream';
+import { performance } from 'node:perf_hooks';
+import { sh, type Sh } from '../shell/sh.js';
+import type { Output, Step } from '../shell/step.js';
+import { becomeCommand, becomeInput, checkBecome, needed, sameUser } from './become.js';
+import { bridge } from './bridge.js';
+import { ConnectionError, type Become, type Connection, type Counters, type Effect, type Inspection, type Trip, type TripResult } from './connection.js';
+import { Marks, TripDecoder } from './decode.js';
+import { encodeTrip, type Sent } from './frames.js';
+
+/** A command running on the host. */
+export interface Remote {
+  stdin: Writable;
+  stdout: Readable;
+  stderr: Readable;
+  /** Settles when it has ended and all it printed was read; code is null where the link broke. */
+  ended: Promise<{ code: number | null }>;
+  /** Lets go of it, whatever still holds its streams. */
+  close(): void;
+}
+
+/** Larger uploads travel over a channel of their own. */
+const INLINE_LIMIT = 256 * 1024;
+/** How often spoilt answers are asked again before the host is given up. */
+const ASKS = 3;
+
+type TripEffect = Omit<Effect, 'script'>;
+
+/** What ssh and local have in common: trips, uploads, bridges and cancelling, over "run a command on the host". */
+export abstract class ShellConnection implements Connection {
+  readonly counters: Counters = { trips: 0, bytesOut: 0, bytesIn: 0, connecting: 0, waiting: 0, conversations: 0 };
+  /** A shell opened ahead, so that a trip need not wait for a channel. */
+  #spare: Promise<Remote> | undefined;
+  #running = new Set<{ decoder: TripDecoder; become: Become | undefined }>();
+  #proven: Become[] = [];
+
+  /** @param name inventory name, for messages */
+  protected constructor(protected readonly name: string) {}
+
+  /** Who runs commands that do not become anyone. */
+  protected abstract readonly login: string;
+  /** Runs a command line, connecting first where there is no link yet. @throws ConnectionError */
+  protected abstract exec(command: Sh): Promise<Remote>;
+  /** A stream made without a command on the host. @throws ConnectionError */
+  protected abstract forward(target: { socket: string } | { host: string; port: number }): Promise<Duplex>;
+  /** Drops the link. */
+  protected abstract disconnect(): Promise<void>;
+
+  async trip(asked: Trip): Promise<TripResult> {
+    const trip: Trip = {
+      effect: asked.effect && { ...asked.effect, become: this.#needed(asked.effect.become) },
+      inspections: asked.inspections.map((inspection) => ({ ...inspection, become: this.#needed(inspection.become) })),
+    };
+    const before = this.counters.connecting;
+    const start = performance.now();
+    try {
+      return await this.#complete(trip);
+    } finally {
+      this.counters.waiting += performance.now() - start - (this.counters.connecting - before);
+    }
+  }
+
+  async open(target: { socket: string } | { host: string; port: number }, wanted: Become | undefined): Promise<Duplex> {
+    this.counters.conversations++;
+    const become = this.#needed(wanted);
+    if (become === undefined || 'port' in target) return this.forward(target);
+    await this.#prove(become);
+    const remote = await this.#as(become, bridge(target.socket));
+    return await bridged(remote, this.name, target.socket);
+  }
+
+  async cancel(): Promise<void> {
+    await Promise.all(
+      [...this.#running].map(async ({ decoder, become }) => {
+        const pid = decoder.effectPid;
+        if (pid === undefined) return;
+        const script = sh`_kill() { kill -s "$1" -- -${pid} || kill -s "$1" ${pid}; } 2>/dev/null
+_kill TERM; for _ in 1 2 3 4 5; do _kill 0 || exit 0; sleep 1; done; _kill KILL`;
+        await this.#send({ effect: { step: { script }, become, environment: {} }, inspections: [] });
+      }),
+    );
+  }
+
+  async reset(): Promise<void> {
+    this.#spare = undefined;
+    await this.disconnect();
+  }
+
+  async close(): Promise<void> {
+    await this.reset();
+  }
+
+  /** Sends the trip, and once more whatever a stranger's output spoilt in its answers. */
+  async #complete(trip: Trip): Promise<TripResult> {
+    let decoder = await this.#send(trip);
+    const result = decoder.result(this.name);
+    let again = decoder.spoilt;
+    for (let ask = 1; again.length > 0; ask++) {
+      if (ask === ASKS) throw new ConnectionError('protocol', `${this.name}: answers arrive damaged`, 'something on the host writes into the streams of its shells');
+      const indices = again;
+      decoder = await this.#send({ effect: undefined, inspections: indices.map((index) => trip.inspections[index]!) });
+      decoder.result(this.name).inspections.forEach((output, i) => (result.inspections[indices[i]!] = output));
+      again = decoder.spoilt.map((i) => indices[i]!);
+    }
+    return result;
+  }
+
+  async #send(trip: Trip): Promise<TripDecoder> {
+    for (const { become } of [...(trip.effect ? [trip.effect] : []), ...trip.inspections]) if (become) checkBecome(become, this.name);
+    const { effect, sent } = await this.#upload(trip.effect);
+    const boundary = randomBytes(16).toString('hex');
+    const script = encodeTrip({ ...trip, effect }, { boundary, proven: (become) => this.#isProven(become), sent });
+    const decoder = new TripDecoder(trip, boundary, trip.effect?.onOutput);
+    const remote = await (this.#spare ?? this.#shell());
+    this.#spare = undefined;
+    this.counters.trips++;
+    this.counters.bytesOut += script.length;
+    const running = { decoder, become: trip.effect?.become };
+    this.#running.add(running);
+    try {
+      const done = new Promise<void>((resolve) => {
+        const take = (feed: (chunk: Buffer) => void) => (chunk: Buffer) => {
+          this.counters.bytesIn += chunk.length;
+          feed(chunk);
+          if (decoder.done) resolve();
+        };
+        remote.stdout.on('data', take((chunk) => decoder.stdout(chunk)));
+        remote.stderr.on('data', take((chunk) => decoder.stderr(chunk)));
+      });
+      remote.stdin.end(script);
+      this.#prepareSpare();
+      const ended = await Promise.race([done.then(() => undefined), remote.ended]);
+      if (!decoder.done) throw this.#unfinished(decoder, ended!.code);
+    } finally {
+      this.#running.delete(running);
+      remote.close();
+    }
+    for (const become of decoder.becomes) if (!this.#isProven(become)) this.#proven.push(become);
+    return decoder;
+  }
+
+  #unfinished(decoder: TripDecoder, code: number | null): ConnectionError {
+    if (code === null) return new ConnectionError('lost', `${this.name}: the connection was lost${decoder.begun ? ' while work was under way' : ''}`, 'run again; what was done is seen by looking');
+    if (decoder.begun) return new ConnectionError('lost', `${this.name}: the shell on the host was ended (status ${code}) before its work was done`, 'run again');
+    return new ConnectionError('protocol', `${this.name}: the login shell ran no /bin/sh (status ${code})${decoder.noise ? `: ${decoder.noise.slice(-500)}` : ''}`, 'the user needs a login shell that runs commands');
+  }
+
+  #shell(): Promise<Remote> {
+    return this.exec(sh`exec /bin/sh`);
+  }
+
+  /** A spare that dies, or cannot be had, is no error: the next trip opens its own. */
+  #prepareSpare(): void {
+    const spare = this.#shell();
+    this.#spare = spare;
+    const forget = (): void => {
+      if (this.#spare === spare) this.#spare = undefined;
+    };
+    spare.then((remote) => remote.ended.then(forget), forget);
+  }
+
+  #needed(become: Become | undefined): Become | undefined {
+    return needed(become, this.login);
+  }
+
+  #isProven(become: Become): boolean {
+    return this.#proven.some((proven) => sameUser(proven, become));
+  }
+
+  /** @throws ConnectionError become */
+  async #prove(become: Become): Promise<void> {
+    if (this.#isProven(become)) return;
+    const look: Inspection = { script: sh`:`, become, environment: {} };
+    (await this.#send({ effect: undefined, inspections: [look] })).result(this.name);
+  }
+
+  /** A command under another user, its standard input free for what it is to read. */
+  async #as(become: Become | undefined, command: Sh): Promise<Remote> {
+    if (become === undefined) return this.exec(sh`exec /bin/sh -c ${command.text}`);
+    const gate = `gate-${randomBytes(4).toString('hex')}`;
+    const remote = await this.exec(sh`LC_ALL=C; export LC_ALL; ${becomeCommand(become, gate, command)}`);
+    remote.stdin.write(becomeInput(become, gate));
+    return remote;
+  }
+
+  /** Reads small files in, and sends large ones ahead. */
+  async #upload(effect: TripEffect | undefined): Promise<{ effect: TripEffect | undefined; sent?: Sent }> {
+    if (!effect?.step.uploads) return { effect };
+    const uploads: NonNullable<Step['uploads']> = {};
+    const sent: Sent = { folders: [], files: {} };
+    for (const [name, upload] of Object.entries(effect.step.uploads)) {
+      const size = 'path' in upload ? (await stat(upload.path)).size : upload.content.length;
+      if (size < INLINE_LIMIT) {
+        uploads[name] = 'path' in upload ? { content: await readFile(upload.path) } : upload;
+      } else {
+        if (effect.become) await this.#prove(effect.become);
+        const chunks = 'path' in upload ? createReadStream(upload.path, { highWaterMark: 256 * 1024 }) : pieces(upload.content);
+        const folder = await this.#stream(name, chunks, size, effect);
+        sent.folders.push(folder);
+        sent.files[name] = `${folder}/file`;
+      }
+    }
+    return { effect: { ...effect, step: { ...effect.step, uploads } }, sent };
+  }
+
+  /** @returns the folder on the host whose `file` holds the content */
+  async #stream(name: string, chunks: AsyncIterable<Buffer> | Iterable<Buffer>, size: number, { become, onOutput }: TripEffect): Promise<string> {
+    const boundary = randomBytes(16).toString('hex');
+    const remote = await this.#as(
+      become,
+      sh`umask 077; _d=$(mktemp -d "\${TMPDIR:-/tmp}/.muster.XXXXXXXX") || exit 1
+if cat >"$_d/file" && [ "$(wc -c <"$_d/file")" -eq ${size} ]; then printf '\n%s sent %s\n' ${boundary} "$_d"; else rm -rf -- "$_d"; exit 1; fi`,
+    );
+    let folder: string | undefined;
+    const marks = new Marks(boundary, ([, path]) => (folder = path), () => undefined);
+    const errors: Buffer[] = [];
+    remote.stdout.on('data', (chunk: Buffer) => marks.push(chunk));
+    remote.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
+    let over = false;
+    const ended = remote.ended.then((end) => ((over = true), end));
+    let done = 0;
+    let shown = -1;
+    for await (const chunk of chunks) {
+      if (over) break;
+      if (!remote.stdin.write(chunk)) await Promise.race([once(remote.stdin, 'drain').catch(() => undefined), ended]);
+      this.counters.bytesOut += chunk.length;
+      done += chunk.length;
+      const percent = Math.floor((done / size) * 100);
+      if (percent !== shown) onOutput?.(`${name}: ${percent} % of ${Math.ceil(size / 1e6)} MB sent\n`);
+      shown = percent;
+    }
+    remote.stdin.end();
+    const { code } = await ended;
+    if (folder !== undefined) return folder;
+    if (code === null) throw new ConnectionError('lost', `${this.name}: the connection was lost while ${name} was sent`, 'run again');
+    throw new ConnectionError('protocol', `${this.name}: ${name} (${size} bytes) could not be put on the host: ${Buffer.concat(errors).toString('utf8').trim()}`, 'is there room in /tmp?');
+  }
+}
+
+function* pieces(content: Buffer): Iterable<Buffer> {
+  for (let at = 0; at < content.length; at += INLINE_LIMIT) yield content.subarray(at, at + INLINE_LIMIT);
+}
+
+/** The stream behind the line with which the bridge says that it is connected. */
+async function bridged(remote: Remote, host: string, socket: string): Promise<Duplex> {
+  const errors: Buffer[] = [];
+  remote.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
+  let head = Buffer.alloc(0);
+  for (;;) {
+    const chunk = (remote.stdout.read() as Buffer | null) ?? undefined;
+    if (chunk === undefined) {
+      if (remote.stdout.readableEnded || remote.stdout.destroyed) break;
+      await Promise.race([once(remote.stdout, 'readable'), once(remote.stdout, 'end'), remote.ended]);
+      if (remote.stdout.readableLength === 0 && (await settled(remote.ended))) break;
+      continue;
+    }
+    head = Buffer.concat([head, chunk]);
+    const at = head.indexOf(bridge.ready);
+    if (at < 0) continue;
+    const rest = head.subarray(at + bridge.ready.length);
+    if (rest.length > 0) remote.stdout.unshift(rest);
+    return Duplex.from({ readable: remote.stdout, writable: remote.stdin });
+  }
+  remote.close();
+  throw new ConnectionError('refused', `${host}: ${socket} cannot be reached: ${Buffer.concat(errors).toString('utf8').trim()}`, 'is the server running, and does the socket stand there?');
+}
+
+async function settled(promise: Promise<unknown>): Promise<boolean> {
+  const no = Symbol('no');
+  return (await Promise.race([promise, Promise.resolve(no)])) !== no;
+}
