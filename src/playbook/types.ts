@@ -88,6 +88,8 @@ export interface Condition {
 
 export interface Task extends Inherited {
   kind: 'task';
+  /** What it inherited, without its own keywords: what a dynamic include passes on to its tasks. */
+  around: Inherited;
   /** Unique within the loaded project: file, line, column and how it was reached. Stable between runs of the same files. */
   id: string;
   origin: Origin;
@@ -101,7 +103,7 @@ export interface Task extends Inherited {
   argOrigins: ReadonlyMap<string, Origin>;
   /** Free-form text of `command: ls` and its like. */
   freeForm: Value | undefined;
-  /** How the loop was written: `items` flattens one level (`with_items`), other lookups by name (`with_dict`, …). */
+  /** How the loop was written: `loop`; `items` flattens one level (`with_items`); other lookups by name (`with_dict`, …). */
   loop: { how: string; value: Value; origin: Origin } | undefined;
   loopControl: {
     loopVar: string;

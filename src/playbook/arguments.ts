@@ -1,0 +1,88 @@
+import { Source, type Origin } from '../value/value.js';
+import { placeIn } from '../yaml/index.js';
+
+/** One word of a `k=v` line, and where it stands in it. */
+interface Word {
+  text: string;
+  start: number;
+  end: number;
+}
+
+/**
+ * Splits at white space, but not inside quotes or `{{ }}`, `{% %}`, `{# #}`, as Ansible's parsing/splitter.py does.
+ * Quotes stay in the words.
+ */
+export function splitWords(text: string): Word[] {
+  const words: Word[] = [];
+  let start = -1;
+  let quote: string | undefined;
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i]!;
+    if (quote !== undefined) {
+      if (char === '\\') i++;
+      else if (char === quote) quote = undefined;
+      continue;
+    }
+    if (/\s/.test(char)) {
+      if (start >= 0) words.push({ text: text.slice(start, i), start, end: i });
+      start = -1;
+      continue;
+    }
+    if (start < 0) start = i;
+    const close = ({ '{{': '}}', '{%': '%}', '{#': '#}' } as { [open: string]: string })[text.slice(i, i + 2)];
+    if (close !== undefined) {
+      const end = text.indexOf(close, i + 2);
+      i = end < 0 ? text.length : end + 1;
+    } else if ((char === '"' || char === "'") && text[i - 1] !== '\\') quote = char;
+  }
+  if (start >= 0) words.push({ text: text.slice(start), start, end: text.length });
+  return words;
+}
+
+/** What a line of arguments holds. */
+export interface Line {
+  args: Map<string, string>;
+  /** Offset of each value in the line. */
+  offsets: Map<string, number>;
+  /** What is not `key=value`, as written; empty where all is. */
+  rest: string;
+}
+
+/**
+ * `name=nginx state=present`, or `ls -l chdir=/tmp`: words whose key is one of `keys` (all, where undefined) are
+ * arguments, the rest stays text.
+ */
+export function parseLine(text: string, keys?: ReadonlySet<string>): Line {
+  const line: Line = { args: new Map(), offsets: new Map(), rest: '' };
+  let last = 0;
+  for (const word of splitWords(text)) {
+    const match = /^([A-Za-z_]\w*)=/.exec(word.text);
+    if (match === null || (keys !== undefined && !keys.has(match[1]!))) continue;
+    line.args.set(match[1]!, unquote(word.text.slice(match[0].length)));
+    line.offsets.set(match[1]!, word.start + match[0].length);
+    line.rest += text.slice(last, word.start);
+    last = word.end;
+  }
+  line.rest = (line.rest + text.slice(last)).trim();
+  return line;
+}
+
+/** Ansible's unquote: a pair of quotes around the whole goes, escapes in double quotes are decoded. */
+function unquote(text: string): string {
+  const quote = text[0];
+  if (text.length < 2 || (quote !== '"' && quote !== "'") || text.at(-1) !== quote || text.at(-2) === '\\') return text;
+  const inner = text.slice(1, -1);
+  if (quote === "'") return inner;
+  return inner.replace(/\\(["\\nt])/g, (_, letter: string) => ({ n: '\n', t: '\t' })[letter] ?? letter);
+}
+
+/** A piece of the project's text again: unevaluated where it holds {{ }} and its whole did. */
+export function pieceOf(whole: string | Source, text: string, offset: number): string | Source {
+  return whole instanceof Source && /\{[{%#]/.test(text) ? new Source(text, placeIn(whole, offset)) : text;
+}
+
+/** Where a piece of a line stands. */
+export function pieceOrigin(whole: string | Source, offset: number, origin: Origin): Origin {
+  if (whole instanceof Source) return placeIn(whole, offset);
+  return whole.includes('\n') ? origin : { ...origin, column: origin.column + offset };
+}

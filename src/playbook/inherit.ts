@@ -1,0 +1,69 @@
+import { isDict, Source, type Dict, type Origin, type Value } from '../value/value.js';
+import { placeIn } from '../yaml/index.js';
+import { complain, warn, type LoadContext } from './context.js';
+import { asList, given, place } from './keywords.js';
+import { staticText } from './static.js';
+import type { Condition, Inherited } from './types.js';
+
+/** Keywords of which the nearest statement wins. */
+const NEAREST = {
+  becomeUser: 'become_user', become: 'become', becomeMethod: 'become_method', becomeFlags: 'become_flags', remoteUser: 'remote_user',
+  connection: 'connection', port: 'port', ignoreErrors: 'ignore_errors', ignoreUnreachable: 'ignore_unreachable',
+  anyErrorsFatal: 'any_errors_fatal', noLog: 'no_log', checkMode: 'check_mode', diff: 'diff', runOnce: 'run_once',
+  delegateTo: 'delegate_to', delegateFacts: 'delegate_facts', throttle: 'throttle', timeout: 'timeout',
+} as const satisfies Partial<Record<keyof Inherited, string>>;
+
+/** What a task has that nothing around it states. */
+export function nothingInherited(): Inherited {
+  const nearest = Object.fromEntries(Object.keys(NEAREST).map((field) => [field, undefined])) as Record<keyof typeof NEAREST, undefined>;
+  return { when: [], vars: [], environment: [], tags: [], ...nearest };
+}
+
+/** The keywords of a play, block, role or task laid over what is around it. */
+export function inherit(around: Inherited, dict: Dict, at: Origin, ctx: LoadContext): Inherited {
+  const result: Inherited = { ...around };
+  for (const [field, keyword] of Object.entries(NEAREST)) {
+    const value = given(dict, keyword);
+    if (value !== undefined) result[field as keyof typeof NEAREST] = value;
+  }
+  result.when = [...around.when, ...conditions(dict, 'when', at, ctx)];
+  const vars = given(dict, 'vars');
+  if (isDict(vars)) result.vars = [...around.vars, vars];
+  result.environment = [...around.environment, ...asList(given(dict, 'environment'))];
+  result.tags = [...new Set([...around.tags, ...tagsOf(dict, at, ctx)])];
+  return result;
+}
+
+/** `tags`: a list, or text split at commas; {{ }} only from extra vars. */
+export function tagsOf(dict: Dict, at: Origin, ctx: LoadContext): string[] {
+  const value = given(dict, 'tags');
+  const members = asList(value).map((tag, i) => staticText(tag, Array.isArray(value) ? place(value, i, at) : place(dict, 'tags', at), 'a tag', ctx));
+  return members.flatMap((text) => (text ?? '').split(',')).map((tag) => tag.trim()).filter((tag) => tag !== '');
+}
+
+/** `when` and its like: one expression, a list of them (all must hold), or a literal boolean. */
+export function conditions(dict: Dict, key: string, at: Origin, ctx: LoadContext): Condition[] {
+  const value = given(dict, key);
+  return asList(value).flatMap((each, i) => {
+    const origin = Array.isArray(value) ? place(value, i, at) : place(dict, key, at);
+    const one = condition(each, key, origin, ctx);
+    return one === undefined ? [] : [one];
+  });
+}
+
+function condition(value: Value, key: string, origin: Origin, ctx: LoadContext): Condition | undefined {
+  if (typeof value === 'boolean') return { expression: value, origin };
+  if (Array.isArray(value) || isDict(value) || value === null) return undefined;
+  if (!(value instanceof Source)) return { expression: String(value).trim(), origin };
+  const whole = /^\s*\{\{-?\s*((?:(?!\{\{|\}\})[\s\S])*?)\s*-?\}\}\s*$/.exec(value.text);
+  if (whole !== null) {
+    warn(ctx, `"${key}" is an expression already`, origin, `write it without {{ }}: ${whole[1]}`);
+    return { expression: whole[1]!, origin: placeIn(value, value.text.indexOf(whole[1]!)) };
+  }
+  // Braces inside quotes are text of the expression; elsewhere they are a template in the wrong place.
+  if (/\{[{%]/.test(value.text.replace(/'[^']*'|"[^"]*"/g, ''))) {
+    complain(ctx, `"${key}" is an expression: {{ }} has no place in it`, origin, 'write the variable by its name alone');
+    return undefined;
+  }
+  return { expression: value.text.trim(), origin };
+}

@@ -1,0 +1,127 @@
+import { dirname, resolve } from 'node:path';
+import { isDict, Source, type Dict, type Origin, type Value } from '../value/value.js';
+import { originOf } from '../yaml/index.js';
+import { complain, display, isFile, readYaml, type LoadContext } from './context.js';
+import { conditions, inherit, nothingInherited, tagsOf } from './inherit.js';
+import { asList, checkKeywords, given, IMPORT_PLAYBOOK, keyPlace, place, PLAY, shown } from './keywords.js';
+import { loadRoles } from './roles.js';
+import { staticText } from './static.js';
+import { loadEntries, type Frame } from './tasks.js';
+import type { Condition, Entry, Play, Playbook, Task } from './types.js';
+
+/** What `import_playbook` gives the plays it brings. */
+interface Imported {
+  vars: Dict;
+  when: Condition[];
+  tags: string[];
+  /** Ids and files on the way. */
+  via: string;
+  files: readonly string[];
+}
+
+/**
+ * Reads a playbook with everything it brings statically: roles, imported files. What is wrong goes to
+ * `ctx.problems`; what can be loaded in spite of it is.
+ */
+export async function loadPlaybook(path: string, ctx: LoadContext): Promise<Playbook> {
+  const full = resolve(path);
+  return { path: full, plays: await loadPlays(full, ctx, { vars: new Map(), when: [], tags: [], via: '', files: [] }) };
+}
+
+async function loadPlays(path: string, ctx: LoadContext, imported: Imported, from?: Origin): Promise<Play[]> {
+  const list = await readYaml(path, ctx, from);
+  const top = { file: display(path), line: 1, column: 1 };
+  if (list === null) return [];
+  if (!Array.isArray(list)) {
+    complain(ctx, `a playbook is a list of plays, not ${shown(list)}`, top, 'begin each play with "- hosts:"');
+    return [];
+  }
+  const plays: Play[] = [];
+  for (const [i, member] of list.entries()) {
+    const at = place(list, i, top);
+    if (!isDict(member)) complain(ctx, `a play must be a dict, not ${shown(member)}`, at, 'begin it with "- hosts:"');
+    else if (member.has('import_playbook')) plays.push(...(await importPlaybook(member, at, path, ctx, imported)));
+    else plays.push(await loadPlay(member, at, path, ctx, imported));
+  }
+  return plays;
+}
+
+async function importPlaybook(dict: Dict, at: Origin, path: string, ctx: LoadContext, outer: Imported): Promise<Play[]> {
+  checkKeywords(dict, IMPORT_PLAYBOOK, 'import_playbook', at, ctx);
+  const origin = originOf(dict, 'import_playbook') ?? at;
+  const name = staticText(dict.get('import_playbook')!, origin, 'the file of import_playbook', ctx, new Map([['playbook_dir', dirname(path)]]));
+  if (name === undefined) return [];
+  const file = resolve(dirname(path), name);
+  if (file === path || outer.files.includes(file)) {
+    complain(ctx, `${display(file)} imports itself`, origin);
+    return [];
+  }
+  if (!(await isFile(file))) {
+    complain(ctx, `there is no playbook "${name}"`, origin, `looked for ${display(file)}`);
+    return [];
+  }
+  const vars = given(dict, 'vars');
+  return loadPlays(file, ctx, {
+    // An outer import wins over an inner one, and both over the plays.
+    vars: layered(isDict(vars) ? vars : new Map(), outer.vars),
+    when: [...outer.when, ...conditions(dict, 'when', at, ctx)],
+    tags: [...outer.tags, ...tagsOf(dict, at, ctx)],
+    via: `${at.file}:${at.line}:${at.column}${outer.via === '' ? '' : ` < ${outer.via}`}`,
+    files: [...outer.files, path],
+  }, origin);
+}
+
+/** The same dict where nothing is laid over it, so that its places stay known. */
+function layered(below: Dict, above: Dict): Dict {
+  return above.size === 0 ? below : below.size === 0 ? above : new Map([...below, ...above]);
+}
+
+async function loadPlay(dict: Dict, at: Origin, path: string, ctx: LoadContext, imported: Imported): Promise<Play> {
+  checkKeywords(dict, PLAY, 'a play', at, ctx);
+  const vars = given(dict, 'vars');
+  const own = new Map([...dict].filter(([key]) => key !== 'vars' && key !== 'tags'));
+  const keywords = inherit({ ...nothingInherited(), when: imported.when, tags: [...imported.tags, ...tagsOf(dict, at, ctx)] }, own, at, ctx);
+  const frame: Frame = {
+    inherit: keywords, role: undefined, fileDir: dirname(path), baseDir: dirname(path), via: imported.via, files: [path],
+    handlers: false, play: { roles: [], handlers: [], used: [] }, ctx,
+  };
+  const entries = (key: string): Promise<Entry[]> => loadEntries(given(dict, key), place(dict, key, at), frame);
+  const hosts = given(dict, 'hosts');
+  if (hosts === undefined || (Array.isArray(hosts) && hosts.length === 0) || hosts === '') {
+    complain(ctx, 'a play needs "hosts"', dict.has('hosts') ? keyPlace(dict, 'hosts', at) : at, 'name a group, hosts or "all"');
+  }
+  const sections: Play['sections'] = [
+    { name: 'pre_tasks', entries: await entries('pre_tasks') },
+    { name: 'roles', entries: await loadRoles(given(dict, 'roles'), place(dict, 'roles', at), frame) },
+    { name: 'tasks', entries: await entries('tasks') },
+    { name: 'post_tasks', entries: await entries('post_tasks') },
+  ];
+  const handlers = (await loadEntries(given(dict, 'handlers'), place(dict, 'handlers', at), { ...frame, handlers: true })) as Task[];
+  return {
+    origin: at, baseDir: dirname(path), name: given(dict, 'name'), hosts: hosts ?? 'all',
+    gatherFacts: given(dict, 'gather_facts'), gatherSubset: subset(dict, at, ctx),
+    vars: layered(isDict(vars) ? vars : new Map(), imported.vars), varsFiles: asList(given(dict, 'vars_files')),
+    strategy: strategyOf(dict, at, ctx), serial: given(dict, 'serial'), maxFailPercentage: given(dict, 'max_fail_percentage'),
+    anyErrorsFatal: given(dict, 'any_errors_fatal'), forceHandlers: given(dict, 'force_handlers'),
+    ignoreUnreachable: given(dict, 'ignore_unreachable'),
+    sections, handlers: [...handlers, ...frame.play.handlers], roles: frame.play.roles, keywords, tags: keywords.tags,
+  };
+}
+
+const STRATEGIES = ['linear', 'free', 'host_pinned'] as const;
+
+function strategyOf(dict: Dict, at: Origin, ctx: LoadContext): Play['strategy'] {
+  const value = given(dict, 'strategy');
+  if (value === undefined) return 'linear';
+  const name = typeof value === 'string' ? value.replace(/^ansible\.builtin\./, '') : '';
+  const known = STRATEGIES.find((each) => each === name);
+  if (known === undefined) complain(ctx, `there is no strategy ${shown(value)}`, place(dict, 'strategy', at), `there are ${STRATEGIES.join(', ')}`);
+  return known ?? 'linear';
+}
+
+function subset(dict: Dict, at: Origin, ctx: LoadContext): string[] | undefined {
+  const value = given(dict, 'gather_subset');
+  if (value === undefined) return undefined;
+  if (asList(value).some((each) => each instanceof Source)) complain(ctx, '"gather_subset" must be written out', place(dict, 'gather_subset', at));
+  return asList(value as Value).flatMap((each) => String(each).split(',')).map((each) => each.trim());
+}

@@ -1,0 +1,67 @@
+import { readFileSync } from 'node:fs';
+import { ContentError } from '../value/errors.js';
+import type { Origin } from '../value/value.js';
+
+/** Something wrong with the project's content. An error keeps a run from starting. */
+export interface Problem {
+  severity: 'error' | 'warning';
+  message: string;
+  origin: Origin | undefined;
+  /** What to do. */
+  hint: string | undefined;
+}
+
+export function problem(message: string, origin?: Origin, hint?: string): Problem {
+  return { severity: 'error', message, origin, hint };
+}
+
+export function warning(message: string, origin?: Origin, hint?: string): Problem {
+  return { severity: 'warning', message, origin, hint };
+}
+
+/** A content error caught while loading; anything else is thrown on, since it is a fault of ours. */
+export function caught(error: unknown, fallback?: Origin): Problem {
+  if (!(error instanceof ContentError)) throw error;
+  return problem(error.message, error.origin ?? fallback, error.hint);
+}
+
+/** The first error as an exception; nothing where there is none. */
+export function raise(problems: readonly Problem[]): void {
+  const errors = problems.filter((each) => each.severity === 'error');
+  const [first] = errors;
+  if (first === undefined) return;
+  const more = errors.length > 1 ? ` (and ${errors.length - 1} more, see muster lint)` : '';
+  throw new ContentError(first.message + more, first.origin, first.hint);
+}
+
+/** Problems once each, in the order of files and lines. */
+export function sorted(problems: readonly Problem[]): Problem[] {
+  const once = new Map(problems.map((each) => [JSON.stringify([each.message, each.origin]), each]));
+  const rank = (each: Problem): [string, number, number] => [each.origin?.file ?? '', each.origin?.line ?? 0, each.origin?.column ?? 0];
+  return [...once.values()].sort((a, b) => {
+    const [left, right] = [rank(a), rank(b)];
+    return left[0] < right[0] ? -1 : left[0] > right[0] ? 1 : left[1] - right[1] || left[2] - right[2];
+  });
+}
+
+/**
+ * The problem as a compiler would put it: `file:line:column: message; hint`, the line, and a caret under the column.
+ * Plain text; the line is left out where the file cannot be read.
+ */
+export function renderProblem({ severity, message, origin, hint }: Problem): string {
+  const place = origin ? `${origin.file}:${origin.line}:${origin.column}: ` : '';
+  const head = `${place}${severity === 'warning' ? 'warning: ' : ''}${message}${hint ? `; ${hint}` : ''}`;
+  const line = origin && sourceLine(origin);
+  if (line === undefined || line.trim() === '') return head;
+  // Tabs stay tabs under the line, so that the caret stands below its column.
+  const pad = line.slice(0, origin!.column - 1).replace(/[^\t]/g, ' ');
+  return `${head}\n    ${line}\n    ${pad}^`;
+}
+
+function sourceLine(origin: Origin): string | undefined {
+  try {
+    return readFileSync(origin.file, 'utf8').split(/\r?\n/)[origin.line - 1];
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,189 @@
+import { readdir } from 'node:fs/promises';
+import { basename, extname, isAbsolute, join } from 'node:path';
+import { parseArgs } from '../modules/index.js';
+import { isDict, Source, toPlain, type Dict, type Origin, type Value } from '../value/value.js';
+import { originOf } from '../yaml/index.js';
+import { loadSpec } from './actions.js';
+import { complain, display, firstFile, isFile, isFolder, readYaml, type LoadContext } from './context.js';
+import { inherit } from './inherit.js';
+import { checkKeywords, given, isKeyword, place, ROLE, shown } from './keywords.js';
+import { caught } from './problems.js';
+import { staticText } from './static.js';
+import { idOf, knownNames, loadTasksOf, type Frame } from './tasks.js';
+import type { Block, Entry, Inherited, Role, Task } from './types.js';
+
+/** Which files of a role are used; `main` where nothing is said. */
+export interface From {
+  tasks: string;
+  vars: string;
+  defaults: string;
+  handlers: string;
+}
+
+const MAIN: From = { tasks: 'main', vars: 'main', defaults: 'main', handlers: 'main' };
+
+/** How a role is used at one place. */
+export interface RoleUse {
+  params: Dict;
+  from: From;
+  parent: Role | undefined;
+  public: boolean;
+  /** Runs though the same use ran before. */
+  again: boolean;
+  origin: Origin;
+}
+
+/** `roles:` of a play: names, or dicts with keywords and parameters. Adds handlers and roles to the play. */
+export async function loadRoles(list: Value | undefined, at: Origin, frame: Frame): Promise<Entry[]> {
+  return useListed(list, at, frame, undefined);
+}
+
+/** Entries of `roles:` or of the dependencies in meta/main.yml. */
+async function useListed(list: Value | undefined, at: Origin, frame: Frame, parent: Role | undefined): Promise<Entry[]> {
+  if (!Array.isArray(list)) return [];
+  const entries: Entry[] = [];
+  for (const [i, member] of list.entries()) {
+    const origin = place(list, i, at);
+    const dict: Dict = isDict(member) ? member : new Map([['role', member]]);
+    const name = nameOf(dict, origin, frame);
+    if (name === undefined) continue;
+    if (dependsOnItself(name, parent)) {
+      complain(frame.ctx, `the role "${name}" depends on itself`, origin);
+      continue;
+    }
+    const params: Dict = new Map([...dict].filter(([key]) => !isKeyword(String(key), ROLE) && key !== 'name'));
+    checkKeywords(dict, ROLE, 'a role', origin, frame.ctx, () => true);
+    const inner = { ...frame, inherit: inherit(frame.inherit, dict, origin, frame.ctx), via: idOf(origin, frame.via) };
+    const used = await useRole(name, { params, from: MAIN, parent, public: true, again: false, origin }, inner);
+    if (used === undefined) continue;
+    if (parent) parent.dependencies.push(used.role);
+    entries.push(...used.entries);
+  }
+  return entries;
+}
+
+function dependsOnItself(name: string, parent: Role | undefined): boolean {
+  return parent !== undefined && (parent.name === basename(name) || dependsOnItself(name, parent.parent));
+}
+
+function nameOf(dict: Dict, at: Origin, frame: Frame): string | undefined {
+  const key = dict.has('role') ? 'role' : 'name';
+  const value = given(dict, key);
+  if (value !== undefined) return staticText(value, originOf(dict, key) ?? at, 'the name of a role', frame.ctx, knownNames(frame));
+  complain(frame.ctx, 'an entry of "roles" needs a role', at, 'write "- name", or "- role: name" with parameters');
+  return undefined;
+}
+
+/** `import_role`: the role's tasks in place of the task. */
+export async function importRole(args: Dict, origins: ReadonlyMap<string, Origin>, at: Origin, frame: Frame): Promise<Entry[]> {
+  const plain = new Map([...args].map(([key, value]): [string, Value] => {
+    const origin = origins.get(String(key)) ?? at;
+    return [String(key), value instanceof Source ? staticText(value, origin, `"${String(key)}" of import_role`, frame.ctx, knownNames(frame)) ?? null : value];
+  }));
+  if ([...plain.values()].includes(null)) return [];
+  try {
+    const { name, ...use } = parseArgs(await loadSpec('import_role'), toPlain(new Map(plain), true) as {}, origins);
+    const from: From = { tasks: use.tasks_from, vars: use.vars_from, defaults: use.defaults_from, handlers: use.handlers_from };
+    const used = await useRole(name, { params: new Map(), from, parent: frame.role, public: use.public ?? true, again: use.allow_duplicates, origin: at }, frame);
+    return used?.entries ?? [];
+  } catch (error) {
+    frame.ctx.problems.push(caught(error, at));
+    return [];
+  }
+}
+
+/** Loads one use of a role: its dependencies' tasks first, then its own; handlers and roles go to `frame.play`. */
+export async function useRole(name: string, use: RoleUse, frame: Frame): Promise<{ role: Role; entries: Entry[] } | undefined> {
+  const { ctx } = frame;
+  const path = await findRole(name, frame, use.origin);
+  if (path === undefined) return undefined;
+  const meta = await readMeta(path, ctx);
+  const role: Role = {
+    name: basename(name), path, params: use.params, parent: use.parent, public: use.public,
+    defaults: await readVars(path, 'defaults', use.from.defaults, use.origin, ctx),
+    vars: await readVars(path, 'vars', use.from.vars, use.origin, ctx),
+    dependencies: [], handlers: [],
+    allowDuplicates: use.again || given(meta, 'allow_duplicates') === true,
+  };
+  if (ranAlready(role, frame)) return { role, entries: [] };
+  frame.play.used.push({ role, inherit: frame.inherit });
+  const entries = await useListed(given(meta, 'dependencies'), place(meta, 'dependencies', use.origin), { ...frame, role: undefined }, role);
+  frame.play.roles.push(role);
+
+  const inner: Frame = { ...frame, role, files: frame.files };
+  const handlersFile = await roleFile(path, 'handlers', use.from.handlers, use.origin, ctx);
+  if (handlersFile !== undefined) {
+    role.handlers = (await loadTasksOf(handlersFile, { ...inner, handlers: true }, use.origin)) as Task[];
+    frame.play.handlers.push(...role.handlers);
+  }
+  const tasksFile = await roleFile(path, 'tasks', use.from.tasks, use.origin, ctx);
+  const block = tasksFile === undefined ? [] : await loadTasksOf(tasksFile, { ...inner, handlers: frame.handlers }, use.origin);
+  const own: Block = { kind: 'block', origin: use.origin, name: role.name, block, rescue: [], always: [] };
+  return { role, entries: [...entries, ...(block.length > 0 ? [own] : [])] };
+}
+
+/**
+ * A role listed again with the same parameters runs once. It is left out here only where the earlier use is
+ * sure to run when the later would: same tags and variables, and no condition that the later has not.
+ */
+function ranAlready(role: Role, frame: Frame): boolean {
+  if (role.allowDuplicates) return false;
+  const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+  const plain = (dict: Dict): unknown => toPlain(dict, false);
+  const when = (inherited: Inherited): string[] => inherited.when.map((each) => String(each.expression));
+  return frame.play.used.some(({ role: earlier, inherit: before }) =>
+    earlier.path === role.path && same(plain(earlier.params), plain(role.params)) &&
+    same(before.vars.map(plain), frame.inherit.vars.map(plain)) && same([...before.tags].sort(), [...frame.inherit.tags].sort()) &&
+    when(before).every((condition) => when(frame.inherit).includes(condition)));
+}
+
+/** Beside the playbook, in the configured folders, in the playbook's folder itself, in the project. */
+async function findRole(name: string, frame: Frame, origin: Origin): Promise<string | undefined> {
+  const { projectDir, rolesPath } = frame.ctx;
+  const beside = frame.role ? [join(frame.role.path, '..', name)] : [];
+  const places = isAbsolute(name) ? [name] : [...new Set([
+    join(frame.baseDir, 'roles', name), ...rolesPath.map((folder) => join(folder, name)), join(frame.baseDir, name), ...beside,
+    join(projectDir, 'roles', name), join(projectDir, 'playbooks', 'roles', name),
+  ])];
+  for (const path of places) if (await isFolder(path)) return path;
+  const hint = /^\w+\.\w+\.\w+$/.test(name) ? 'roles of collections are not looked up: copy it into roles/' : `looked for ${places.map(display).join(', ')}`;
+  complain(frame.ctx, `there is no role "${name}"`, origin, hint);
+  return undefined;
+}
+
+const META_KEYS = new Set(['dependencies', 'allow_duplicates', 'galaxy_info', 'collections', 'argument_specs', 'standalone']);
+
+async function readMeta(path: string, ctx: LoadContext): Promise<Dict> {
+  const file = await firstFile(['main.yml', 'main.yaml'].map((name) => join(path, 'meta', name)));
+  const meta = file === undefined ? null : await readYaml(file, ctx);
+  if (!isDict(meta)) return new Map();
+  for (const key of meta.keys()) if (!META_KEYS.has(String(key))) complain(ctx, `meta of a role has no key "${String(key)}"`, originOf(meta, key));
+  return meta;
+}
+
+/** The file of a role that `…_from` names: with or without extension. Only `main` may be missing. */
+async function roleFile(path: string, folder: keyof From, name: string, origin: Origin, ctx: LoadContext): Promise<string | undefined> {
+  const names = extname(name) === '' ? [`${name}.yml`, `${name}.yaml`, `${name}.json`, name] : [name];
+  const places = names.map((each) => join(path, folder, each));
+  const found = await firstFile(places);
+  if (found === undefined && name !== 'main') complain(ctx, `the role has no ${folder}/${name}`, origin, `looked for ${places.map(display).join(', ')}`);
+  return found;
+}
+
+/** Variables of a role: one file, or a folder of that name whose files are read in order. */
+async function readVars(path: string, folder: 'defaults' | 'vars', name: string, origin: Origin, ctx: LoadContext): Promise<Dict> {
+  const inside = join(path, folder, name);
+  const files = (await isFolder(inside)) && !(await isFile(`${inside}.yml`)) ? await filesBelow(inside) : [await roleFile(path, folder, name, origin, ctx)];
+  const dicts: Dict[] = [];
+  for (const file of files) {
+    const value = file === undefined ? null : await readYaml(file, ctx);
+    if (isDict(value)) dicts.push(value);
+    else if (value !== null) complain(ctx, `${display(file!)} must hold a dict of variables, not ${shown(value)}`, { file: display(file!), line: 1, column: 1 });
+  }
+  return dicts.length === 1 ? dicts[0]! : new Map(dicts.flatMap((dict) => [...dict]));
+}
+
+async function filesBelow(folder: string): Promise<string[]> {
+  const names = await readdir(folder, { recursive: true });
+  return names.filter((name) => /\.(ya?ml|json)$/.test(name)).sort().map((name) => join(folder, name));
+}

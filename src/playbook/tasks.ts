@@ -1,0 +1,281 @@
+import { dirname } from 'node:path';
+import { describeParams, type Spec } from '../modules/index.js';
+import { didYouMean } from '../value/errors.js';
+import { isDict, Source, type Dict, type Origin, type Value } from '../value/value.js';
+import { keyOrigin, originOf } from '../yaml/index.js';
+import { actionName, loadSpec, suggestAction } from './actions.js';
+import { parseLine, pieceOf, pieceOrigin } from './arguments.js';
+import { complain, display, findTaskFile, readYaml, type LoadContext } from './context.js';
+import { conditions, inherit } from './inherit.js';
+import { asList, BLOCK, checkKeywords, given, HANDLER, isKeyword, keyPlace, LOOP_CONTROL, place, shown, TASK } from './keywords.js';
+import { caught } from './problems.js';
+import { importRole } from './roles.js';
+import { staticText } from './static.js';
+import type { Entry, Inherited, Role, Task } from './types.js';
+
+/** Where a list of tasks stands, and what they inherit. */
+export interface Frame {
+  inherit: Inherited;
+  role: Role | undefined;
+  /** Folder of the file. */
+  fileDir: string;
+  /** Folder of the playbook. */
+  baseDir: string;
+  /** Id of the import, include or role entry that brought the file; empty in the playbook itself. */
+  via: string;
+  /** Files being imported, to notice one that imports itself. */
+  files: readonly string[];
+  handlers: boolean;
+  /** What static roles add to the play. */
+  play: { roles: Role[]; handlers: Task[]; used: { role: Role; inherit: Inherited }[] };
+  ctx: LoadContext;
+}
+
+/** The tasks of a file: a list, or nothing. */
+export async function loadTasksOf(path: string, frame: Frame, from?: Origin): Promise<Entry[]> {
+  const { ctx } = frame;
+  if (frame.files.includes(path)) {
+    complain(ctx, `${display(path)} imports itself`, from, 'use include_tasks with a condition that ends it');
+    return [];
+  }
+  const list = await readYaml(path, ctx, from);
+  const at = { file: display(path), line: 1, column: 1 };
+  return loadEntries(list, at, { ...frame, fileDir: dirname(path), files: [...frame.files, path] });
+}
+
+/** A list of tasks and blocks; imports are replaced by what they bring. */
+export async function loadEntries(list: Value | undefined, at: Origin, frame: Frame): Promise<Entry[]> {
+  if (list === undefined || list === null) return [];
+  if (!Array.isArray(list)) {
+    complain(frame.ctx, `a list of tasks is wanted here, not ${shown(list)}`, at, 'begin each task with a dash');
+    return [];
+  }
+  const entries: Entry[] = [];
+  for (const [i, member] of list.entries()) entries.push(...(await loadEntry(member, place(list, i, at), frame)));
+  return entries;
+}
+
+async function loadEntry(entry: Value, at: Origin, frame: Frame): Promise<Entry[]> {
+  if (!isDict(entry)) {
+    complain(frame.ctx, `a task must be a dict of a module and keywords, not ${shown(entry)}`, at, 'put a colon after the name of the module');
+    return [];
+  }
+  if (entry.has('block')) return loadBlock(entry, at, frame);
+  for (const key of ['rescue', 'always']) {
+    if (!entry.has(key)) continue;
+    complain(frame.ctx, `"${key}" needs a "block" beside it`, keyPlace(entry, key, at));
+    return [];
+  }
+  return loadTask(entry, at, frame);
+}
+
+async function loadBlock(dict: Dict, at: Origin, frame: Frame): Promise<Entry[]> {
+  checkKeywords(dict, BLOCK, 'a block', at, frame.ctx);
+  const inner = { ...frame, inherit: inherit(frame.inherit, dict, at, frame.ctx) };
+  const part = (key: string): Promise<Entry[]> => loadEntries(given(dict, key), place(dict, key, at), inner);
+  const [block, rescue, always] = [await part('block'), await part('rescue'), await part('always')];
+  if (!frame.handlers) return [{ kind: 'block', origin: at, name: given(dict, 'name'), block, rescue, always }];
+  if (rescue.length + always.length > 0) complain(frame.ctx, 'a block among handlers takes neither "rescue" nor "always"', at);
+  return block;
+}
+
+/** Unique and stable: place in the file, and how the file was reached. */
+export function idOf(at: Origin, via: string): string {
+  return `${at.file}:${at.line}:${at.column}${via === '' ? '' : ` < ${via}`}`;
+}
+
+interface Action {
+  written: string;
+  name: string;
+  value: Value;
+  /** Where the arguments begin. */
+  origin: Origin;
+  local: boolean;
+}
+
+async function loadTask(dict: Dict, at: Origin, frame: Frame): Promise<Entry[]> {
+  const { ctx } = frame;
+  const keywords = frame.handlers ? HANDLER : TASK;
+  const action = findAction(dict, at, frame);
+  checkKeywords(dict, keywords, frame.handlers ? 'a handler' : 'a task', at, ctx, (key) => key.startsWith('with_') || action === undefined || key === action.written);
+  if (action === undefined) return [];
+  const id = idOf(at, frame.via);
+  const own = inherit(frame.inherit, dict, at, ctx);
+  const args = await readArgs(dict, action, at, ctx);
+  if (action.name === 'import_tasks' || action.name === 'import_role') {
+    for (const key of dict.keys()) {
+      if (!['loop', 'loop_control', 'register', 'until', 'retries', 'delay', 'notify', 'changed_when', 'failed_when'].includes(String(key)) && !String(key).startsWith('with_')) continue;
+      complain(ctx, `${action.name} takes no "${String(key)}"`, keyPlace(dict, key, at), `it is replaced by its tasks before the run; use ${action.name.replace('import', 'include')}`);
+    }
+    const inner = { ...frame, inherit: own, via: id };
+    return action.name === 'import_tasks' ? importTasks(args, action, inner) : importRole(args.args, args.origins, action.origin, inner);
+  }
+  const control = loopControl(dict, at, ctx);
+  const task: Task = {
+    kind: 'task', id, origin: at, around: frame.inherit, ...own,
+    ...(action.local ? { delegateTo: 'localhost' } : {}),
+    name: given(dict, 'name'), action: action.name, actionAsWritten: action.written,
+    args: args.args, argOrigins: args.origins, freeForm: args.freeForm,
+    loop: loopOf(dict, at, ctx), loopControl: control,
+    register: variableName(dict, 'register', at, ctx),
+    until: conditions(dict, 'until', at, ctx), retries: given(dict, 'retries'), delay: given(dict, 'delay'),
+    changedWhen: given(dict, 'changed_when') === undefined ? undefined : conditions(dict, 'changed_when', at, ctx),
+    failedWhen: given(dict, 'failed_when') === undefined ? undefined : conditions(dict, 'failed_when', at, ctx),
+    notify: asList(given(dict, 'notify')), listen: asList(given(dict, 'listen')).map(String),
+    role: frame.role, fileDir: frame.fileDir,
+  };
+  return [task];
+}
+
+/** The one module or action of a task. */
+function findAction(dict: Dict, at: Origin, frame: Frame): Action | undefined {
+  const { ctx } = frame;
+  const keywords = frame.handlers ? HANDLER : TASK;
+  const others = [...dict.keys()].map(String).filter((key) => !isKeyword(key, keywords) && key !== 'listen' && !key.startsWith('with_'));
+  const actions = [...others.filter((key) => actionName(key) !== undefined), ...['action', 'local_action'].filter((key) => dict.has(key))];
+  if (actions.length > 1) {
+    complain(ctx, `a task has one module, this one has ${actions.map((key) => `"${key}"`).join(' and ')}`, keyPlace(dict, actions[1]!, at), 'begin another task with a dash, or mend the indentation');
+    return undefined;
+  }
+  const [written] = actions;
+  if (written === undefined) {
+    if (others.length === 0) complain(ctx, 'the task has no module', at, 'name one, e.g. "command: ls"');
+    for (const key of others) {
+      const near = suggestAction(key);
+      const hint = near.startsWith('`') ? didYouMean(key, Object.keys(keywords)) ?? near : near;
+      complain(ctx, `there is no module "${key}"`, keyPlace(dict, key, at), hint);
+    }
+    return undefined;
+  }
+  const value = dict.get(written)!;
+  const origin = place(dict, written, keyPlace(dict, written, at));
+  if (written === 'action' || written === 'local_action') return explicitAction(value, origin, written === 'local_action', ctx);
+  return { written, name: actionName(written)!, value, origin: originOf(dict, written) ?? keyOrigin(dict, written) ?? at, local: false };
+}
+
+/** `action: copy src=a dest=b`, or a dict with the module under `module`. */
+function explicitAction(value: Value, origin: Origin, local: boolean, ctx: LoadContext): Action | undefined {
+  let written: string | undefined;
+  let rest: Value = null;
+  if (isDict(value)) {
+    written = String(value.get('module') ?? '');
+    rest = new Map([...value].filter(([key]) => key !== 'module'));
+  } else if (typeof value === 'string' || value instanceof Source) {
+    const text = value instanceof Source ? value.text : value;
+    written = /^\s*\S*/.exec(text)![0].trim();
+    const offset = text.indexOf(written) + written.length;
+    rest = pieceOf(value, text.slice(offset), offset);
+  }
+  const name = written === undefined ? undefined : actionName(written);
+  if (written === undefined || written === '') complain(ctx, '"action" must be a module with its arguments', origin);
+  else if (name === undefined) complain(ctx, `there is no module "${written}"`, origin, suggestAction(written));
+  return name === undefined ? undefined : { written: written!, name, value: rest, origin, local };
+}
+
+interface Args {
+  args: Dict;
+  origins: Map<string, Origin>;
+  freeForm: Value | undefined;
+}
+
+/** A task's arguments: the module's own over those of `args`; a line of text is taken apart. */
+async function readArgs(dict: Dict, action: Action, at: Origin, ctx: LoadContext): Promise<Args> {
+  const result: Args = { args: new Map(), origins: new Map(), freeForm: undefined };
+  const more = given(dict, 'args');
+  if (isDict(more)) takeDict(more, place(dict, 'args', at), result);
+  else if (more !== undefined) complain(ctx, '"args" must be a dict', place(dict, 'args', at), 'write the arguments under the module');
+  const { value } = action;
+  if (isDict(value)) takeDict(value, action.origin, result);
+  else if (Array.isArray(value)) complain(ctx, `the arguments of ${action.written} must be a dict, not a list`, action.origin, 'remove the dash');
+  else if (value !== null) takeLine(value instanceof Source ? value : String(value), await loadSpec(action.name), action, result, ctx);
+  return result;
+}
+
+function takeDict(dict: Dict, at: Origin, into: Args): void {
+  for (const [key, value] of dict) {
+    into.args.set(String(key), value);
+    into.origins.set(String(key), keyPlace(dict, key, at));
+  }
+}
+
+function takeLine(whole: string | Source, spec: Spec, action: Action, into: Args, ctx: LoadContext): void {
+  const text = whole instanceof Source ? whole.text : whole;
+  const names = describeParams(spec).flatMap((param) => [param.name, ...param.aliases]);
+  // `cmd=` in the text of a command is the command's own; a file may be named either way.
+  const keys = spec.freeForm === undefined ? undefined : new Set(names.filter((name) => name !== spec.freeForm || 'file' === name));
+  const line = parseLine(text, keys);
+  for (const [key, value] of line.args) {
+    const offset = line.offsets.get(key)!;
+    into.args.set(key, pieceOf(whole, value, offset));
+    into.origins.set(key, pieceOrigin(whole, offset, action.origin));
+  }
+  if (line.rest === '') return;
+  if (spec.freeForm === undefined) {
+    const first = describeParams(spec)[0]?.name;
+    complain(ctx, `${action.written} takes named arguments, not ${shown(whole)}`, action.origin, first && `write "${first}: …" under it, or ${first}=…`);
+    return;
+  }
+  into.freeForm = line.rest === text.trim() ? whole : pieceOf(whole, line.rest, text.indexOf(line.rest.split(/\s/)[0]!));
+  into.args.set(spec.freeForm, into.freeForm);
+  into.origins.set(spec.freeForm, action.origin);
+}
+
+async function importTasks({ args, origins }: Args, action: Action, frame: Frame): Promise<Entry[]> {
+  const key = ['file', '_raw_params'].find((name) => args.has(name));
+  if (key === undefined) {
+    complain(frame.ctx, 'import_tasks needs a file', action.origin);
+    return [];
+  }
+  const origin = origins.get(key) ?? action.origin;
+  const name = staticText(args.get(key)!, origin, 'the file of import_tasks', frame.ctx, knownNames(frame));
+  if (name === undefined) return [];
+  try {
+    const path = await findTaskFile(name, { fileDir: frame.fileDir, rolePath: frame.role?.path, baseDir: frame.baseDir }, origin);
+    return await loadTasksOf(path, frame, origin);
+  } catch (error) {
+    frame.ctx.problems.push(caught(error, origin));
+    return [];
+  }
+}
+
+/** Variables known before the run that names of imports may hold besides extra vars. */
+export function knownNames(frame: Frame): Map<string, string> {
+  const names = new Map([['playbook_dir', frame.baseDir]]);
+  if (frame.role) names.set('role_path', frame.role.path).set('role_name', frame.role.name);
+  return names;
+}
+
+function loopOf(dict: Dict, at: Origin, ctx: LoadContext): Task['loop'] {
+  const keys = [...dict.keys()].map(String).filter((key) => key === 'loop' || key.startsWith('with_'));
+  const [key] = keys;
+  if (key === undefined) return undefined;
+  if (keys.length > 1) complain(ctx, `a task has one loop, this one has ${keys.map((each) => `"${each}"`).join(' and ')}`, keyPlace(dict, keys[1]!, at));
+  const origin = place(dict, key, keyPlace(dict, key, at));
+  const value = dict.get(key)!;
+  if (value === null) complain(ctx, `"${key}" is empty`, keyPlace(dict, key, at), 'give it a list');
+  else if (key === 'loop' && !Array.isArray(value) && !(value instanceof Source)) {
+    complain(ctx, `"loop" must be a list, not ${shown(value)}`, origin, isDict(value) ? 'write "{{ the_dict | dict2items }}"' : 'write "{{ name }}" for the value of a variable');
+  }
+  return { how: key.replace(/^with_/, ''), value, origin };
+}
+
+function loopControl(dict: Dict, at: Origin, ctx: LoadContext): Task['loopControl'] {
+  const value = given(dict, 'loop_control');
+  const control: Dict = isDict(value) ? value : new Map();
+  checkKeywords(control, LOOP_CONTROL, 'loop_control', place(dict, 'loop_control', at), ctx);
+  return {
+    loopVar: variableName(control, 'loop_var', at, ctx) ?? 'item',
+    indexVar: variableName(control, 'index_var', at, ctx),
+    label: given(control, 'label'),
+    pause: given(control, 'pause'),
+    extended: given(control, 'extended') === true,
+  };
+}
+
+function variableName(dict: Dict, key: string, at: Origin, ctx: LoadContext): string | undefined {
+  const value = given(dict, key);
+  if (value === undefined) return undefined;
+  if (typeof value === 'string' && /^[A-Za-z_]\w*$/.test(value)) return value;
+  complain(ctx, `"${key}" must name a variable, not ${shown(value)}`, place(dict, key, at), 'letters, digits and _ only');
+  return undefined;
+}
