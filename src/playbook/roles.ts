@@ -105,8 +105,10 @@ export async function useRole(name: string, use: RoleUse, frame: Frame): Promise
     dependencies: [], handlers: [],
     allowDuplicates: use.again || given(meta, 'allow_duplicates') === true,
   };
-  if (ranAlready(role, frame)) return { role, entries: [] };
-  frame.play.used.push({ role, inherit: frame.inherit });
+  const key = role.allowDuplicates ? undefined : JSON.stringify([path, toPlain(role.params, false), frame.inherit.vars.map((vars) => toPlain(vars, false))]);
+  const before = frame.play.used.filter((each) => each.key !== undefined && each.key === key);
+  if (before.some((each) => covers(each.inherit, frame.inherit))) return { role, entries: [] };
+  frame.play.used.push({ key, inherit: frame.inherit });
   const entries = await useListed(given(meta, 'dependencies'), place(meta, 'dependencies', use.origin), { ...frame, role: undefined }, role);
   frame.play.roles.push(role);
 
@@ -114,27 +116,22 @@ export async function useRole(name: string, use: RoleUse, frame: Frame): Promise
   const handlersFile = await roleFile(path, 'handlers', use.from.handlers, use.origin, ctx);
   if (handlersFile !== undefined) {
     role.handlers = (await loadTasksOf(handlersFile, { ...inner, handlers: true }, use.origin)) as Task[];
-    frame.play.handlers.push(...role.handlers);
+    if (before.length === 0) frame.play.handlers.push(...role.handlers);
   }
   const tasksFile = await roleFile(path, 'tasks', use.from.tasks, use.origin, ctx);
   const block = tasksFile === undefined ? [] : await loadTasksOf(tasksFile, { ...inner, handlers: frame.handlers }, use.origin);
-  const own: Block = { kind: 'block', origin: use.origin, name: role.name, block, rescue: [], always: [] };
+  const own: Block = { kind: 'block', origin: use.origin, name: role.name, ...(key === undefined ? {} : { once: key }), block, rescue: [], always: [] };
   return { role, entries: [...entries, ...(block.length > 0 ? [own] : [])] };
 }
 
 /**
- * A role listed again with the same parameters runs once. It is left out here only where the earlier use is
- * sure to run when the later would: same tags and variables, and no condition that the later has not.
+ * A role listed again with the same parameters runs once. It is left out at once where the earlier use is sure to
+ * run when the later would: same tags, and no condition that the later has not. Else its block's `once` decides.
  */
-function ranAlready(role: Role, frame: Frame): boolean {
-  if (role.allowDuplicates) return false;
-  const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
-  const plain = (dict: Dict): unknown => toPlain(dict, false);
-  const when = (inherited: Inherited): string[] => inherited.when.map((each) => String(each.expression));
-  return frame.play.used.some(({ role: earlier, inherit: before }) =>
-    earlier.path === role.path && same(plain(earlier.params), plain(role.params)) &&
-    same(before.vars.map(plain), frame.inherit.vars.map(plain)) && same([...before.tags].sort(), [...frame.inherit.tags].sort()) &&
-    when(before).every((condition) => when(frame.inherit).includes(condition)));
+function covers(earlier: Inherited, later: Inherited): boolean {
+  const conditions = new Set(later.when.map((each) => each.expression));
+  const tags = new Set(later.tags);
+  return earlier.when.every((each) => conditions.has(each.expression)) && earlier.tags.length === tags.size && earlier.tags.every((tag) => tags.has(tag));
 }
 
 /** Beside the playbook, in the configured folders, in the playbook's folder itself, in the project. */

@@ -27,7 +27,7 @@ export interface Frame {
   files: readonly string[];
   handlers: boolean;
   /** What static roles add to the play. */
-  play: { roles: Role[]; handlers: Task[]; used: { role: Role; inherit: Inherited }[] };
+  play: { roles: Role[]; handlers: Task[]; used: { key: string | undefined; inherit: Inherited }[] };
   ctx: LoadContext;
 }
 

@@ -45,6 +45,11 @@ export interface Block {
   kind: 'block';
   origin: Origin;
   name: Value | undefined;
+  /**
+   * Set on a role that is listed again with the same parameters: a host that ran a task (not skipped) of a block
+   * with this key passes over later ones.
+   */
+  once?: string;
   block: Entry[];
   rescue: Entry[];
   always: Entry[];
