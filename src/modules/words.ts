@@ -68,8 +68,14 @@ export function line(words: readonly Sh[]): Sh {
   return join(words, ' ');
 }
 
-/** A path as a shell word: a leading `~` or `~user` is expanded by the host's shell, and none is taken for an option. */
-export function hostPath(path: string): Sh {
+/**
+ * A path as a shell word: a leading `~` or `~user` is expanded by the host's shell, none is taken for an option,
+ * slashes at the end fall off (with one, `[ -L link/ ]` asks about the folder behind the link).
+ * @throws RangeError on an empty path
+ */
+export function hostPath(written: string): Sh {
+  if (written === '') throw new RangeError('a path is empty');
+  const path = written.replace(/(?<=.)\/+$/s, '');
   const home = HOME.exec(path)?.[0];
   if (home !== undefined) return raw(home + (path === home ? '' : quote(path.slice(home.length))));
   return raw(quote(path.startsWith('/') || path.startsWith('./') ? path : `./${path}`));

@@ -1,0 +1,115 @@
+/** Owner, group and mode: the parameters that every file module has, compared and set in one place. */
+import { join, sh, type Sh } from '../shell/sh.js';
+import type { Stat } from './look.js';
+import type { Change } from './module.js';
+import { mode, str } from './params.js';
+
+export const attributeParams = {
+  owner: str('Name or number of the user who shall own the file, as chown takes it.').optional(),
+  group: str('Name or number of the group that shall own the file, as chown takes it.').optional(),
+  mode: mode('Permissions: octal ("0644") or symbolic (u=rw,g=r,o=r; u+x).').optional(),
+};
+
+/** What a task says about a file; what it does not say stays as it is. */
+export interface Attributes {
+  owner?: string | undefined;
+  group?: string | undefined;
+  mode?: string | undefined;
+}
+
+const BITS: { [letter: string]: number } = { r: 4, w: 2, x: 1 };
+const SHIFT: { [who: string]: number } = { u: 6, g: 3, o: 0 };
+
+/**
+ * The permission bits a mode gives to a file that has `current` ones (chmod(1), "symbolic modes").
+ * @param text octal or symbolic, as `mode()` of params.ts lets it through
+ * @param directory `X` means `x` for folders
+ * @param umask what a clause without u, g, o or a leaves alone
+ */
+export function resolveMode(text: string, current: number, directory: boolean, umask: number): number {
+  if (/^[0-7]+$/.test(text)) return Number.parseInt(text, 8);
+  let bits = current;
+  for (const clause of text.split(',')) {
+    const [, who = '', actions = ''] = /^([ugoa]*)(.*)$/s.exec(clause)!;
+    const masked = who === '';
+    const whose = who === '' || who.includes('a') ? 'ugo' : who;
+    for (const [, operator, permissions] of actions.matchAll(/([-+=])([rwxXstugo]*)/g)) {
+      let set = 0;
+      let reach = 0;
+      for (const each of new Set(whose)) {
+        const shift = SHIFT[each]!;
+        reach |= 7 << shift;
+        for (const letter of permissions!) {
+          if (letter in BITS) set |= BITS[letter]! << shift;
+          else if (letter in SHIFT) set |= ((bits >> SHIFT[letter]!) & 7) << shift;
+          else if (letter === 'X' && (directory || (bits & 0o111) !== 0)) set |= 1 << shift;
+          else if (letter === 's' && each !== 'o') set |= each === 'u' ? 0o4000 : 0o2000;
+          else if (letter === 't' && each === 'o') set |= 0o1000;
+        }
+        if (each === 'u') reach |= 0o4000;
+        if (each === 'g') reach |= 0o2000;
+        if (each === 'o') reach |= 0o1000;
+      }
+      if (masked) set &= ~umask;
+      // chmod(1): folders keep their set-id bits unless these are named.
+      if (operator === '=' && directory && !permissions!.includes('s')) reach &= ~0o6000;
+      if (operator === '+') bits |= set;
+      else if (operator === '-') bits &= ~set;
+      else bits = (bits & ~reach) | set;
+    }
+  }
+  return bits & 0o7777;
+}
+
+/** 0o644 -> "0644" */
+export function octal(bits: number): string {
+  return bits.toString(8).padStart(4, '0');
+}
+
+/** What differs of a file that is there. The mode of a symbolic link counts for nothing. */
+export function compareAttributes(wanted: Attributes, stat: Stat, umask: number): Change[] {
+  const changes: Change[] = [];
+  for (const [field, id, name] of [['owner', stat.uid, stat.owner], ['group', stat.gid, stat.group]] as const) {
+    const want = wanted[field];
+    if (want !== undefined && want !== name && want !== String(id)) changes.push({ field, from: name === 'UNKNOWN' ? String(id) : name, to: want });
+  }
+  if (wanted.mode !== undefined && stat.kind !== 'link') {
+    const want = resolveMode(wanted.mode, stat.mode, stat.kind === 'directory', umask);
+    if (want !== stat.mode) changes.push({ field: 'mode', from: octal(stat.mode), to: octal(want) });
+  }
+  return changes;
+}
+
+/** The mode a new file or folder gets; undefined leaves it to the umask. */
+export function newMode(text: string | undefined, directory: boolean, umask: number): number | undefined {
+  return text === undefined ? undefined : resolveMode(text, (directory ? 0o777 : 0o666) & ~umask, directory, umask);
+}
+
+/**
+ * Sets owner, group and mode; no text when there is nothing to set.
+ * Five digits, since GNU chmod keeps a folder's set-id bits under fewer. chown comes first: it clears set-id bits.
+ */
+export function setAttributes(path: Sh, owner: string | undefined, group: string | undefined, bits: number | undefined): Sh {
+  const who = ownership(owner, group);
+  return join([who === '' ? join([]) : sh`chown -h -- ${who} ${path}`, bits === undefined ? join([]) : sh`chmod -- ${`0${octal(bits)}`} ${path}`], ' && ');
+}
+
+/** chown's word for both; empty for neither. */
+export function ownership(owner: string | undefined, group: string | undefined): string {
+  return `${owner ?? ''}${group === undefined ? '' : `:${group}`}`;
+}
+
+/** Makes the changes that compareAttributes() found; a new owner has the wanted mode set again. */
+export function applyAttributes(path: Sh, wanted: Attributes, stat: Stat, umask: number, changes: readonly Change[]): Sh {
+  const has = (field: string): boolean => changes.some((change) => change.field === field);
+  const chown = has('owner') || has('group');
+  const bits = wanted.mode === undefined || stat.kind === 'link' ? undefined : resolveMode(wanted.mode, stat.mode, stat.kind === 'directory', umask);
+  return setAttributes(path, has('owner') ? wanted.owner : undefined, has('group') ? wanted.group : undefined, chown || has('mode') ? bits : undefined);
+}
+
+/** The fields on a path that Ansible's file modules return. */
+export function describe(path: string, stat: Stat | undefined): { [field: string]: unknown } {
+  if (stat === undefined) return { path, state: 'absent' };
+  const state = stat.kind === 'link' || stat.kind === 'directory' ? stat.kind : stat.nlink > 1 ? 'hard' : 'file';
+  return { path, state, owner: stat.owner, group: stat.group, uid: stat.uid, gid: stat.gid, mode: octal(stat.mode), size: stat.size };
+}

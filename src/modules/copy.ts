@@ -1,0 +1,117 @@
+import { stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { attributeParams } from './attributes.js';
+import { applyTree, compareTree, inspectTree, parseTree, treeResult, type Item, type Tree } from './copy_tree.js';
+import { inspectDestination, makeFolder, parseDestination, type Destination, type Found } from './destination.js';
+import type { Seen } from './look.js';
+import { defineModule, ModuleError } from './module.js';
+import { any, bool, mode, params, path, str } from './params.js';
+import { inspectRemote, parseRemote, type Remote } from './copy_remote.js';
+import { replaceParams } from './replace_file.js';
+import { members, sourceFile } from './source.js';
+import { applyFile, compareFile, fileResult, fileReturns, readText, wholeFile, type WholeFile } from './whole_file.js';
+
+const schema = params({
+  src: path('File or folder on the controller, looked for in `files/`; a folder with a slash behind it stands for its contents. On the host with `remote_src`.').optional(),
+  content: any('Text of the file, instead of src; a list or dict becomes JSON.').optional(),
+  dest: path('Where it goes on the host; a file put in a folder keeps its name.'),
+  remote_src: bool('src is on the host.').default(false),
+  force: bool('Replace what is there and differs; otherwise only what is missing is written.').default(true),
+  directory_mode: mode('Mode of the folders that a recursive copy makes.').optional(),
+  follow: bool('Follow symbolic links at the destination; otherwise they are replaced by files.').default(false),
+  local_follow: bool('Send what symbolic links in src lead to; otherwise the links.').default(true),
+  checksum: str('SHA-1 the file on the controller must have.').optional(),
+  ...attributeParams,
+  ...replaceParams,
+});
+
+type One = Destination & { kind: 'one'; src: string | undefined; force: boolean; file: WholeFile };
+type Wanted = One | Tree | Remote;
+type Observed = Found | Seen | (Found & { file: WholeFile });
+
+export const copy = defineModule<typeof schema, Observed, Wanted>({
+  name: 'copy',
+  summary: 'Copies a file, a folder or a text to the host.',
+  params: schema,
+  returns: { ...fileReturns, src: 'Path of the source.' },
+  examples: [
+    `- name: greeting
+  copy:
+    content: "Welcome to {{ inventory_hostname }}\\n"
+    dest: /etc/motd
+    mode: "0644"
+`,
+    `- name: the site
+  copy:
+    src: site/
+    dest: /var/www/site
+    owner: www-data
+`,
+  ],
+  async prepare(args, controller) {
+    const { src, content, dest, force, follow } = args;
+    if ((src === undefined) === (content === undefined)) throw new ModuleError('copy takes src or content, one of them');
+    if (content !== undefined) return { kind: 'one', src, dest, base: undefined, follow, force, file: wholeFile(Buffer.from(text(content)), { ...args, source: 'content' }) };
+    if (args.remote_src) return { ...args, kind: 'remote', src: src!, base: src!.endsWith('/') ? undefined : basename(src!) };
+    const found = await controller.find(src!.replace(/(?<=.)\/+$/, ''), 'files');
+    if (!(await stat(found)).isDirectory()) {
+      const file = await sourceFile(found, { ...args, source: src });
+      if (args.checksum !== undefined && args.checksum !== file.checksum) throw new ModuleError(`${found} has the checksum ${file.checksum}, not ${args.checksum}`);
+      return { kind: 'one', src: found, dest, base: basename(found), follow, force, file };
+    }
+    const items: Item[] = [{ name: '', kind: 'directory' }];
+    for (const member of await members(found, args.local_follow)) {
+      if (member.kind === 'file') items.push({ ...member, file: await sourceFile(member.path, { ...args, source: member.name }) });
+      else items.push(member);
+    }
+    const { owner, group } = args;
+    return { kind: 'tree', src: found, dest: src!.endsWith('/') ? dest : join(dest, basename(found)), force, follow, directoryMode: args.directory_mode, owner, group, items };
+  },
+  inspect(wanted) {
+    if (wanted.kind === 'tree') return inspectTree(wanted);
+    if (wanted.kind === 'remote') return inspectRemote(wanted);
+    return inspectDestination(wanted, { checksum: true });
+  },
+  parse(output, wanted) {
+    if (wanted.kind === 'tree') return parseTree(output, wanted);
+    if (wanted.kind === 'remote') return parseRemote(output, wanted);
+    return parseDestination(output, wanted, { checksum: true });
+  },
+  compare(wanted, observed) {
+    if (wanted.kind === 'tree') return compareTree(wanted, observed as Seen);
+    const { file, found } = one(wanted, observed);
+    const changes = compareFile(file, found.entry, found.umask);
+    return wanted.force || found.entry.stat === undefined ? changes : changes.filter(({ field }) => field !== 'content');
+  },
+  apply(wanted, observed, changes) {
+    if (wanted.kind === 'tree') return applyTree(wanted, observed as Seen);
+    const { file, found } = one(wanted, observed);
+    return applyFile(file, found.entry, found.umask, changes, [makeFolder(wanted)]);
+  },
+  before: (_wanted, _observed, change) => readText(change),
+  result(wanted, observed, output) {
+    if (wanted.kind === 'tree') return treeResult(wanted, observed as Seen, output);
+    const { file, found } = one(wanted, observed);
+    return { ...fileResult(file, found.entry, found.umask, output), src: wanted.src };
+  },
+});
+export default copy;
+
+function one(wanted: One | Remote, observed: Observed): { file: WholeFile; found: Found } {
+  const found = observed as Found & { file?: WholeFile };
+  return { file: wanted.kind === 'one' ? wanted.file : found.file!, found };
+}
+
+/** Text as it is; lists and dicts as Python's json.dumps writes them. */
+function text(content: unknown): string {
+  if (typeof content === 'string') return content;
+  if (typeof content === 'boolean') return content ? 'True' : 'False';
+  if (typeof content !== 'object' || content === null) return String(content ?? '');
+  return json(content);
+}
+
+function json(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(json).join(', ')}]`;
+  if (typeof value === 'object' && value !== null) return `{${Object.entries(value).map(([key, each]) => `${JSON.stringify(key)}: ${json(each)}`).join(', ')}}`;
+  return JSON.stringify(value);
+}

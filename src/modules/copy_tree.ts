@@ -1,0 +1,96 @@
+/** A folder of the controller brought to a host: the recursive half of `copy`. */
+import { sh, type Sh } from '../shell/sh.js';
+import { applyAttributes, compareAttributes, newMode, setAttributes } from './attributes.js';
+import { look, seen, type Entry, type Seen } from './look.js';
+import { ModuleError, type Change, type Output, type Returns, type Step } from './module.js';
+import { replaced, replaceFiles } from './replace_file.js';
+import { compareFile, replacement, type WholeFile } from './whole_file.js';
+import { hostPath } from './words.js';
+
+export interface Tree {
+  kind: 'tree';
+  src: string;
+  /** Folder on the host that corresponds to the source. */
+  dest: string;
+  force: boolean;
+  follow: boolean;
+  directoryMode: string | undefined;
+  owner: string | undefined;
+  group: string | undefined;
+  /** The folder itself first (name ''), parents before children. */
+  items: Item[];
+}
+
+export type Item = { name: string } & (
+  | { kind: 'directory' }
+  | { kind: 'file'; file: WholeFile }
+  | { kind: 'link'; target: string }
+);
+
+function paths(tree: Tree): Sh[] {
+  return tree.items.map(({ name }) => hostPath(`${tree.dest.replace(/\/+$/, '')}/${name}`));
+}
+
+const files = { checksum: true };
+
+export function inspectTree(tree: Tree): Sh {
+  return look(paths(tree), { ...files, follow: tree.follow });
+}
+
+export function parseTree(output: Output, tree: Tree): Seen {
+  return seen(output, tree.items.length, `looking below ${tree.dest}`, files);
+}
+
+/** What one member needs; field names carry the member's name. */
+function changesOf(tree: Tree, item: Item, entry: Entry, umask: number): Change[] {
+  const named = (change: Change): Change => ({ ...change, field: item.name === '' ? change.field : `${change.field} of ${item.name}` });
+  const { stat } = entry;
+  if (item.kind === 'directory') {
+    // A link that stands for a folder is copied into, as Ansible does.
+    if (stat === undefined) return [named({ field: 'state', from: 'absent', to: 'directory' })];
+    if (stat.kind !== 'directory' && stat.kind !== 'link') throw new ModuleError(`${entry.path} is there and is no folder but a ${stat.kind}`);
+    return stat.kind === 'link' ? [] : compareAttributes({ owner: tree.owner, group: tree.group }, stat, umask).map(named);
+  }
+  if (stat !== undefined && !tree.force && item.kind === 'link') return [];
+  if (item.kind === 'link') {
+    if (stat?.kind === 'link' && entry.target === item.target) return [];
+    if (stat?.kind === 'directory') throw new ModuleError(`${entry.path} is there and is no link but a folder`);
+    return [named({ field: 'target', from: entry.target ?? stat?.kind ?? null, to: item.target })];
+  }
+  const changes = compareFile(item.file, entry, umask);
+  return (tree.force || stat === undefined ? changes : changes.filter(({ field }) => field !== 'content')).map(named);
+}
+
+export function compareTree(tree: Tree, { entries, umask }: Seen): Change[] {
+  return tree.items.flatMap((item, i) => changesOf(tree, item, entries[i]!, umask));
+}
+
+export function applyTree(tree: Tree, { entries, umask }: Seen): Step {
+  const before: Sh[] = [];
+  const after: Sh[] = [];
+  const puts = tree.items.flatMap((item, i) => {
+    const entry = entries[i]!;
+    const changes = changesOf(tree, item, entry, umask);
+    const path = hostPath(entry.path);
+    if (changes.length === 0) return [];
+    if (item.kind === 'directory' && entry.stat === undefined) {
+      before.push(item.name === '' ? sh`mkdir -p -- ${path}` : sh`mkdir -- ${path}`);
+      before.push(setAttributes(path, tree.owner, tree.group, newMode(tree.directoryMode, true, umask)));
+    } else if (item.kind === 'link') {
+      after.push(sh`ln -sfn -- ${item.target} ${path}`);
+    } else if (item.kind === 'file' && changes.some(({ field }) => field.startsWith('content'))) {
+      return [replacement(item.file, entry, umask)];
+    } else {
+      const wanted = item.kind === 'file' ? item.file : tree;
+      const plain = changes.map((change) => ({ ...change, field: change.field.split(' ')[0]! }));
+      after.push(applyAttributes(path, { owner: wanted.owner, group: wanted.group, mode: item.kind === 'file' ? item.file.mode : undefined }, entry.stat!, umask, plain));
+    }
+    return [];
+  });
+  return replaceFiles(puts, [], { before, after });
+}
+
+export function treeResult(tree: Tree, { entries }: Seen, output: Output | undefined): Returns {
+  const notes = output ? replaced(output, 0, `copying to ${tree.dest}`).notes : {};
+  return { dest: entries[0]!.path, src: tree.src, state: 'directory', ...notes };
+}

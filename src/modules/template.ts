@@ -1,0 +1,62 @@
+import { basename } from 'node:path';
+import { attributeParams } from './attributes.js';
+import { inspectDestination, makeFolder, parseDestination, type Destination, type Found } from './destination.js';
+import { defineModule } from './module.js';
+import { bool, choice, params, path, str } from './params.js';
+import { replaceParams } from './replace_file.js';
+import { modeOf } from './source.js';
+import { applyFile, compareFile, fileResult, fileReturns, readText, wholeFile, type WholeFile } from './whole_file.js';
+
+const schema = params({
+  src: path('Template on the controller: `.hbs` renders as Handlebars, `.j2` as Jinja. Looked for in `templates/` of role, playbook and project.'),
+  dest: path('Where the file goes on the host; in a folder it keeps its name.'),
+  newline_sequence: choice(['\n', '\r', '\r\n', '\\n', '\\r', '\\r\\n'], 'Line ends of the file.').default('\n'),
+  force: bool('Replace a file that is there and differs; otherwise only a missing one is written.').default(true),
+  follow: bool('Follow a symbolic link at the destination; otherwise it is replaced by a file.').default(false),
+  output_encoding: choice(['utf-8', 'UTF-8', 'utf8', 'latin1', 'iso-8859-1', 'ascii'], 'Character set of the file.').default('utf-8'),
+  ...attributeParams,
+  ...replaceParams,
+});
+
+interface Wanted extends Destination {
+  src: string;
+  force: boolean;
+  file: WholeFile;
+}
+
+export const template = defineModule<typeof schema, Found, Wanted>({
+  name: 'template',
+  summary: 'Renders a template and puts the text on the host.',
+  params: schema,
+  returns: { ...fileReturns, src: 'Path of the template on the controller.' },
+  examples: [
+    `- name: HAProxy's configuration
+  template:
+    src: haproxy.cfg.hbs
+    dest: /etc/haproxy/haproxy.cfg
+    mode: "0640"
+    group: haproxy
+    validate: haproxy -c -f %s
+  notify: reload haproxy
+`,
+  ],
+  async prepare(args, controller) {
+    const src = await controller.find(args.src, 'templates');
+    const { text } = await controller.render(src);
+    const newline = args.newline_sequence.replace('\\r', '\r').replace('\\n', '\n');
+    const lines = newline === '\n' ? text : text.replace(/\r?\n/g, newline);
+    const encoded = Buffer.from(lines, /^utf/i.test(args.output_encoding) ? 'utf8' : 'latin1');
+    const mode = await modeOf(args.mode, src);
+    return { src, dest: args.dest, base: basename(src), follow: args.follow, force: args.force, file: wholeFile(encoded, { ...args, mode, source: args.src }) };
+  },
+  inspect: (wanted) => inspectDestination(wanted, { checksum: true }),
+  parse: (output, wanted) => parseDestination(output, wanted, { checksum: true }),
+  compare({ file, force }, { entry, umask }) {
+    const changes = compareFile(file, entry, umask);
+    return force || entry.stat === undefined ? changes : changes.filter(({ field }) => field !== 'content');
+  },
+  apply: (wanted, { entry, umask }, changes) => applyFile(wanted.file, entry, umask, changes, [makeFolder(wanted)]),
+  before: (_wanted, _observed, change) => readText(change),
+  result: ({ src, file }, { entry, umask }, output) => ({ ...fileResult(file, entry, umask, output), src }),
+});
+export default template;

@@ -1,0 +1,125 @@
+/** One file with known new content: how copy, template, lineinfile and their like compare and put it. */
+import { createHash } from 'node:crypto';
+import { isUtf8 } from 'node:buffer';
+import { sh, type Sh } from '../shell/sh.js';
+import { applyAttributes, compareAttributes, describe, newMode, octal, resolveMode, type Attributes } from './attributes.js';
+import { type Entry, type Stat } from './look.js';
+import { ModuleError, type Change, type Output, type Returns, type Step } from './module.js';
+import { replaced, replaceFiles, type Content, type Replacement } from './replace_file.js';
+import { hostPath } from './words.js';
+
+export interface WholeFile extends Attributes {
+  content: Content;
+  sha256: string;
+  /** For a diff; undefined where the content is no text or is too long to show. */
+  text: string | undefined;
+  size: number;
+  /** Hex SHA-1 and MD5, for results. */
+  checksum: string | undefined;
+  md5sum: string | undefined;
+  backup?: boolean;
+  validate?: string | undefined;
+  /** What the content is made from, for messages. */
+  source?: string | undefined;
+}
+
+export type Options = Attributes & Pick<WholeFile, 'backup' | 'validate' | 'source'>;
+
+/** Content longer than this is not shown as a diff. */
+const SHOWN = 1024 * 1024;
+
+export function wholeFile(bytes: Buffer, options: Options): WholeFile {
+  const hash = (algorithm: string): string => createHash(algorithm).update(bytes).digest('hex');
+  const isText = bytes.length <= SHOWN && isUtf8(bytes) && !bytes.includes(0);
+  return {
+    ...pick(options),
+    content: { bytes },
+    sha256: hash('sha256'),
+    text: isText ? bytes.toString() : undefined,
+    size: bytes.length,
+    checksum: hash('sha1'),
+    md5sum: hash('md5'),
+  };
+}
+
+function pick({ owner, group, mode, backup, validate, source }: Options): Options {
+  return { owner, group, mode, validate, source, ...(backup === undefined ? {} : { backup }) };
+}
+
+/** @throws ModuleError where something stands that is no file */
+export function compareFile(file: WholeFile, entry: Entry, umask: number): Change[] {
+  const was = regular(entry);
+  const attributes = was ? compareAttributes(file, was, umask) : [];
+  if (was && entry.sha256 === file.sha256) return attributes;
+  const change: Change = { field: 'content', from: was ? `sha256:${entry.sha256}` : null, to: `sha256:${file.sha256}` };
+  if (file.text !== undefined && (was?.size ?? 0) <= SHOWN) change.text = { path: entry.path, after: file.text };
+  return [change, ...attributes];
+}
+
+/** The regular file that is there; a link counts as nothing (it will be replaced). */
+function regular({ path, stat }: Entry): Stat | undefined {
+  if (stat === undefined || stat.kind === 'link') return undefined;
+  if (stat.kind !== 'file') throw new ModuleError(`${path} is there and is no regular file but a ${stat.kind}`);
+  return stat;
+}
+
+/** The replacement that gives the file its content, owner, group and mode. */
+export function replacement(file: WholeFile, entry: Entry, umask: number): Replacement {
+  const was = regular(entry);
+  return {
+    path: hostPath(entry.path),
+    was,
+    content: file.content,
+    owner: file.owner,
+    group: file.group,
+    mode: was && file.mode !== undefined ? resolveMode(file.mode, was.mode, false, umask) : newMode(file.mode, false, umask),
+    validate: file.validate,
+    source: file.source,
+    backup: file.backup ?? false,
+  };
+}
+
+/** Makes the changes of compareFile(). */
+export function applyFile(file: WholeFile, entry: Entry, umask: number, changes: readonly Change[], before: readonly Sh[] = []): Step {
+  const path = hostPath(entry.path);
+  if (changes.some(({ field }) => field === 'content')) return replaceFiles([replacement(file, entry, umask)], [path], { before });
+  return replaceFiles([], [path], { after: [applyAttributes(path, file, entry.stat!, umask, changes)] });
+}
+
+/** The present text of a file, nothing where there is none. */
+export function readText(change: Change): Sh {
+  const path = hostPath(change.text!.path);
+  return sh`[ ! -f ${path} ] || cat -- ${path}`;
+}
+
+/** What copy and its like return. Without output: what is there, or what would be. */
+export function fileResult(file: WholeFile, entry: Entry, umask: number, output: Output | undefined): Returns {
+  const done = output ? replaced(output, 1, `writing ${entry.path}`) : undefined;
+  const stat = done ? done.seen.entries[0]!.stat : entry.stat;
+  const { path, ...rest } = describe(entry.path, stat);
+  const predicted = { state: 'file', ...(file.owner === undefined ? {} : { owner: file.owner }), ...(file.group === undefined ? {} : { group: file.group }) };
+  const bits = newMode(file.mode, false, umask);
+  return {
+    dest: path,
+    ...(stat === undefined ? { ...predicted, mode: octal(bits ?? 0o666 & ~umask) } : rest),
+    size: file.size,
+    checksum: file.checksum,
+    md5sum: file.md5sum,
+    ...done?.notes,
+  };
+}
+
+export const fileReturns = {
+  dest: 'Path of the file on the host.',
+  checksum: 'SHA-1 of the content, hexadecimal.',
+  md5sum: 'MD5 of the content, hexadecimal.',
+  size: 'Bytes.',
+  mode: 'Permissions, octal: "0644".',
+  owner: 'Name of the owner.',
+  group: 'Name of the group.',
+  uid: 'Number of the owner.',
+  gid: 'Number of the group.',
+  state: '`file`, `hard`, `link` or `directory`.',
+  backup_file: 'Where the old file was kept, when it was.',
+  written_in_place: 'Why the file was written over instead of renamed, when it was.',
+} as const;
