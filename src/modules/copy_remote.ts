@@ -2,7 +2,7 @@
 import { join, type Sh } from '../shell/sh.js';
 import { octal, type Attributes } from './attributes.js';
 import { inspectDestination, parseDestination, type Destination, type Found } from './destination.js';
-import { fields, hostPath, look, seenFields } from './look.js';
+import { fields, look, seenFields } from './look.js';
 import { ModuleError, type Output } from './module.js';
 import type { WholeFile } from './whole_file.js';
 import { hostPath } from './words.js';
