@@ -82,8 +82,8 @@ export interface Declarative<P extends z.ZodType, Wanted, Observed> extends Desc
   before?(wanted: Wanted, observed: Observed, change: Change): Sh;
   /** `output` is apply's, absent when nothing was changed or in a plan. May throw ModuleError. */
   result(wanted: Wanted, observed: Observed, output?: Output): Returns;
-  /** False for a module whose apply cannot be looked at again (rare); `--verify` skips it. Default true. */
-  verify?: boolean;
+  /** False where an apply cannot be looked at again (`state: restarted`); `--verify` skips it. Default true. Ask `verifies`. */
+  verify?: boolean | ((wanted: Wanted) => boolean);
   /** A module that reports what it is asked, even "changed", without a change of its own (`ping`, `stat`): default false. */
   readOnly?: boolean;
 }
@@ -123,6 +123,11 @@ export interface Conversation<P extends z.ZodType, Wanted, Session, Observed> ex
   /** See Declarative.verify. */
   verify?: boolean;
   readOnly?: boolean;
+}
+
+/** Whether a second look after an apply must find nothing left to do. */
+export function verifies(module: { verify?: boolean | ((wanted: any) => boolean) }, wanted: unknown): boolean {
+  return typeof module.verify === 'function' ? module.verify(wanted) : module.verify !== false;
 }
 
 export function defineModule<P extends z.ZodType, Observed, Wanted = z.output<P>>(

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
 import type { ExecutionContext, TestFn } from 'ava';
 import type { Change, Controller, Declarative, Imperative, Output, Returns, Step } from '../../src/modules/module.js';
-import { ModuleError } from '../../src/modules/module.js';
+import { ModuleError, verifies } from '../../src/modules/module.js';
 import type { Sh } from '../../src/shell/sh.js';
 
 /** `busybox` is busybox ash with nothing but busybox's own tools on PATH. */
@@ -133,7 +133,7 @@ export async function converge(t: ExecutionContext, place: Place, module: Declar
   const output = await place.run(module.apply(wanted, observed, changes));
   if (output.rc !== 0) throw new ModuleError(output.stderr.trim(), { rc: output.rc, stdout: output.stdout, stderr: output.stderr });
   const result = module.result(wanted, observed, output);
-  if (module.verify !== false && !module.readOnly) {
+  if (verifies(module, wanted) && !module.readOnly) {
     const again = await look(t, place, module, args, on);
     t.deepEqual(again.changes, [], 'a second look found changes');
   }
