@@ -45,7 +45,7 @@ export async function boot(lab: LabState, host: LabHost, say: (line: string) => 
 async function start(lab: string, host: string, root: string): Promise<void> {
   const outer = await makeGroup(loopGroup(lab, host));
   const inner = await makeGroup(group(lab, host));
-  const nspawn = sh`systemd-nspawn --quiet --boot --register=no --keep-unit --console=pipe --machine=${`${lab}-${host}`} --directory=${root} --network-bridge=${bridgeName(lab)}`;
+  const nspawn = sh`systemd-nspawn --quiet --boot --register=no --keep-unit --console=pipe --timezone=off --resolv-conf=off --link-journal=no --machine=${`${lab}-${host}`} --directory=${root} --network-bridge=${bridgeName(lab)}`;
   const script = sh`for g in ${outer}; do echo $$ > "$g/cgroup.procs"; done
 while
   sh -c ${sh`for g in ${inner}; do echo $$ > "$g/cgroup.procs"; done; exec ${nspawn}`.text}
@@ -102,6 +102,7 @@ async function prepare(lab: LabState, host: LabHost, root: string): Promise<void
   await write('etc/hostname', `${host.name}\n`);
   await write('etc/hosts', ['127.0.0.1 localhost', '::1 localhost', ...lab.hosts.map(({ name, address }) => `${address} ${name}`), ''].join('\n'));
   await write('etc/systemd/network/80-container-host0.network', `[Match]\nName=host0\n\n[Network]\nAddress=${host.address}/24\nLinkLocalAddressing=no\n`);
+  await write('etc/resolv.conf', '# no route out, so no resolver: names are in /etc/hosts\n');
   const sources = await debianSources(host.suite);
   await rm(join(root, 'etc/apt/sources.list.d'), { recursive: true, force: true });
   await mkdir(join(root, 'etc/apt/sources.list.d'));

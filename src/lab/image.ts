@@ -22,6 +22,9 @@ const finish = [
   'chroot "$1" systemctl disable systemd-networkd-wait-online.service',
   // Nothing happens by itself on a host that tests look at.
   'chroot "$1" systemctl mask apt-daily.timer apt-daily-upgrade.timer',
+  // Of no use in a container, and newer systemds count its failure.
+  'chroot "$1" systemctl mask dev-hugepages.mount',
+  'ln -sf /usr/share/zoneinfo/Etc/UTC "$1/etc/localtime"',
   // These hosts live for minutes: dpkg need not wait for the disk.
   'echo force-unsafe-io > "$1/etc/dpkg/dpkg.cfg.d/lab"',
   ': > "$1/etc/machine-id"',
