@@ -13,7 +13,7 @@ export interface TerminalOptions extends Output {
   /** Show what changes: always in a plan, else with `--diff`. */
   diff: boolean;
   stats: boolean;
-  /** For `drift`: nothing but what drifted, failed or is not known; silent when clean. */
+  /** For `drift`: nothing but what drifted or failed; silent when clean, since cron mails whatever is printed. */
   terse: boolean;
   /** The lines at the foot of a terminal; undefined prints plain lines only. */
   live: Live | undefined;
@@ -106,6 +106,7 @@ export class TerminalReporter implements Reporter {
         const text = `${event.origin ? `${place(event.origin)}: ` : ''}${event.message}${event.host ? ` (${event.host})` : ''}`;
         if (this.#warned.has(text)) return;
         this.#warned.add(text);
+        if (this.options.terse && this.options.verbosity === 0) return;
         return this.#print([this.#line('warning', 'magenta', oneLine(text))]);
       }
       case 'note':
@@ -152,7 +153,8 @@ export class TerminalReporter implements Reporter {
     const { result } = event;
     const { verbosity, terse } = this.options;
     const says = task?.action === 'debug' && result.status === 'ok' && !terse;
-    if ((result.status === 'ok' || result.status === 'skipped') && verbosity === 0 && !says) return [];
+    const quiet = result.status === 'ok' || result.status === 'skipped' || (terse && result.status === 'unknown');
+    if (quiet && verbosity === 0 && !says) return [];
     const columns = this.options.columns() - STATUS;
     const where = event.delegate && event.delegate !== event.host ? `${compressHosts(hosts)} (on ${event.delegate})` : compressHosts(hosts);
     const lines = this.#title(result.status, `${task?.handler ? 'handler ' : ''}${oneLine(event.task)}`, oneLine(where));
