@@ -1,0 +1,86 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import yargs, { type Argv, type CommandModule } from 'yargs';
+import { didYouMean } from '../src/value/errors.js';
+import { report } from './errors.js';
+import { EXIT, UsageError } from './exit.js';
+
+/** Each verb is loaded only when it is called, so that `--help` and `--version` stay quick. */
+const VERBS: { [verb: string]: { usage: string; about: string; load: () => Promise<{ default: CommandModule<any, any> }> } } = {
+  apply: { usage: 'apply <playbook..>', about: 'bring hosts to the state playbooks describe', load: () => import('./apply.js') },
+  plan: { usage: 'plan <playbook..>', about: 'show what apply would change; exit 2 when something would', load: () => import('./plan.js') },
+  drift: { usage: 'drift <playbook..>', about: 'a plan for cron: silent when clean; --fix corrects', load: () => import('./drift.js') },
+  exec: { usage: 'exec <pattern>', about: 'run one module (-m, -a) or a command (-- COMMAND) on hosts', load: () => import('./exec.js') },
+  facts: { usage: 'facts <pattern>', about: 'show what is known about hosts, as JSON', load: () => import('./facts.js') },
+  inventory: { usage: 'inventory <command> [name]', about: 'list hosts, draw groups, show a host\'s variables', load: () => import('./inventory.js') },
+  lint: { usage: 'lint [playbook..]', about: 'check playbooks without touching a host', load: () => import('./lint.js') },
+  doc: { usage: 'doc [module]', about: 'list modules, or show one\'s parameters and examples', load: () => import('./doc.js') },
+};
+
+async function main(argv: string[]): Promise<number> {
+  const verbosity = argv.reduce((sum, word) => sum + (/^-v+$/.test(word) ? word.length - 1 : 0), 0);
+  // Whoever reads our output may stop reading (`| head`): the run itself goes on to its end and keeps its exit code.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+  try {
+    const parser = build(argv);
+    await parser.parseAsync();
+    return Number(process.exitCode ?? EXIT.done);
+  } catch (error) {
+    return report(error, verbosity);
+  }
+}
+
+function build(argv: string[]): Argv {
+  const parser = yargs(argv)
+    .scriptName('muster')
+    .usage('$0 VERB [options]\n\nBrings hosts to the state that Ansible playbooks describe, over SSH.')
+    .parserConfiguration({ 'populate--': true, 'greedy-arrays': false, 'dot-notation': false, 'boolean-negation': false, 'parse-positional-numbers': false })
+    .version(version())
+    .alias('h', 'help')
+    .strict()
+    .recommendCommands()
+    .demandCommand(1, 'which verb? (muster --help lists them)')
+    .epilogue('muster VERB --help shows a verb\'s options. Exit codes: 0 done, 1 usage or content, 2 changes pending,\n3 failed, 4 unreachable, 5 locked, 6 guarded, 130 interrupted.')
+    .wrap(Math.min(100, process.stdout.columns ?? 80))
+    .exitProcess(false)
+    .showHelpOnFail(false)
+    .fail((message, error, failing) => {
+      throw error ?? new UsageError(explain(message, failing));
+    });
+  for (const { usage, about, load } of Object.values(VERBS)) {
+    let module: CommandModule<any, any> | undefined;
+    parser.command(
+      usage,
+      about,
+      async (options) => {
+        module = (await load()).default;
+        return (module.builder as (options: Argv) => Argv)(options);
+      },
+      (args) => module!.handler(args),
+    );
+  }
+  return parser;
+}
+
+/** yargs' word for a wrong flag, with the flag that was meant. */
+function explain(message: string, failing: Argv): string {
+  const unknown = /^Unknown arguments?: (.*)$/.exec(message)?.[1]?.split(', ');
+  if (!unknown) return `muster: ${message.replace(/^Did you mean (.*)\?$/, 'unknown verb; did you mean "$1"?')}`;
+  const options = (failing as unknown as { getOptions(): { key: { [key: string]: unknown }; alias: { [key: string]: string[] } } }).getOptions();
+  const known = [...Object.keys(options.key), ...Object.values(options.alias).flat()].filter((name) => name.length > 1);
+  const lines = unknown.filter((name, i) => i === 0 || !/[A-Z]/.test(name)).map((name) => {
+    const hint = didYouMean(name, known);
+    const flag = name.length === 1 ? `-${name}` : `--${name}`;
+    return `muster: unknown argument "${name}"${hint ? `; ${hint.replace(/"(.*)"/, '--$1')}` : `; there is no ${flag} here, see --help`}`;
+  });
+  return lines.join('\n');
+}
+
+function version(): string {
+  return (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+}
+
+// Writes to pipes, files and terminals are synchronous on Linux, so nothing is lost here.
+process.exit(await main(process.argv.slice(2)));

@@ -1,0 +1,96 @@
+import type { Argv, Options } from 'yargs';
+
+/** Given twice, the last counts. */
+const last = (value: unknown): unknown => (Array.isArray(value) ? value.at(-1) : value);
+const text = (describe: string, more: Options = {}): Options => ({ type: 'string', requiresArg: true, describe, coerce: last, ...more });
+const number = (describe: string, more: Options = {}): Options => ({ type: 'number', requiresArg: true, describe, coerce: last, ...more });
+const flag = (describe: string, more: Options = {}): Options => ({ type: 'boolean', describe, ...more });
+const texts = (describe: string, more: Options = {}): Options => ({ type: 'string', array: true, requiresArg: true, describe, default: [], defaultDescription: 'none', ...more });
+
+/** What every verb that reads an inventory takes. */
+const inventory = {
+  inventory: texts('inventory file or folder, or "host1,host2,"; repeatable', { alias: 'i' }),
+  limit: text('only these hosts of the pattern', { alias: 'l' }),
+  'extra-vars': texts('variables that win over all others: key=value, JSON, YAML or @file; repeatable', { alias: 'e' }),
+  verbose: { type: 'count', alias: 'v', describe: 'tell more; -vvv even more' } as Options,
+  output: text('for people or programs', { choices: ['text', 'json'], default: 'text' }),
+};
+
+/** What every verb that connects takes. */
+const connecting = {
+  forks: number('hosts worked on at once', { alias: 'f' }),
+  become: flag('become another user', { alias: 'b' }),
+  'become-user': text('whom to become', { defaultDescription: 'root' }),
+  'become-method': text('how to become', { choices: ['sudo', 'su', 'doas'] }),
+  'ask-become-pass': flag('ask for the become password', { alias: 'K' }),
+  user: text('log in as', { alias: 'u' }),
+  'ask-pass': flag('ask for the login password', { alias: 'k' }),
+  connection: text('how to connect', { alias: 'c', choices: ['ssh', 'local'] }),
+  'private-key': text('log in with this key', { alias: 'key-file' }),
+  timeout: number('seconds until connecting is given up', { alias: 'T' }),
+  'host-key-checking': text('how unknown host keys are met', { choices: ['yes', 'accept-new', 'off'] }),
+};
+
+/** What every verb that runs playbooks takes. */
+const playing = {
+  tags: texts('only tasks with these tags', { alias: 't' }),
+  'skip-tags': texts('leave out tasks with these tags'),
+  'start-at-task': text('begin at the task of this name'),
+  'force-handlers': flag('run notified handlers even after a failure'),
+  diff: flag('show what changes', { alias: 'D' }),
+  stats: flag('show trips, bytes and the slowest tasks'),
+};
+
+const listing = {
+  'list-tasks': flag('list the tasks and end'),
+  'list-tags': flag('list the tags and end'),
+  'list-hosts': flag('list the hosts and end'),
+  'syntax-check': flag('check the playbooks and end (as lint does)'),
+};
+
+export const inventoryOptions = inventory;
+export const connectOptions = { ...inventory, ...connecting };
+export const driftOptions = { ...connectOptions, ...playing };
+export const planOptions = { ...driftOptions, ...listing };
+export const applyOptions = {
+  ...planOptions,
+  check: flag('change nothing; the same as muster plan', { alias: 'C' }),
+  verify: flag('look again after each change and expect none'),
+};
+
+/** The flags as a verb's handler finds them; what a verb does not take is undefined. */
+export interface Flags {
+  inventory: string[];
+  limit?: string;
+  extraVars: string[];
+  verbose: number;
+  output: 'text' | 'json';
+  forks?: number;
+  become?: boolean;
+  becomeUser?: string;
+  becomeMethod?: string;
+  askBecomePass?: boolean;
+  user?: string;
+  askPass?: boolean;
+  connection?: string;
+  privateKey?: string;
+  timeout?: number;
+  hostKeyChecking?: 'yes' | 'accept-new' | 'off';
+  tags?: string[];
+  skipTags?: string[];
+  startAtTask?: string;
+  forceHandlers?: boolean;
+  diff?: boolean;
+  stats?: boolean;
+  check?: boolean;
+  verify?: boolean;
+  listTasks?: boolean;
+  listTags?: boolean;
+  listHosts?: boolean;
+  syntaxCheck?: boolean;
+}
+
+/** The positional that names playbooks. */
+export function playbooks(argv: Argv): Argv {
+  return argv.positional('playbook', { type: 'string', array: true, describe: 'playbook files' }) as Argv;
+}

@@ -1,0 +1,10 @@
+import type { Flags } from './options.js';
+import { execute, prepare, reporterOf } from './run.js';
+
+/** What `apply` and `plan` share: the lists, or a run. @returns the exit code */
+export async function runPlaybooks(verb: 'apply' | 'plan', playbooks: string[], flags: Flags): Promise<number> {
+  if (flags.syntaxCheck) return (await import('./lint.js')).check(playbooks, flags);
+  const prepared = await prepare(verb, playbooks, flags);
+  if (flags.listTasks || flags.listTags || flags.listHosts) return (await import('./lists.js')).list(prepared, flags);
+  return execute(prepared, await reporterOf(flags, { diff: prepared.diff, terse: false }));
+}

@@ -1,0 +1,39 @@
+import { openSync, writeSync } from 'node:fs';
+import { ReadStream } from 'node:tty';
+import { EXIT, UsageError } from './exit.js';
+
+/**
+ * Asks on the terminal without echo, as ssh does: /dev/tty, whatever standard input is.
+ * @throws UsageError where there is no terminal
+ */
+export async function askSecret(question: string): Promise<string> {
+  let fd: number;
+  try {
+    fd = openSync('/dev/tty', 'r+');
+  } catch {
+    throw new UsageError(`muster: cannot ask for the ${question}: there is no terminal`);
+  }
+  writeSync(fd, `${question}: `);
+  const tty = new ReadStream(fd);
+  tty.setRawMode(true);
+  try {
+    return await new Promise<string>((resolve, reject) => {
+      let typed = '';
+      tty.setEncoding('utf8');
+      tty.on('data', (piece: string) => {
+        for (const character of piece) {
+          if (character === '\r' || character === '\n' || character === '\x04') return resolve(typed);
+          if (character === '\x03') return reject(new UsageError('', EXIT.interrupted));
+          if (character === '\x7f' || character === '\b') typed = [...typed].slice(0, -1).join('');
+          else if (character === '\x15') typed = '';
+          else typed += character;
+        }
+      });
+      tty.on('error', reject);
+    });
+  } finally {
+    tty.setRawMode(false);
+    writeSync(fd, '\n');
+    tty.destroy();
+  }
+}

@@ -1,0 +1,124 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { RunOptions } from '../src/engine/options.js';
+import type { Event } from '../src/report/events.js';
+import { mask } from '../src/report/mask.js';
+import type { Output, Reporter } from '../src/report/reporter.js';
+import { wantsColour } from '../src/report/style.js';
+import { EXIT, UsageError } from './exit.js';
+import type { Flags } from './options.js';
+import { askSecret } from './prompt.js';
+import { type Settings, loadSettings } from './settings.js';
+import { parseExtraVars } from './vars.js';
+
+/** Flags, environment and muster.yml made one; everything a run is told but its events and signals. */
+export type Prepared = Omit<RunOptions, 'emit' | 'stop' | 'kill'>;
+
+/** @throws UsageError, ContentError: before any host was touched */
+export async function prepare(verb: RunOptions['verb'], playbooks: string[], flags: Flags): Promise<Prepared> {
+  for (const path of playbooks) if (!existsSync(path)) throw new UsageError(`muster: there is no playbook ${path}`);
+  const settings = loadSettings(playbooks[0], process.env);
+  if (flags.forks !== undefined && !(Number.isInteger(flags.forks) && flags.forks >= 1)) throw new UsageError('muster: --forks must be a whole number, 1 or more');
+  if (flags.timeout !== undefined && !(flags.timeout > 0)) throw new UsageError('muster: --timeout must be a number of seconds');
+  const extraVars = parseExtraVars(flags.extraVars);
+  const connectionPassword = flags.askPass ? await password('SSH password') : undefined;
+  const becomePassword = flags.askBecomePass ? ((await password(`become password${connectionPassword ? ' (empty: the SSH password)' : ''}`)) || connectionPassword) : undefined;
+  return {
+    verb,
+    playbooks,
+    inventory: inventoryOf(flags, settings),
+    limit: flags.limit,
+    tags: split(flags.tags),
+    skipTags: split(flags.skipTags),
+    extraVars,
+    forks: flags.forks ?? settings.forks ?? 50,
+    check: verb === 'plan' || flags.check === true,
+    diff: verb === 'plan' || flags.diff === true,
+    verify: flags.verify === true,
+    startAtTask: flags.startAtTask,
+    forceHandlers: flags.forceHandlers === true,
+    defaults: {
+      become: flags.become === true,
+      becomeUser: flags.becomeUser,
+      becomeMethod: flags.becomeMethod,
+      remoteUser: flags.user ?? settings.remote_user,
+      connection: flags.connection,
+      privateKeyFile: flags.privateKey ?? settings.private_key_file,
+      connectTimeout: flags.timeout ?? settings.timeout ?? 10,
+      connectionPassword,
+      becomePassword,
+      hostKeyChecking: flags.hostKeyChecking ?? settings.host_key_checking,
+      sshConfigFile: settings.ssh_config,
+      knownHostsFile: settings.known_hosts,
+    },
+    projectDir: settings.projectDir,
+    rolesPath: settings.roles_path ?? [],
+    journalDir: settings.journal === false ? undefined : (settings.journal ?? join(settings.projectDir, '.muster', 'runs')),
+  };
+}
+
+/** `-i`, else muster.yml's. @throws UsageError where there is none, or a path is missing */
+export function inventoryOf(flags: Pick<Flags, 'inventory'>, settings: Settings): string[] {
+  const sources = flags.inventory.length > 0 ? flags.inventory : (settings.inventory ?? []);
+  for (const source of sources)
+    if (!source.includes(',') && !existsSync(source)) throw new UsageError(`muster: there is no inventory ${source}; -i takes a file, a folder or "host1,host2,"`);
+  return sources.map((source) => (source.includes(',') ? source : resolve(source)));
+}
+
+async function password(question: string): Promise<string> {
+  const typed = await askSecret(question);
+  mask.add(typed);
+  return typed;
+}
+
+/** `-t a,b -t c` */
+function split(tags: string[] | undefined): string[] {
+  return (tags ?? []).flatMap((each) => each.split(',')).map((tag) => tag.trim()).filter((tag) => tag !== '');
+}
+
+/** Runs what was prepared, shows it with a reporter, listens to signals. @returns the exit code */
+export async function execute(prepared: Prepared, reporter: Reporter): Promise<number> {
+  const { run } = await import('../src/engine/run.js');
+  const stop = new AbortController();
+  const kill = new AbortController();
+  const emit = (event: Event) => reporter.event(mask.event(event));
+  const onSignal = () => {
+    // Whoever presses a third time wants out, whatever is left behind.
+    if (kill.signal.aborted) process.exit(EXIT.interrupted);
+    const again = stop.signal.aborted;
+    emit({ event: 'interrupted', again });
+    (again ? kill : stop).abort();
+  };
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, onSignal);
+  try {
+    const summary = await run({ ...prepared, emit, stop: stop.signal, kill: kill.signal });
+    return stop.signal.aborted ? EXIT.interrupted : summary.exitCode;
+  } finally {
+    reporter.close();
+    for (const signal of signals) process.off(signal, onSignal);
+  }
+}
+
+/** Standard output as reporters use it. */
+export function output(flags: Pick<Flags, 'verbose'>): Output {
+  return {
+    write: (text) => void process.stdout.write(text),
+    colour: wantsColour(process.stdout, process.env),
+    columns: () => process.stdout.columns ?? (Number(process.env['COLUMNS']) || 120),
+    verbosity: flags.verbose,
+  };
+}
+
+/** The reporter of a run of playbooks. */
+export async function reporterOf(flags: Flags, how: { diff: boolean; terse: boolean }): Promise<Reporter> {
+  const out = output(flags);
+  if (flags.output === 'json') {
+    const { JsonReporter } = await import('../src/report/json.js');
+    return new JsonReporter(out.write);
+  }
+  const { TerminalReporter } = await import('../src/report/terminal.js');
+  const { Live } = await import('../src/report/live.js');
+  const live = process.stdout.isTTY && process.env['TERM'] !== 'dumb' && !how.terse ? new Live(process.stdout) : undefined;
+  return new TerminalReporter({ ...out, ...how, stats: flags.stats === true, live });
+}

@@ -1,0 +1,101 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { z } from 'zod';
+import { ContentError, didYouMean } from '../src/value/errors.js';
+import { type Dict, isDict, toPlain } from '../src/value/value.js';
+import { keyOrigin, originOf, parseData } from '../src/yaml/index.js';
+import { UsageError } from './exit.js';
+
+export const FILE = 'muster.yml';
+
+const texts = z.union([z.string().transform((text) => [text]), z.array(z.string())]);
+
+/** What `muster.yml` may hold. Paths are relative to its folder. */
+const schema = z.strictObject({
+  inventory: texts.optional(),
+  roles_path: texts.optional(),
+  forks: z.int().min(1).optional(),
+  /** Folder of the journal, or false for none. */
+  journal: z.union([z.string(), z.literal(false)]).optional(),
+  remote_user: z.string().optional(),
+  private_key_file: z.string().optional(),
+  timeout: z.number().positive().optional(),
+  host_key_checking: z.preprocess((value) => (value === true ? 'yes' : value === false ? 'off' : value), z.enum(['yes', 'accept-new', 'off'])).optional(),
+  ssh_config: z.string().optional(),
+  known_hosts: z.string().optional(),
+});
+
+export type Settings = z.output<typeof schema> & {
+  /** Folder of the project: where muster.yml stands, else that of the first playbook. */
+  projectDir: string;
+};
+
+const PATHS = ['inventory', 'roles_path', 'journal', 'private_key_file', 'ssh_config', 'known_hosts'] as const;
+
+/**
+ * Defaults of the project from muster.yml, beside the first playbook or upwards to the working directory; the environment
+ * (`MUSTER_FORKS`, …) wins over it.
+ * @throws ContentError with file and line, UsageError for the environment
+ */
+export function loadSettings(playbook: string | undefined, env: NodeJS.ProcessEnv): Settings {
+  const file = find(playbook);
+  const fromFile = file ? readFile(file) : {};
+  const fromEnv = readEnvironment(env);
+  return { ...fromFile, ...fromEnv, projectDir: file ? dirname(file) : playbook ? dirname(resolve(playbook)) : process.cwd() };
+}
+
+function find(playbook: string | undefined): string | undefined {
+  const cwd = process.cwd();
+  let folder = playbook ? dirname(resolve(playbook)) : cwd;
+  const below = folder === cwd || folder.startsWith(cwd.endsWith(sep) ? cwd : cwd + sep);
+  for (;;) {
+    if (existsSync(join(folder, FILE))) return join(folder, FILE);
+    if (folder === cwd) return undefined;
+    folder = below ? dirname(folder) : cwd;
+  }
+}
+
+function readFile(file: string): z.output<typeof schema> {
+  const shown = relative(process.cwd(), file);
+  const data = parseData(readFileSync(file, 'utf8'), shown);
+  if (data === null) return {};
+  if (!isDict(data)) throw new ContentError('the settings are not a dict', { file: shown, line: 1, column: 1 }, 'write "inventory: inventory/production.yml"');
+  const settings = check(toPlain(data, true), (key, unknown) => {
+    const origin = unknown ? keyOrigin(data as Dict, key) : originOf(data as Dict, key);
+    return (message, hint) => new ContentError(message, origin, hint);
+  });
+  const folder = dirname(file);
+  const place = (path: string) => resolve(folder, path);
+  for (const key of PATHS) {
+    const value = settings[key];
+    // "host1,host2," is an inventory by itself, not a path.
+    if (Array.isArray(value)) (settings[key] as string[]) = value.map((path) => (path.includes(',') ? path : place(path)));
+    else if (typeof value === 'string') (settings[key] as string) = place(value);
+  }
+  return settings;
+}
+
+function readEnvironment(env: NodeJS.ProcessEnv): z.output<typeof schema> {
+  const given: { [key: string]: unknown } = {};
+  for (const key of Object.keys(schema.shape)) {
+    const value = env[`MUSTER_${key.toUpperCase()}`];
+    if (value === undefined || value === '') continue;
+    if (key === 'forks' || key === 'timeout') given[key] = Number(value);
+    else if (key === 'journal' && /^(no|false|off)$/i.test(value)) given[key] = false;
+    else given[key] = key === 'roles_path' ? value.split(':') : value;
+  }
+  return check(given, (key) => (message) => new UsageError(`MUSTER_${key.toUpperCase()}: ${message}`));
+}
+
+/** @param fault makes the error of a key; `unknown` says that the key itself is wrong */
+function check(data: unknown, fault: (key: string, unknown: boolean) => (message: string, hint?: string) => Error): z.output<typeof schema> {
+  const result = schema.safeParse(data);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  if (issue!.code === 'unrecognized_keys') {
+    const key = issue!.keys[0]!;
+    throw fault(key, true)(`there is no setting "${key}"`, didYouMean(key, Object.keys(schema.shape)) ?? `known are ${Object.keys(schema.shape).join(', ')}`);
+  }
+  const key = String(issue!.path[0] ?? '');
+  throw fault(key, false)(`${key}: ${issue!.message.replace(/^Invalid input: /, '')}`);
+}

@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs';
+import { ContentError } from '../src/value/errors.js';
+import { type Dict, isDict, Source, type Value } from '../src/value/value.js';
+import { parseYaml } from '../src/yaml/index.js';
+import { UsageError } from './exit.js';
+
+/**
+ * The variables of all `-e` flags, later ones winning: `key=value` pairs (values stay text, as with Ansible), JSON or
+ * YAML dicts, and `@file`.
+ * @throws UsageError, ContentError
+ */
+export function parseExtraVars(flags: readonly string[]): Dict {
+  const vars: Dict = new Map();
+  for (const flag of flags) for (const [key, value] of parse(flag.trim())) vars.set(key, value);
+  return vars;
+}
+
+function parse(flag: string): Dict {
+  if (flag.startsWith('@')) return asDict(parseYaml(read(flag.slice(1)), flag.slice(1)), flag);
+  if (/^[{[]/.test(flag)) return asDict(parseYaml(flag, '-e'), flag);
+  if (/^[\w.-]+:\s/.test(flag)) return asDict(parseYaml(flag, '-e'), flag);
+  return pairs(flag);
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new UsageError(`muster: -e @${path}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : (error as Error).message}`);
+  }
+}
+
+function asDict(value: Value, flag: string): Dict {
+  if (value === null && flag.startsWith('@')) return new Map();
+  if (!isDict(value)) throw new UsageError(`muster: -e ${flag}: not a dict of variables`);
+  return value;
+}
+
+/** `a=1 b="two words" c='{{ d }}'` */
+function pairs(text: string): Dict {
+  const vars: Dict = new Map();
+  let rest = text;
+  while (rest !== '') {
+    const match = /^([A-Za-z_]\w*)=((?:"(?:\\.|[^"\\])*"|'[^']*'|\{\{.*?\}\}|\\.|[^\s"'\\])*)(?:\s+|$)/s.exec(rest);
+    if (!match) throw new UsageError(`muster: -e ${text}: expected key=value, JSON, YAML or @file at "${rest}"`);
+    const value = match[2]!.replace(/"((?:\\.|[^"\\])*)"|'([^']*)'|\\(.)/gs, (_, double?: string, single?: string, plain?: string) => double?.replace(/\\(.)/gs, '$1') ?? single ?? plain ?? '');
+    vars.set(match[1]!, /\{\{|\{%/.test(value) ? new Source(value, { file: '-e', line: 1, column: text.length - rest.length + match[1]!.length + 2 }) : value);
+    rest = rest.slice(match[0].length);
+  }
+  if (vars.size === 0) throw new ContentError('-e holds no variable', undefined, 'write key=value');
+  return vars;
+}
