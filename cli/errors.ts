@@ -13,8 +13,12 @@ export async function report(error: unknown, verbosity: number): Promise<number>
     say(error.message);
     return error.exitCode;
   }
+  if (error instanceof AggregateError && error.errors.length > 0 && error.errors.every((each) => each instanceof ContentError)) {
+    for (const each of error.errors) await report(each, verbosity);
+    return EXIT.usage;
+  }
   if (error instanceof ContentError) {
-    const { renderProblem } = await import('../src/playbook/problems.js');
+    const { renderProblem } = await import('../src/playbook/index.js');
     say(renderProblem({ severity: 'error', message: error.message, origin: error.origin, hint: error.hint }));
     return EXIT.usage;
   }

@@ -12,9 +12,10 @@ const VERBS: { [verb: string]: { usage: string; about: string; load: () => Promi
   drift: { usage: 'drift <playbook..>', about: 'a plan for cron: silent when clean; --fix corrects', load: () => import('./drift.js') },
   exec: { usage: 'exec <pattern>', about: 'run one module (-m, -a) or a command (-- COMMAND) on hosts', load: () => import('./exec.js') },
   facts: { usage: 'facts <pattern>', about: 'show what is known about hosts, as JSON', load: () => import('./facts.js') },
-  inventory: { usage: 'inventory <command> [name]', about: 'list hosts, draw groups, show a host\'s variables', load: () => import('./inventory.js') },
+  inventory: { usage: 'inventory', about: 'show the inventory: list, graph, host', load: () => import('./inventory.js') },
   lint: { usage: 'lint [playbook..]', about: 'check playbooks without touching a host', load: () => import('./lint.js') },
   doc: { usage: 'doc [module]', about: 'list modules, or show one\'s parameters and examples', load: () => import('./doc.js') },
+  lab: { usage: 'lab', about: 'throwaway Debian hosts on this machine: up, down, status, ssh, snapshot', load: async () => ({ default: (await import('./lab.js')).lab }) },
 };
 
 async function main(argv: string[]): Promise<number> {

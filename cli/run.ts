@@ -35,6 +35,7 @@ export async function prepare(verb: RunOptions['verb'], playbooks: string[], fla
     check: verb === 'plan' || flags.check === true,
     diff: verb === 'plan' || flags.diff === true,
     verify: flags.verify === true,
+    verbosity: flags.verbose,
     startAtTask: flags.startAtTask,
     forceHandlers: flags.forceHandlers === true,
     defaults: {
@@ -81,7 +82,7 @@ export async function execute(prepared: Prepared, reporter: Reporter): Promise<n
   const { run } = await import('../src/engine/run.js');
   const stop = new AbortController();
   const kill = new AbortController();
-  const emit = (event: Event) => reporter.event(mask.event(event));
+  const emit = (event: Event) => reporter.event(event);
   const onSignal = () => {
     // Whoever presses a third time wants out, whatever is left behind.
     if (kill.signal.aborted) process.exit(EXIT.interrupted);

@@ -1,4 +1,5 @@
 import type { Connection, Target } from '../connection/connection.js';
+import type { Play } from '../playbook/types.js';
 import type { Event, Recap } from '../report/events.js';
 import type { Dict } from '../value/value.js';
 
@@ -21,6 +22,12 @@ export interface RunOptions {
   /** Look again after each apply and expect no change. */
   verify: boolean;
   startAtTask: string | undefined;
+  /** Plays that stand in no file (`exec`, `facts`). */
+  plays?: Play[];
+  /** Further folders of roles. */
+  rolesPath: string[];
+  /** `-v` counted: what `debug: verbosity` compares with. */
+  verbosity: number;
   forceHandlers: boolean;
   /** `-b`, `--become-user`, `--become-method`, `-u`, `-c`, `--private-key`, `-T`: below what playbook and inventory say. */
   defaults: {

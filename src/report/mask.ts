@@ -98,3 +98,8 @@ function base64(secret: string): string[] {
 /** The sink of this process. Every `Secret` that is made registers here. */
 export const mask = new Mask();
 Secret.listener = (value) => mask.add(value);
+
+/** The event with all known secrets masked. */
+export function masked<E extends Event>(event: E): E {
+  return mask.event(event);
+}
