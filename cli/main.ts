@@ -47,8 +47,9 @@ function build(argv: string[]): Argv {
     .wrap(Math.min(100, process.stdout.columns ?? 80))
     .exitProcess(false)
     .showHelpOnFail(false)
-    .fail((message, error, failing) => {
-      throw error ?? new UsageError(explain(message, failing));
+    .fail((message: string | null, error: Error | undefined, usage) => {
+      if (error && error.name !== 'YError') throw error;
+      throw new UsageError(explain(message ?? error!.message, argv[0]!, usage));
     });
   for (const { usage, about, load } of Object.values(VERBS)) {
     let module: CommandModule<any, any> | undefined;
@@ -65,18 +66,23 @@ function build(argv: string[]): Argv {
   return parser;
 }
 
-/** yargs' word for a wrong flag, with the flag that was meant. */
-function explain(message: string, failing: Argv): string {
+/** yargs' complaint in our words, with the flag that was meant. */
+function explain(message: string, verb: string, usage: unknown): string {
+  const verbMeant = /^Did you mean (.*)\?$/.exec(message)?.[1];
+  if (verbMeant) return `muster: there is no verb "${verb}"; did you mean "${verbMeant}"?`;
+  if (/^Not enough non-option arguments/.test(message) && VERBS[verb]) return `muster: something is missing; usage: muster ${VERBS[verb].usage}`;
+  if (/^Unknown commands?: /.test(message)) return `muster: ${message.replace(/^Unknown commands?: (.*)$/, 'there is no verb "$1"; muster --help lists them')}`;
   const unknown = /^Unknown arguments?: (.*)$/.exec(message)?.[1]?.split(', ');
-  if (!unknown) return `muster: ${message.replace(/^Did you mean (.*)\?$/, 'unknown verb; did you mean "$1"?')}`;
-  const options = (failing as unknown as { getOptions(): { key: { [key: string]: unknown }; alias: { [key: string]: string[] } } }).getOptions();
-  const known = [...Object.keys(options.key), ...Object.values(options.alias).flat()].filter((name) => name.length > 1);
-  const lines = unknown.filter((name, i) => i === 0 || !/[A-Z]/.test(name)).map((name) => {
-    const hint = didYouMean(name, known);
-    const flag = name.length === 1 ? `-${name}` : `--${name}`;
-    return `muster: unknown argument "${name}"${hint ? `; ${hint.replace(/"(.*)"/, '--$1')}` : `; there is no ${flag} here, see --help`}`;
-  });
-  return lines.join('\n');
+  if (!unknown) return `muster: ${message}`;
+  const known = Object.keys((usage as { getDescriptions(): { [option: string]: unknown } }).getDescriptions());
+  // yargs names a flag of several words twice, the second time in camel case.
+  const named = unknown.filter((name) => !unknown.some((other) => other !== name && other.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase()) === name));
+  return named
+    .map((name) => {
+      const hint = didYouMean(name, known)?.replace(/"(.*)"/, '--$1');
+      return `muster: unknown argument "${name}"; ${hint ?? `muster ${VERBS[verb] ? `${verb} ` : ''}--help shows what there is`}`;
+    })
+    .join('\n');
 }
 
 function version(): string {

@@ -4,7 +4,7 @@
 export { actionName, actionNames, loadSpec } from './actions.js';
 export { display, findTaskFile, readYaml, type LoadContext } from './context.js';
 export { includePoint, loadRole, loadTaskFile, type IncludePoint, type RoleOptions } from './include.js';
-export { loadPlaybook } from './plays.js';
+export { loadPlaybook, loadPlaybookText } from './plays.js';
 export { raise, renderProblem, sorted, type Problem } from './problems.js';
 export { selected } from './tags.js';
 export type * from './types.js';

@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { isDict, Source, type Dict, type Origin, type Value } from '../value/value.js';
-import { originOf } from '../yaml/index.js';
+import { originOf, parseYaml } from '../yaml/index.js';
 import { complain, display, isFile, readYaml, type LoadContext } from './context.js';
 import { conditions, inherit, nothingInherited, tagsOf } from './inherit.js';
 import { asList, checkKeywords, given, IMPORT_PLAYBOOK, keyPlace, place, PLAY, shown } from './keywords.js';
@@ -28,8 +28,17 @@ export async function loadPlaybook(path: string, ctx: LoadContext): Promise<Play
   return { path: full, plays: await loadPlays(full, ctx, { vars: new Map(), when: [], tags: [], via: '', files: [] }) };
 }
 
+/** Plays that stand in no file, as if they stood in `path` (which need not exist): for `exec`. @throws ContentError */
+export async function loadPlaybookText(text: string, path: string, ctx: LoadContext): Promise<Playbook> {
+  const full = resolve(path);
+  return { path: full, plays: await playsOf(parseYaml(text, path), full, ctx, { vars: new Map(), when: [], tags: [], via: '', files: [] }) };
+}
+
 async function loadPlays(path: string, ctx: LoadContext, imported: Imported, from?: Origin): Promise<Play[]> {
-  const list = await readYaml(path, ctx, from);
+  return playsOf(await readYaml(path, ctx, from), path, ctx, imported);
+}
+
+async function playsOf(list: Value, path: string, ctx: LoadContext, imported: Imported): Promise<Play[]> {
   const top = { file: display(path), line: 1, column: 1 };
   if (list === null) return [];
   if (!Array.isArray(list)) {

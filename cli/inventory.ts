@@ -1,0 +1,94 @@
+import type { CommandModule } from 'yargs';
+import type { Inventory } from '../src/inventory/types.js';
+import { harmless } from '../src/report/style.js';
+import { type Dict, toPlain } from '../src/value/value.js';
+import { UsageError } from './exit.js';
+import { variablesRoom } from './later.js';
+import { type Flags, inventoryOptions } from './options.js';
+import { inventoryOf } from './run.js';
+import { loadSettings } from './settings.js';
+import { parseExtraVars } from './vars.js';
+
+type InventoryFlags = Flags & { pattern?: string; group?: string; host?: string };
+
+/** `muster inventory list|graph|host` */
+const inventory: CommandModule<object, InventoryFlags> = {
+  builder: (argv) =>
+    argv
+      .options(inventoryOptions)
+      .command('list [pattern]', 'hosts with their groups', (y) => y.positional('pattern', { type: 'string', default: 'all', describe: 'hosts and groups' }), list as never)
+      .command('graph [group]', 'groups and hosts as a tree', (y) => y.positional('group', { type: 'string', default: 'all', describe: 'where to begin' }), graph as never)
+      .command('host <host>', 'the variables of a host, and where each was written', (y) => y.positional('host', { type: 'string', demandOption: true }), host as never)
+      .demandCommand(1, 'say what to show: list, graph or host') as never,
+  handler: () => {},
+};
+export default inventory;
+
+async function load(flags: InventoryFlags): Promise<Inventory> {
+  const { loadInventory } = await import('../src/inventory/index.js');
+  const sources = inventoryOf(flags, loadSettings(undefined, process.env));
+  if (sources.length === 0) throw new UsageError('muster: which inventory? -i FILE, or "inventory:" in muster.yml');
+  return loadInventory(sources);
+}
+
+async function list(flags: InventoryFlags): Promise<void> {
+  const { groupsOf, matchHosts } = await import('../src/inventory/index.js');
+  const inventory = await load(flags);
+  const { hosts, unmatched, limitUnmatched } = matchHosts(flags.pattern ?? 'all', inventory, { limit: flags.limit });
+  for (const { pattern, hint } of [...unmatched, ...limitUnmatched]) process.stderr.write(`muster: nothing matches "${pattern}"${hint ? `; ${hint}` : ''}\n`);
+  const rows = hosts.map((name) => ({ host: name, groups: groupsOf(inventory, name).map((group) => group.name).filter((group) => group !== 'all') }));
+  if (flags.output === 'json') print(rows.map((row) => JSON.stringify(row)));
+  else {
+    const width = Math.max(0, ...hosts.map((name) => name.length));
+    print(rows.map((row) => `${row.host.padEnd(width)}  ${row.groups.join(', ')}`.trimEnd()));
+  }
+}
+
+async function graph(flags: InventoryFlags): Promise<void> {
+  const inventory = await load(flags);
+  const name = flags.group ?? 'all';
+  if (!inventory.groups.has(name)) throw new UsageError(`muster: there is no group "${name}"`);
+  print([`@${name}:`, ...branch(inventory, name, '')]);
+}
+
+/** As `ansible-inventory --graph` draws it. */
+function branch(inventory: Inventory, name: string, indent: string): string[] {
+  const group = inventory.groups.get(name)!;
+  const lines: string[] = [];
+  for (const child of group.children) lines.push(`${indent}  |--@${child}:`, ...branch(inventory, child, `${indent}  |`));
+  if (name !== 'all') for (const host of group.hosts) lines.push(`${indent}  |--${host}`);
+  return lines;
+}
+
+async function host(flags: InventoryFlags): Promise<void> {
+  const inventory = await load(flags);
+  const { matchHosts } = await import('../src/inventory/index.js');
+  const { Variables } = await variablesRoom();
+  const { dumpYaml } = await import('../src/yaml/index.js');
+  const name = flags.host!;
+  const { hosts, unmatched } = matchHosts(name, inventory);
+  if (hosts.length !== 1) throw new UsageError(`muster: there is no host "${name}"${unmatched[0]?.hint ? `; ${unmatched[0].hint}` : ''}`);
+  const variables = new Variables(inventory, { extraVars: parseExtraVars(flags.extraVars) });
+  await variables.load();
+  // Nothing is evaluated here, so nothing of the controller is asked.
+  const services = { find: () => undefined, baseDir: process.cwd(), render: () => '', ahead: false };
+  const context = { host: name, services };
+  const found = [...variables.scope(context).names()]
+    .sort()
+    .flatMap((key) => {
+      const explained = variables.explain(context, key);
+      return explained ? [{ key, ...explained }] : [];
+    });
+  if (flags.output === 'json') print([JSON.stringify(Object.fromEntries(found.map(({ key, value }) => [key, toPlain(value, false)])))]);
+  else
+    print(
+      found.flatMap(({ key, value, origin, level }) => [
+        `# ${origin ? `${origin.file}:${origin.line}` : level}`,
+        dumpYaml(new Map([[key, value]]) as Dict).trimEnd(),
+      ]),
+    );
+}
+
+function print(lines: string[]): void {
+  if (lines.length > 0) process.stdout.write(`${harmless(lines.join('\n'))}\n`);
+}
