@@ -48,8 +48,9 @@ function build(argv: string[]): Argv {
     .exitProcess(false)
     .showHelpOnFail(false)
     .fail((message: string | null, error: Error | undefined, usage) => {
-      if (error && error.name !== 'YError') throw error;
-      throw new UsageError(explain(message ?? error!.message, argv[0]!, usage));
+      // What a verb throws comes without a message of yargs' own.
+      if (!message) throw error;
+      throw new UsageError(explain(message, argv, usage));
     });
   for (const { usage, about, load } of Object.values(VERBS)) {
     let module: CommandModule<any, any> | undefined;
@@ -67,11 +68,12 @@ function build(argv: string[]): Argv {
 }
 
 /** yargs' complaint in our words, with the flag that was meant. */
-function explain(message: string, verb: string, usage: unknown): string {
+function explain(message: string, argv: string[], usage: unknown): string {
+  const [verb = '', word] = argv;
   const verbMeant = /^Did you mean (.*)\?$/.exec(message)?.[1];
-  if (verbMeant) return `muster: there is no verb "${verb}"; did you mean "${verbMeant}"?`;
+  if (verbMeant || message === `Unknown argument: ${verb}`)
+    return `muster: there is no verb "${VERBS[verb] ? `${verb} ${word}` : verb}"; ${verbMeant ? `did you mean "${verbMeant}"?` : 'muster --help lists them'}`;
   if (/^Not enough non-option arguments/.test(message) && VERBS[verb]) return `muster: something is missing; usage: muster ${VERBS[verb].usage}`;
-  if (/^Unknown commands?: /.test(message)) return `muster: ${message.replace(/^Unknown commands?: (.*)$/, 'there is no verb "$1"; muster --help lists them')}`;
   const unknown = /^Unknown arguments?: (.*)$/.exec(message)?.[1]?.split(', ');
   if (!unknown) return `muster: ${message}`;
   const known = Object.keys((usage as { getDescriptions(): { [option: string]: unknown } }).getDescriptions());
