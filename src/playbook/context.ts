@@ -4,6 +4,7 @@ import { ContentError } from '../value/errors.js';
 import type { Dict, Origin, Value } from '../value/value.js';
 import { parseYaml } from '../yaml/index.js';
 import { caught, problem, warning, type Problem } from './problems.js';
+import type { Role } from './types.js';
 
 /** What loading needs to know, and where it tells what is wrong. */
 export interface LoadContext {
@@ -48,10 +49,15 @@ async function read(path: string, ctx: LoadContext, from?: Origin): Promise<Valu
     ctx.problems.push(problem(`cannot read ${display(path)}: ${why}`, from));
     return null;
   }
+  return parseText(text, display(path), ctx);
+}
+
+/** The document of a YAML text; what is wrong with it becomes a problem and null. */
+export function parseText(text: string, file: string, ctx: LoadContext): Value {
   try {
-    return parseYaml(text, display(path));
+    return parseYaml(text, file);
   } catch (error) {
-    ctx.problems.push(caught(error, { file: display(path), line: 1, column: 1 }));
+    ctx.problems.push(caught(error, { file, line: 1, column: 1 }));
     return null;
   }
 }
@@ -78,20 +84,36 @@ export async function firstFile(paths: readonly string[]): Promise<string | unde
   return undefined;
 }
 
-/** Where a task file named in `fileDir` may be: beside the naming file, in the role's tasks/, beside the playbook. */
-export function taskFilePlaces(name: string, at: { fileDir: string; rolePath: string | undefined; baseDir: string }): string[] {
+/** From where files are looked up: the role (and those above it), the folder of the task's file, the playbook's, the project's. */
+export interface Place {
+  role: Role | undefined;
+  fileDir: string;
+  baseDir: string;
+}
+
+/**
+ * The folders a relative name is looked for in, first first.
+ * @param folder `files`, `templates`, `vars` or `tasks`: tried before each folder itself
+ */
+export function searchPath({ role, fileDir, baseDir }: Place, folder: string, projectDir: string): string[] {
+  const bases: string[] = [];
+  for (let each = role; each !== undefined; each = each.parent) bases.push(each.path);
+  bases.push(fileDir, baseDir, projectDir);
+  return [...new Set(bases.flatMap((base) => [join(base, folder), base]))];
+}
+
+/** Where a task file may be: beside the file that names it, in the role's tasks/, beside the playbook. */
+function taskFilePlaces(name: string, { role, fileDir, baseDir }: Place): string[] {
   if (isAbsolute(name)) return [name];
-  const role = at.rolePath === undefined ? [] : [join(at.rolePath, 'tasks', name)];
-  return [...new Set([join(at.fileDir, name), ...role, join(at.baseDir, name), join(at.baseDir, 'tasks', name)])];
+  const inRole = role === undefined ? [] : [join(role.path, 'tasks', name)];
+  return [...new Set([join(fileDir, name), ...inRole, join(baseDir, name), join(baseDir, 'tasks', name)])];
 }
 
 /**
  * Finds the file of include_tasks or import_tasks.
  * @throws ContentError naming every place that was looked at
  */
-export async function findTaskFile(
-  name: string, at: { fileDir: string; rolePath: string | undefined; baseDir: string }, origin?: Origin,
-): Promise<string> {
+export async function findTaskFile(name: string, at: Place, origin?: Origin): Promise<string> {
   const places = taskFilePlaces(name, at);
   const found = await firstFile(places);
   if (found !== undefined) return found;

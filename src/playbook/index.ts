@@ -2,8 +2,10 @@
  * From YAML to typed plays and tasks, with roles and imports; static checks. This file is the room's whole face.
  */
 export { actionName, actionNames, loadSpec } from './actions.js';
-export { display, findTaskFile, readYaml, type LoadContext } from './context.js';
-export { includePoint, loadRole, loadTaskFile, type IncludePoint, type RoleOptions } from './include.js';
+export { checkProject } from './check.js';
+export { display, findTaskFile, readYaml, searchPath, type LoadContext, type Place } from './context.js';
+export { includePoint, type Brought, type IncludePoint, type RoleOptions } from './bring.js';
+export { loadRole, loadTaskFile } from './include.js';
 export { loadPlaybook, loadPlaybookText } from './plays.js';
 export { raise, renderProblem, sorted, type Problem } from './problems.js';
 export { selected } from './tags.js';

@@ -6,26 +6,26 @@ import { staticText } from './static.js';
 import type { Condition, Inherited } from './types.js';
 
 /** Keywords of which the nearest statement wins. */
-const NEAREST = {
+const KEYWORDS = {
   becomeUser: 'become_user', become: 'become', becomeMethod: 'become_method', becomeFlags: 'become_flags', remoteUser: 'remote_user',
   connection: 'connection', port: 'port', ignoreErrors: 'ignore_errors', ignoreUnreachable: 'ignore_unreachable',
   anyErrorsFatal: 'any_errors_fatal', noLog: 'no_log', checkMode: 'check_mode', diff: 'diff', runOnce: 'run_once',
   delegateTo: 'delegate_to', delegateFacts: 'delegate_facts', throttle: 'throttle', timeout: 'timeout',
 } as const satisfies Partial<Record<keyof Inherited, string>>;
 
+/** Their fields. */
+export const NEAREST = Object.keys(KEYWORDS) as (keyof typeof KEYWORDS)[];
+
 /** What a task has that nothing around it states. */
 export function nothingInherited(): Inherited {
-  const nearest = Object.fromEntries(Object.keys(NEAREST).map((field) => [field, undefined])) as Record<keyof typeof NEAREST, undefined>;
+  const nearest = Object.fromEntries(NEAREST.map((field) => [field, undefined])) as Record<keyof typeof KEYWORDS, undefined>;
   return { when: [], vars: [], environment: [], tags: [], ...nearest };
 }
 
 /** The keywords of a play, block, role or task laid over what is around it. */
 export function inherit(around: Inherited, dict: Dict, at: Origin, ctx: LoadContext): Inherited {
   const result: Inherited = { ...around };
-  for (const [field, keyword] of Object.entries(NEAREST)) {
-    const value = given(dict, keyword);
-    if (value !== undefined) result[field as keyof typeof NEAREST] = value;
-  }
+  for (const field of NEAREST) result[field] = given(dict, KEYWORDS[field]) ?? around[field];
   result.when = [...around.when, ...conditions(dict, 'when', at, ctx)];
   const vars = given(dict, 'vars');
   if (isDict(vars)) result.vars = [...around.vars, vars];

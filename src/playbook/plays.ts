@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { isDict, Source, type Dict, type Origin, type Value } from '../value/value.js';
-import { originOf, parseYaml } from '../yaml/index.js';
-import { complain, display, isFile, readYaml, type LoadContext } from './context.js';
+import { originOf } from '../yaml/index.js';
+import { complain, display, isFile, parseText, readYaml, type LoadContext } from './context.js';
 import { conditions, inherit, nothingInherited, tagsOf } from './inherit.js';
 import { asList, checkKeywords, given, IMPORT_PLAYBOOK, keyPlace, place, PLAY, shown } from './keywords.js';
 import { loadRoles } from './roles.js';
@@ -25,20 +25,21 @@ interface Imported {
  */
 export async function loadPlaybook(path: string, ctx: LoadContext): Promise<Playbook> {
   const full = resolve(path);
-  return { path: full, plays: await loadPlays(full, ctx, { vars: new Map(), when: [], tags: [], via: '', files: [] }) };
+  return { path: full, plays: await loadPlays(await readYaml(full, ctx), full, ctx, NOT_IMPORTED) };
 }
 
-/** Plays that stand in no file, as if they stood in `path` (which need not exist): for `exec`. @throws ContentError */
-export async function loadPlaybookText(text: string, path: string, ctx: LoadContext): Promise<Playbook> {
-  const full = resolve(path);
-  return { path: full, plays: await playsOf(parseYaml(text, path), full, ctx, { vars: new Map(), when: [], tags: [], via: '', files: [] }) };
+/**
+ * The same for a text, as if it stood in a file of the working directory (`muster exec`).
+ * @param file as shown in messages
+ */
+export async function loadPlaybookText(text: string, file: string, ctx: LoadContext): Promise<Playbook> {
+  const path = resolve(file);
+  return { path, plays: await loadPlays(parseText(text, file, ctx), path, ctx, NOT_IMPORTED) };
 }
 
-async function loadPlays(path: string, ctx: LoadContext, imported: Imported, from?: Origin): Promise<Play[]> {
-  return playsOf(await readYaml(path, ctx, from), path, ctx, imported);
-}
+const NOT_IMPORTED: Imported = { vars: new Map(), when: [], tags: [], via: '', files: [] };
 
-async function playsOf(list: Value, path: string, ctx: LoadContext, imported: Imported): Promise<Play[]> {
+async function loadPlays(list: Value, path: string, ctx: LoadContext, imported: Imported): Promise<Play[]> {
   const top = { file: display(path), line: 1, column: 1 };
   if (list === null) return [];
   if (!Array.isArray(list)) {
@@ -70,14 +71,14 @@ async function importPlaybook(dict: Dict, at: Origin, path: string, ctx: LoadCon
     return [];
   }
   const vars = given(dict, 'vars');
-  return loadPlays(file, ctx, {
+  return loadPlays(await readYaml(file, ctx, origin), file, ctx, {
     // An outer import wins over an inner one, and both over the plays.
     vars: layered(isDict(vars) ? vars : new Map(), outer.vars),
     when: [...outer.when, ...conditions(dict, 'when', at, ctx)],
     tags: [...outer.tags, ...tagsOf(dict, at, ctx)],
     via: `${at.file}:${at.line}:${at.column}${outer.via === '' ? '' : ` < ${outer.via}`}`,
     files: [...outer.files, path],
-  }, origin);
+  });
 }
 
 /** The same dict where nothing is laid over it, so that its places stay known. */

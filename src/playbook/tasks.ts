@@ -230,7 +230,7 @@ async function importTasks({ args, origins }: Args, action: Action, frame: Frame
   const name = staticText(args.get(key)!, origin, 'the file of import_tasks', frame.ctx, knownNames(frame));
   if (name === undefined) return [];
   try {
-    const path = await findTaskFile(name, { fileDir: frame.fileDir, rolePath: frame.role?.path, baseDir: frame.baseDir }, origin);
+    const path = await findTaskFile(name, frame, origin);
     return await loadTasksOf(path, frame, origin);
   } catch (error) {
     frame.ctx.problems.push(caught(error, origin));

@@ -1,0 +1,211 @@
+import { readdir } from 'node:fs/promises';
+import { basename, extname, isAbsolute, join } from 'node:path';
+import { checkArgs } from '../modules/index.js';
+import { didYouMean } from '../value/errors.js';
+import { isDict, Source, type Dict, type Origin, type Value } from '../value/value.js';
+import { originOf } from '../yaml/index.js';
+import { loadSpec } from './actions.js';
+import { complain, display, findTaskFile, firstFile, isFile, isFolder, readYaml, searchPath, warn, type LoadContext } from './context.js';
+import { bringRole, bringTasks, includePoint } from './bring.js';
+import { NEAREST } from './inherit.js';
+import { caught, sorted, type Problem } from './problems.js';
+import { loadPlaybook } from './plays.js';
+import { checkValue, checkVarsFile, syntax } from './syntax.js';
+import type { Block, Entry, Inherited, Play, Role, Task } from './types.js';
+
+/**
+ * Everything that can be found wrong without touching a host. What only a dynamic include brings is a warning.
+ * @param paths playbooks
+ * @param folders further folders with group_vars/ and host_vars/ (those of the inventory)
+ * @returns all problems in the order of files and lines; also kept in `ctx.problems`
+ */
+export async function checkProject(paths: readonly string[], ctx: LoadContext, folders: readonly string[] = []): Promise<Problem[]> {
+  const beside = new Set(folders);
+  for (const path of paths) {
+    const { plays } = await loadPlaybook(path, ctx);
+    for (const play of plays) {
+      beside.add(play.baseDir);
+      await checkPlay(play, ctx);
+    }
+  }
+  for (const folder of beside) for (const kind of ['group_vars', 'host_vars']) await checkVarsFolder(join(folder, kind), ctx);
+  return sorted(ctx.problems);
+}
+
+async function checkPlay(play: Play, ctx: LoadContext): Promise<void> {
+  checkKeywordValues(play.keywords, ctx);
+  for (const value of [play.name, play.hosts, play.gatherFacts, play.serial, play.maxFailPercentage, play.anyErrorsFatal, play.forceHandlers]) checkValue(value, ctx);
+  checkValue(play.vars, ctx);
+  for (const role of play.roles) checkRole(role, ctx);
+  await checkVarsFiles(play, ctx);
+  const walk = new Walk(play, ctx);
+  for (const section of play.sections) await walk.entries(section.entries);
+  await walk.entries(play.handlers);
+  walk.notifications();
+}
+
+function checkRole(role: Role, ctx: LoadContext): void {
+  for (const dict of [role.defaults, role.vars, role.params]) checkValue(dict, ctx);
+}
+
+/** Checks tasks that an include has just brought; see include.ts. */
+export async function checkEntries(entries: readonly Entry[], roles: readonly Role[], baseDir: string, ctx: LoadContext): Promise<void> {
+  for (const role of roles) checkRole(role, ctx);
+  await new Walk({ baseDir }, ctx).entries(entries);
+}
+
+/** `vars_files`: a literal name must be there; of a list of names one that is there is enough. */
+async function checkVarsFiles(play: Play, ctx: LoadContext): Promise<void> {
+  for (const entry of play.varsFiles) {
+    const names = Array.isArray(entry) ? entry : [entry];
+    if (names.some((name) => typeof name !== 'string')) {
+      checkValue(entry, ctx);
+      continue;
+    }
+    const places = (names as string[]).flatMap((name) => (isAbsolute(name) ? [name] : [join(play.baseDir, name), join(play.baseDir, 'vars', name)]));
+    const found = await firstFile(places);
+    if (found !== undefined) await checkVarsFile(found, ctx);
+    else complain(ctx, `there is no file of variables "${names.join('", "')}"`, originOf(play.varsFiles, play.varsFiles.indexOf(entry)) ?? play.origin, `looked for ${places.map(display).join(', ')}`);
+  }
+}
+
+async function checkVarsFolder(folder: string, ctx: LoadContext): Promise<void> {
+  if (!(await isFolder(folder))) return;
+  for (const name of (await readdir(folder, { recursive: true })).sort()) {
+    const path = join(folder, name);
+    if (!basename(name).startsWith('.') && ['', '.yml', '.yaml', '.json'].includes(extname(name)) && (await isFile(path))) await checkVarsFile(path, ctx);
+  }
+}
+
+function checkKeywordValues(keywords: Inherited, ctx: LoadContext): void {
+  for (const condition of keywords.when) syntax(condition.expression, condition.origin, ctx);
+  checkValue([...keywords.vars, ...keywords.environment], ctx);
+  for (const field of NEAREST) checkValue(keywords[field], ctx);
+}
+
+/** Parameters that name a file of the project, and the folder it is looked up in. */
+const FILES: { [action: string]: { key: string; folder: string } } = {
+  template: { key: 'src', folder: 'templates' },
+  copy: { key: 'src', folder: 'files' },
+  unarchive: { key: 'src', folder: 'files' },
+  script: { key: 'cmd', folder: 'files' },
+  include_vars: { key: 'file', folder: 'vars' },
+};
+
+/** One pass over the tasks of a play. */
+class Walk {
+  #names = new Set<string>();
+  #notifications: { name: string; origin: Origin }[] = [];
+  /** Something may bring handlers that are not known yet. */
+  #open = false;
+  #includes = new Set<string>();
+
+  constructor(
+    readonly play: { baseDir: string; handlers?: readonly Task[] },
+    readonly ctx: LoadContext,
+  ) {
+    for (const handler of play.handlers ?? []) this.#handler(handler);
+  }
+
+  #handler(handler: Task): void {
+    if (typeof handler.name === 'string') {
+      this.#names.add(handler.name);
+      if (handler.role) this.#names.add(`${handler.role.name} : ${handler.name}`);
+    } else if (handler.name !== undefined || handler.action === 'include_tasks' || handler.action === 'include_role') this.#open = true;
+    for (const topic of handler.listen) this.#names.add(topic);
+  }
+
+  async entries(entries: readonly Entry[]): Promise<void> {
+    for (const entry of entries) await (entry.kind === 'task' ? this.#task(entry) : this.#block(entry));
+  }
+
+  async #block(block: Block): Promise<void> {
+    checkValue(block.name, this.ctx);
+    for (const part of [block.block, block.rescue, block.always]) await this.entries(part);
+  }
+
+  async #task(task: Task): Promise<void> {
+    const { ctx } = this;
+    checkKeywordValues(task, ctx);
+    for (const value of [task.name, task.loop?.value, task.loopControl.label, task.loopControl.pause, task.retries, task.delay, task.notify, task.args]) {
+      checkValue(value, ctx);
+    }
+    for (const condition of [...task.until, ...(task.changedWhen ?? []), ...(task.failedWhen ?? [])]) syntax(condition.expression, condition.origin, ctx);
+    const spec = await loadSpec(task.action);
+    for (const error of checkArgs(spec, task.args, task.argOrigins, task.origin)) ctx.problems.push(caught(error, task.origin));
+    this.#bareExpressions(task);
+    await this.#files(task);
+    for (const [i, name] of task.notify.entries()) {
+      if (typeof name === 'string') this.#notifications.push({ name, origin: originOf(task.notify, i) ?? task.origin });
+    }
+    if (task.action === 'include_tasks' || task.action === 'include_role') await this.#include(task);
+  }
+
+  /** Arguments that are expressions without {{ }}. */
+  #bareExpressions(task: Task): void {
+    const key = { debug: 'var', assert: 'that' }[task.action];
+    const value = key === undefined ? undefined : task.args.get(key);
+    if (value === undefined || value === null || value instanceof Source) return;
+    const members = Array.isArray(value) ? value : [value];
+    members.forEach((member, i) => {
+      const origin = (Array.isArray(value) && originOf(value, i)) || task.argOrigins.get(key!) || task.origin;
+      if (typeof member === 'string' || typeof member === 'boolean') syntax(member, origin, this.ctx);
+    });
+  }
+
+  async #files(task: Task): Promise<void> {
+    const wanted = FILES[task.action];
+    if (wanted === undefined || task.args.has('content') || task.args.has('dir') || isYes(task.args.get('remote_src'))) return;
+    const value = task.args.get(wanted.key) ?? task.freeForm;
+    if (typeof value !== 'string' || value.startsWith('~') || /^\w+:\/\//.test(value)) return;
+    const name = task.action === 'script' ? value.trim().split(/\s/)[0]! : value;
+    const origin = task.argOrigins.get(wanted.key) ?? task.origin;
+    const places = isAbsolute(name) ? [name] : searchPath({ ...task, baseDir: this.play.baseDir }, wanted.folder, this.ctx.projectDir).map((folder) => join(folder, name));
+    let found: string | undefined;
+    for (const path of places) if (found === undefined && ((await isFile(path)) || (await isFolder(path)))) found = path;
+    if (found === undefined) complain(this.ctx, `there is no file "${name}"`, origin, `looked for ${places.map(display).join(', ')}`);
+    else if (task.action === 'include_vars') await checkVarsFile(found, this.ctx);
+  }
+
+  /** What a literal include brings is looked at already; what is wrong in it is a warning until it is loaded. */
+  async #include(task: Task): Promise<void> {
+    const { ctx } = this;
+    const text = (name: string): Value => task.args.get(name) ?? 'main';
+    const key = task.action === 'include_tasks' ? 'file' : task.args.has('role') ? 'role' : 'name';
+    const [name, tasks, vars, defaults, handlers] = [task.args.get(key), text('tasks_from'), text('vars_from'), text('defaults_from'), text('handlers_from')];
+    if (typeof name !== 'string' || typeof tasks !== 'string' || typeof vars !== 'string' || typeof defaults !== 'string' || typeof handlers !== 'string') {
+      this.#open = true;
+      return;
+    }
+    const known = JSON.stringify([task.action, task.fileDir, name, tasks, vars, defaults, handlers]);
+    if (this.#includes.has(known)) return;
+    this.#includes.add(known);
+    const point = { ...includePoint(task, this.play.baseDir, ctx), origin: task.argOrigins.get(key) ?? task.origin };
+    const first = ctx.problems.length;
+    try {
+      const brought = task.action === 'include_role'
+        ? await bringRole(name, { from: { tasks, vars, defaults, handlers } }, point, ctx)
+        : await bringTasks(await findTaskFile(name, { ...task, baseDir: this.play.baseDir }, point.origin), point, ctx);
+      for (const role of brought?.roles ?? []) checkRole(role, ctx);
+      for (const handler of brought?.handlers ?? []) this.#handler(handler);
+      await this.entries([...(brought?.entries ?? []), ...(brought?.handlers ?? [])]);
+    } catch (error) {
+      ctx.problems.push(caught(error, point.origin));
+    }
+    for (const each of ctx.problems.slice(first)) if (each.origin !== point.origin) each.severity = 'warning';
+  }
+
+  /** Literal names in `notify` that no handler bears. */
+  notifications(): void {
+    for (const { name, origin } of this.#notifications) {
+      if (this.#names.has(name)) continue;
+      const hint = didYouMean(name, this.#names) ?? (this.#names.size > 0 ? `there are ${[...this.#names].map((each) => `"${each}"`).join(', ')}` : 'the play has no handlers');
+      if (this.#open) warn(this.ctx, `no handler known so far is called "${name}"`, origin, hint);
+      else complain(this.ctx, `there is no handler "${name}"`, origin, hint);
+    }
+  }
+}
+
+function isYes(value: Value | undefined): boolean {
+  return value === true || value instanceof Source || (typeof value === 'string' && /^(yes|true|on|1|t|y)$/i.test(value));
+}

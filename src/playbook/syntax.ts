@@ -1,0 +1,38 @@
+import { compileExpression, compileText } from '../expression/index.js';
+import { isDict, Source, type Origin, type Value } from '../value/value.js';
+import { complain, display, readYaml, type LoadContext } from './context.js';
+import { shown } from './keywords.js';
+import { caught } from './problems.js';
+
+/** Compiles a bare expression and notes what is wrong with it. */
+export function syntax(expression: string | boolean, origin: Origin, ctx: LoadContext): void {
+  if (typeof expression === 'boolean') return;
+  attempt(() => compileExpression(expression, origin), origin, ctx);
+}
+
+/** Compiles every text with {{ }} in a value, however deep. */
+export function checkValue(value: Value | undefined, ctx: LoadContext): void {
+  if (value instanceof Source) attempt(() => compileText(value), value.origin, ctx);
+  else if (Array.isArray(value)) for (const member of value) checkValue(member, ctx);
+  else if (isDict(value)) {
+    for (const [key, member] of value) {
+      checkValue(key, ctx);
+      checkValue(member, ctx);
+    }
+  }
+}
+
+function attempt(compile: () => unknown, origin: Origin, ctx: LoadContext): void {
+  try {
+    compile();
+  } catch (error) {
+    ctx.problems.push(caught(error, origin));
+  }
+}
+
+/** A file of variables: a dict (or nothing), and every text in it compiles. */
+export async function checkVarsFile(path: string, ctx: LoadContext): Promise<void> {
+  const value = await readYaml(path, ctx);
+  if (isDict(value)) checkValue(value, ctx);
+  else if (value !== null) complain(ctx, `a file of variables must hold a dict, not ${shown(value).split('\n')[0]}`, { file: display(path), line: 1, column: 1 });
+}
