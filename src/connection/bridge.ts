@@ -2,7 +2,8 @@ import { sh, type Sh } from '../shell/sh.js';
 
 /** perl-base is in every Debian's essential set and has all that this uses. */
 const PERL = `use strict; use Socket; use IO::Select;
-socket(my $s, PF_UNIX, SOCK_STREAM, 0) && connect($s, sockaddr_un($ARGV[0])) or die "$ARGV[0]: $!\\n";
+my $s;
+socket($s, PF_UNIX, SOCK_STREAM, 0) && connect($s, sockaddr_un($ARGV[0])) or die "$ARGV[0]: $!\\n";
 sub put { my ($to, $b) = @_; my $o = 0; while ($o < length $b) { $o += syswrite($to, $b, length($b) - $o, $o) || exit 0 } }
 put(*STDOUT, "MUSTER-BRIDGE\\n");
 my $sel = IO::Select->new($s, *STDIN);

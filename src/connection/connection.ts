@@ -92,4 +92,6 @@ export interface Target {
   /** ssh_config file instead of ~/.ssh/config, and known_hosts instead of its default. */
   sshConfigFile: string | undefined;
   knownHostsFile: string | undefined;
+  /** Asks a person for the passphrase of a key file; undefined leaves the key out. */
+  askPassphrase?: (keyFile: string) => Promise<string | undefined>;
 }

@@ -68,9 +68,15 @@ export abstract class ShellConnection implements Connection {
     this.counters.conversations++;
     const become = this.#needed(wanted);
     if (become === undefined || 'port' in target) return this.forward(target);
-    await this.#prove(become);
-    const remote = await this.#as(become, bridge(target.socket));
-    return await bridged(remote, this.name, target.socket);
+    return await this.bridge(become, target.socket);
+  }
+
+  /** A stream to a Unix socket by way of a command on the host. */
+  protected async bridge(become: Become | undefined, socket: string): Promise<Duplex> {
+    if (become) checkBecome(become, this.name);
+    if (become) await this.#prove(become);
+    const remote = await this.#as(become, bridge(socket));
+    return await bridged(remote, this.name, socket);
   }
 
   async cancel(): Promise<void> {

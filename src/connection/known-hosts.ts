@@ -1,0 +1,121 @@
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { mkdirSync, openSync, closeSync, writeSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+/**
+ * known_hosts files, as sshd(8) "SSH_KNOWN_HOSTS FILE FORMAT" describes them: plain and hashed names, patterns with
+ * wildcards and negation, `[host]:port`, `@revoked` and `@cert-authority`.
+ */
+export interface KnownHost {
+  file: string;
+  line: number;
+  marker: 'revoked' | 'cert-authority' | undefined;
+  hosts: string;
+  /** Key type, e.g. `ssh-ed25519`. */
+  type: string;
+  /** The public key as it goes over the wire. */
+  key: Buffer;
+}
+
+export type Verdict =
+  | { status: 'known' }
+  | { status: 'revoked'; by: KnownHost }
+  /** Other keys are on record for the host, none of them this one. */
+  | { status: 'changed'; known: KnownHost[] }
+  | { status: 'unknown' }
+  /** Only certificates are on record for it, which this client cannot check. */
+  | { status: 'certificate'; by: KnownHost };
+
+/** Reads files in order; a missing one is empty. Lines that are none are passed over, as OpenSSH does. */
+export function readKnownHosts(files: readonly string[]): KnownHost[] {
+  return files.flatMap((file) => {
+    try {
+      return parseKnownHosts(readFileSync(file, 'utf8'), file);
+    } catch (error) {
+      if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
+      throw error;
+    }
+  });
+}
+
+export function parseKnownHosts(text: string, file: string): KnownHost[] {
+  return text.split('\n').flatMap((line, index) => {
+    const match = /^\s*(?:@(revoked|cert-authority)\s+)?([^\s@#]\S*)\s+([a-z][\w.@-]*)\s+([A-Za-z0-9+/]+=*)/.exec(line);
+    if (!match) return [];
+    const [, marker, hosts, type, key] = match;
+    return [{ file, line: index + 1, marker: marker as KnownHost['marker'], hosts: hosts!, type: type!, key: Buffer.from(key!, 'base64') }];
+  });
+}
+
+/** How a host stands in the file: `name`, or `[name]:port` where the port is not 22. */
+export function hostName(host: string, port: number): string {
+  return port === 22 ? host.toLowerCase() : `[${host.toLowerCase()}]:${port}`;
+}
+
+/** @param name as `hostName` gives it */
+export function check(entries: readonly KnownHost[], name: string, key: Buffer): Verdict {
+  const mine = entries.filter((entry) => matches(entry.hosts, name));
+  const revoked = mine.find((entry) => entry.marker === 'revoked' && entry.key.equals(key));
+  if (revoked) return { status: 'revoked', by: revoked };
+  const plain = mine.filter((entry) => entry.marker === undefined);
+  if (plain.some((entry) => entry.key.equals(key))) return { status: 'known' };
+  if (plain.length > 0) return { status: 'changed', known: plain };
+  const authority = mine.find((entry) => entry.marker === 'cert-authority');
+  return authority ? { status: 'certificate', by: authority } : { status: 'unknown' };
+}
+
+/** Types of the keys on record for a host, so that it is asked for one of them. */
+export function knownTypes(entries: readonly KnownHost[], name: string): string[] {
+  return [...new Set(entries.filter((entry) => entry.marker === undefined && matches(entry.hosts, name)).map((entry) => entry.type))];
+}
+
+/** `SHA256:…` as ssh prints it. */
+export function fingerprint(key: Buffer): string {
+  return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
+}
+
+/** The type that stands at the beginning of a public key (RFC 4253, 6.6). */
+export function keyType(key: Buffer): string {
+  return key.subarray(4, 4 + key.readUInt32BE(0)).toString('latin1');
+}
+
+/** Adds a line by one write at the end, which no other writer can split. @param hash see ssh_config(5), HashKnownHosts */
+export function remember(file: string, name: string, key: Buffer, hash: boolean): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  let host = name;
+  if (hash) {
+    const salt = randomBytes(20);
+    host = `|1|${salt.toString('base64')}|${createHmac('sha1', salt).update(name).digest('base64')}`;
+  }
+  const descriptor = openSync(file, 'a+', 0o600);
+  try {
+    const before = readFileSync(descriptor);
+    const newline = before.length > 0 && before.at(-1) !== 10 ? '\n' : '';
+    writeSync(descriptor, `${newline}${host} ${keyType(key)} ${key.toString('base64')}\n`);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function matches(hosts: string, name: string): boolean {
+  if (hosts.startsWith('|1|')) {
+    const [, , salt, hash] = hosts.split('|');
+    const wanted = Buffer.from(hash ?? '', 'base64');
+    const found = createHmac('sha1', Buffer.from(salt ?? '', 'base64')).update(name).digest();
+    return wanted.length === found.length && timingSafeEqual(wanted, found);
+  }
+  let found = false;
+  for (const pattern of hosts.split(',')) {
+    const negated = pattern.startsWith('!');
+    if (!wildcard(negated ? pattern.slice(1) : pattern).test(name)) continue;
+    if (negated) return false;
+    found = true;
+  }
+  return found;
+}
+
+/** `*` and `?`, and nothing else, are special. */
+export function wildcard(pattern: string): RegExp {
+  const escaped = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.');
+  return new RegExp(`^${escaped}$`, 'i');
+}
