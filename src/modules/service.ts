@@ -1,0 +1,102 @@
+import { join, raw, sh, type Sh } from '../shell/sh.js';
+import { defineModule, ModuleError, type Change, type Output } from './module.js';
+import { any, bool, choice, int, params, str } from './params.js';
+import { splitWords } from './words.js';
+import { applyUnit, compareUnit, inspectUnit, parseUnit, unitResult, type Unit, type UnitWanted } from './units.js';
+
+const schema = params({
+  name: str('The service.'),
+  state: choice(['started', 'stopped', 'restarted', 'reloaded'], 'restarted and reloaded are done each time.').optional(),
+  enabled: bool('Whether the service starts at boot.').optional(),
+  sleep: int('Seconds between stop and start of a restart, where an init script does it.').optional(),
+  runlevel: str('The runlevel, where OpenRC has several.').default('default'),
+  pattern: str('Taken for compatibility: whether a service runs is told by its manager.').optional(),
+  arguments: str('More arguments for an init script.').meta({ aliases: ['args'] }).optional(),
+  use: any('Taken for compatibility: the service manager is found on the host.').optional(),
+}).check((context) => {
+  const { name, state, enabled } = context.value;
+  if (state === undefined && enabled === undefined) context.issues.push({ code: 'custom', message: 'state or enabled is needed', input: context.value, path: ['state'] });
+  if (/[*?[\s/]/.test(name)) context.issues.push({ code: 'custom', message: `"${name}" is not the name of one service`, input: context.value, path: ['name'] });
+});
+type Wanted = (typeof schema)['_zod']['output'];
+
+/** A host with systemd, or one whose services are init scripts. */
+type Observed = { manager: 'systemd'; unit: Unit } | { manager: 'openrc' | 'sysv'; running: boolean; enabled: boolean };
+
+function asUnit(wanted: Wanted): UnitWanted {
+  return { name: wanted.name, state: wanted.state, enabled: wanted.enabled, force: false, daemon_reload: false, daemon_reexec: false, scope: 'system', no_block: false };
+}
+
+export default defineModule({
+  name: 'service',
+  summary: 'Starts, stops and enables services, whatever manages them: systemd, OpenRC or init scripts.',
+  params: schema,
+  returns: { name: 'The service.', state: 'started or stopped.', enabled: 'Whether it starts at boot.', status: "systemd's properties of the unit before the change." },
+  examples: ['- service:\n    name: nginx\n    state: started\n    enabled: true'],
+  verify: (wanted) => wanted.state !== 'restarted' && wanted.state !== 'reloaded',
+  inspect(wanted) {
+    const script = `/etc/init.d/${wanted.name}`;
+    return sh`if [ -d /run/systemd/system ]; then
+echo 'manager systemd'
+${inspectUnit(asUnit(wanted))}
+elif [ ! -e ${script} ]; then echo 'manager none'
+else
+  if [ -d /run/openrc ]; then
+    echo 'manager openrc'
+    [ -e /etc/runlevels/${wanted.runlevel}/${wanted.name} ] && echo enabled
+  else
+    echo 'manager sysv'
+    for f in /etc/rc[2345].d/S??${wanted.name}; do if [ -e "$f" ]; then echo enabled; break; fi; done
+  fi
+  timeout 10 ${script} status </dev/null >/dev/null 2>&1
+  echo "status $?"
+fi`;
+  },
+  parse(output: Output, wanted): Observed {
+    const lines = output.stdout.split('\n');
+    const manager = /^manager (.*)$/.exec(lines[0]!)?.[1];
+    if (manager === 'systemd') return { manager, unit: parseUnit(output, asUnit(wanted)) };
+    if (manager === 'none') throw new ModuleError(`the host has neither systemd nor an init script /etc/init.d/${wanted.name}; is the package installed, the name right?`);
+    const status = /^status (\d+)$/m.exec(output.stdout)?.[1];
+    if ((manager !== 'openrc' && manager !== 'sysv') || status === undefined) throw new ModuleError(`cannot look at the service: ${output.stderr.trim()}`, { rc: output.rc, stderr: output.stderr });
+    // LSB 3.1, 20.2: 0 running, 1 to 3 not running, anything else unknown.
+    if (!['0', '1', '2', '3'].includes(status)) throw new ModuleError(`cannot tell whether ${wanted.name} runs: "/etc/init.d/${wanted.name} status" ended with exit status ${status}`);
+    return { manager, running: status === '0', enabled: lines.includes('enabled') };
+  },
+  compare(wanted, observed) {
+    if (observed.manager === 'systemd') return compareUnit(asUnit(wanted), observed.unit);
+    const changes: Change[] = [];
+    if (wanted.enabled !== undefined && wanted.enabled !== observed.enabled) changes.push({ field: 'enabled', from: observed.enabled, to: wanted.enabled });
+    const from = observed.running ? 'started' : 'stopped';
+    if (wanted.state === 'restarted') changes.push({ field: 'state', from, to: 'restarted' });
+    else if (wanted.state === 'reloaded') changes.push({ field: 'state', from, to: observed.running ? 'reloaded' : 'started' });
+    else if (wanted.state !== undefined && wanted.state !== from) changes.push({ field: 'state', from, to: wanted.state });
+    return changes;
+  },
+  apply(wanted, observed, changes) {
+    if (observed.manager === 'systemd') return { script: applyUnit(asUnit(wanted), changes) };
+    return { script: join(changes.map((change) => (change.field === 'enabled' ? enabling(wanted, observed.manager, change.to === true) : turning(wanted, String(change.to))))) };
+  },
+  result(wanted, observed) {
+    if (observed.manager === 'systemd') return unitResult(asUnit(wanted), observed.unit);
+    const state = wanted.state === undefined ? (observed.running ? 'started' : 'stopped') : wanted.state === 'stopped' ? 'stopped' : 'started';
+    return { name: wanted.name, state, ...(wanted.enabled === undefined ? {} : { enabled: wanted.enabled }) };
+  },
+});
+
+function enabling(wanted: Wanted, manager: 'openrc' | 'sysv' | 'systemd', on: boolean): Sh {
+  if (manager === 'openrc') return sh`rc-update ${raw(on ? 'add' : 'del')} ${wanted.name} ${wanted.runlevel} || exit`;
+  return sh`if command -v update-rc.d >/dev/null; then
+  ${on ? sh`update-rc.d ${wanted.name} defaults && ` : sh``}update-rc.d ${wanted.name} ${raw(on ? 'enable' : 'disable')} || exit
+elif command -v chkconfig >/dev/null; then chkconfig ${wanted.name} ${raw(on ? 'on' : 'off')} || exit
+else echo "neither update-rc.d nor chkconfig is there to enable or disable "${wanted.name} >&2; exit 1
+fi`;
+}
+
+function turning(wanted: Wanted, state: string): Sh {
+  const script = sh`${`/etc/init.d/${wanted.name}`}`;
+  const more = splitWords(wanted.arguments ?? '');
+  if (state === 'restarted' && wanted.sleep !== undefined) return sh`${script} stop ${more}; sleep ${wanted.sleep}; ${script} start ${more} || exit`;
+  const verb = { started: 'start', stopped: 'stop', restarted: 'restart', reloaded: 'reload' }[state]!;
+  return sh`${script} ${verb} ${more} || exit`;
+}

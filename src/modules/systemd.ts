@@ -1,0 +1,41 @@
+import { defineModule } from './module.js';
+import { bool, choice, params, str } from './params.js';
+import { applyUnit, compareUnit, inspectUnit, parseUnit, unitResult } from './units.js';
+
+const schema = params({
+  name: str('The unit; without an ending it is a service.').meta({ aliases: ['service', 'unit'] }).optional(),
+  state: choice(['started', 'stopped', 'restarted', 'reloaded'], 'restarted and reloaded are done each time.').optional(),
+  enabled: bool('Whether the unit starts at boot.').optional(),
+  masked: bool('Whether the unit is masked: impossible to start.').optional(),
+  force: bool('Whether existing symbolic links are replaced.').default(false),
+  daemon_reload: bool('Has systemd read its unit files again, if any was touched since it last did, before all else.').meta({ aliases: ['daemon-reload'] }).default(false),
+  daemon_reexec: bool('Has systemd execute itself again, before all else.').meta({ aliases: ['daemon-reexec'] }).default(false),
+  scope: choice(['system', 'user', 'global'], "Whose service manager: the system's, the user's, or that of all users.").default('system'),
+  no_block: bool('Whether not to wait until the unit has started or stopped.').default(false),
+}).check((context) => {
+  const { name, state, enabled, masked, daemon_reload, daemon_reexec, scope } = context.value;
+  const issue = (message: string, path: string) => context.issues.push({ code: 'custom', message, input: context.value, path: [path] });
+  if (name === undefined && (state ?? enabled ?? masked) !== undefined) issue('state, enabled and masked need a name', 'name');
+  if ((state ?? enabled ?? masked) === undefined && !daemon_reload && !daemon_reexec) issue('one of state, enabled, masked, daemon_reload, daemon_reexec is needed', 'state');
+  if (name !== undefined && /[*?[\s/]/.test(name)) issue(`"${name}" is not the name of one unit; patterns are not supported`, 'name');
+  if (scope === 'global' && (state !== undefined || daemon_reload || daemon_reexec)) issue('with scope: global only enabled and masked make sense', 'scope');
+});
+
+export default defineModule({
+  name: 'systemd',
+  aliases: ['systemd_service'],
+  summary: "Starts, stops, enables and masks systemd's units.",
+  params: schema,
+  returns: { name: 'The unit as it was named.', state: 'started or stopped.', enabled: 'Whether it starts at boot.', status: "systemd's properties of the unit before the change (ActiveState, SubState, …)." },
+  examples: [
+    '- systemd:\n    name: nginx\n    state: started\n    enabled: true',
+    '- systemd:\n    name: app.service\n    state: restarted\n    daemon_reload: true',
+    '- systemd:\n    daemon_reload: true',
+  ],
+  verify: (wanted) => wanted.state !== 'restarted' && wanted.state !== 'reloaded' && !wanted.daemon_reexec && !wanted.no_block,
+  inspect: (wanted) => inspectUnit(wanted),
+  parse: (output, wanted) => parseUnit(output, wanted),
+  compare: (wanted, unit) => compareUnit(wanted, unit),
+  apply: (wanted, _unit, changes) => ({ script: applyUnit(wanted, changes) }),
+  result: (wanted, unit) => unitResult(wanted, unit),
+});

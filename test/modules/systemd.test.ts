@@ -1,0 +1,107 @@
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import type { Output } from '../../src/modules/module.js';
+import { verifies } from '../../src/modules/module.js';
+import service from '../../src/modules/service.js';
+import systemd from '../../src/modules/systemd.js';
+import { inShells } from './harness.js';
+
+const show = (text: string, rest = ''): Output => ({ rc: 0, stdout: `${text}\n${rest}looked\n`, stderr: '' });
+const active = 'Id=nginx.service\nLoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\nNeedDaemonReload=no';
+const dead = 'Id=nginx.service\nLoadState=loaded\nActiveState=inactive\nSubState=dead\nUnitFileState=disabled';
+const failed = dead.replace('inactive\nSubState=dead', 'failed\nSubState=failed');
+const looping = dead.replace('inactive\nSubState=dead', 'activating\nSubState=auto-restart');
+const fixed = dead.replace('disabled', 'static');
+const masked = dead.replace('UnitFileState=disabled', 'UnitFileState=masked');
+const generated = dead.replace('disabled', 'generated');
+
+const cases: [string, Output, object, [string, unknown][]][] = [
+  ['running and enabled', show(active), { state: 'started', enabled: true, masked: false }, []],
+  ['dead', show(dead), { state: 'started', enabled: true }, [['enabled', true], ['state', 'started']]],
+  ['failed is not started', show(failed), { state: 'started' }, [['state', 'started']]],
+  ['failed is stopped', show(failed), { state: 'stopped' }, []],
+  ['between two attempts is not started', show(looping), { state: 'started' }, [['state', 'started']]],
+  ['between two attempts is not stopped', show(looping), { state: 'stopped' }, [['state', 'stopped']]],
+  ['restarted each time', show(active), { state: 'restarted' }, [['state', 'restarted']]],
+  ['reloaded each time', show(active), { state: 'reloaded' }, [['state', 'reloaded']]],
+  ['reloaded starts what is dead', show(dead), { state: 'reloaded' }, [['state', 'started']]],
+  ['static units cannot be enabled or disabled', show(fixed), { enabled: false }, []],
+  ['static units count as enabled', show(fixed), { enabled: true }, []],
+  ['init script without links', show(generated, 'sysv script\n'), { enabled: true }, [['enabled', true]]],
+  ['init script with links', show(generated, 'sysv script\nsysv enabled\n'), { enabled: true }, []],
+  ['masked', show(masked), { masked: true }, []],
+  ['unmasked, then started', show(masked), { masked: false, state: 'started' }, [['masked', false], ['state', 'started']]],
+  ['nothing to read again', show(active), { daemon_reload: true, state: 'started' }, []],
+  ['unit files were touched', show(active, 'units stale\n'), { daemon_reload: true, state: 'started' }, [['daemon_reload', 'read']]],
+  ['a unit about to be read', show('LoadState=not-found\nActiveState=inactive', 'units stale\n'), { daemon_reload: true, state: 'started' }, [['daemon_reload', 'read'], ['state', 'started']]],
+];
+for (const [name, output, args, expected] of cases) {
+  test(`systemd: ${name}`, (t) => {
+    const wanted = systemd.params.parse({ name: 'nginx', ...args });
+    const unit = systemd.parse(output, wanted);
+    t.deepEqual(systemd.compare(wanted, unit).map(({ field, to }) => [field, to]), expected);
+    t.is((systemd.result(wanted, unit)['status'] as Record<string, string>)['ActiveState'], unit.properties.get('ActiveState'));
+  });
+}
+
+test('systemd: what cannot be told or done is an error', (t) => {
+  const wanted = systemd.params.parse({ name: 'nginx', state: 'started' });
+  t.throws(() => systemd.parse(show('LoadState=not-found\nActiveState=inactive'), wanted), { message: /no unit nginx\.service/ });
+  t.throws(() => systemd.parse(show('LoadState=bad-setting\nLoadError=org.x "Invalid"'), wanted), { message: /systemd-analyze verify/ });
+  t.throws(() => systemd.parse({ rc: 1, stdout: '', stderr: 'Failed to connect to bus' }, wanted), { message: /Failed to connect/ });
+  t.throws(() => systemd.parse({ rc: 0, stdout: active, stderr: '' }, wanted), { message: /cannot ask systemd/ });
+  t.throws(() => systemd.compare(wanted, systemd.parse(show(masked), wanted)), { message: /masked: false/ });
+});
+
+test('systemd: arguments', (t) => {
+  const good = (args: object) => systemd.params.safeParse(args).success;
+  t.true(good({ daemon_reload: 'yes' }));
+  t.false(good({}));
+  t.false(good({ state: 'started' }));
+  t.false(good({ name: 'postgres*', state: 'started' }));
+  t.false(good({ name: 'x', scope: 'global', state: 'started' }));
+  t.false(verifies(systemd, systemd.params.parse({ name: 'x', state: 'restarted' })));
+  t.true(verifies(systemd, systemd.params.parse({ name: 'x.timer', state: 'started' })));
+});
+
+test('service: init scripts', (t) => {
+  const wanted = service.params.parse({ name: 'nginx', state: 'started', enabled: true });
+  const changes = (stdout: string) => service.compare(wanted, service.parse({ rc: 0, stdout, stderr: '' }, wanted)).map(({ field }) => field);
+  t.deepEqual(changes('manager sysv\nenabled\nstatus 0\n'), []);
+  t.deepEqual(changes('manager openrc\nstatus 3\n'), ['enabled', 'state']);
+  t.deepEqual(changes(`manager systemd\n${active}\nlooked\n`), []);
+  t.throws(() => changes('manager none\n'), { message: /neither systemd nor an init script/ });
+  t.throws(() => changes('manager sysv\nstatus 4\n'), { message: /cannot tell whether nginx runs/ });
+  t.throws(() => changes(''), { message: /cannot look/ });
+});
+
+const FAKE = `#!/bin/sh
+echo "$@" >>"$HOME/calls"
+case "$*" in
+  *'show -p Type'*) echo Type=notify ;;
+  *'show -p ActiveState'*) cat "$HOME/state" ;;
+  *'show -p Result'*) printf 'Result=exit-code\\nExecMainStatus=1\\n' ;;
+  *show*) printf 'LoadState=loaded\\nActiveState=inactive\\nSubState=dead\\nUnitFileState=disabled\\n' ;;
+esac
+`;
+inShells(test, 'systemd: what failed a moment after its start is told with its last words', async (t, place) => {
+  const bin = join(place.dir, '..', 'bin');
+  await mkdir(bin);
+  await writeFile(join(bin, 'systemctl'), FAKE);
+  await writeFile(join(bin, 'journalctl'), "#!/bin/sh\necho 'bind() to 0.0.0.0:80 failed'\necho 'x.service: Failed with result exit-code.'\n");
+  await chmod(join(bin, 'systemctl'), 0o755);
+  await chmod(join(bin, 'journalctl'), 0o755);
+  place.env['PATH'] = `${bin}:${place.env['PATH'] ?? process.env['PATH']}`;
+  await writeFile(join(place.dir, 'state'), 'ActiveState=failed\nSubState=failed\n');
+  await writeFile(join(place.dir, 'calls'), '');
+  const wanted = systemd.params.parse({ name: "x@a'b", state: 'started', enabled: true });
+  const observed = systemd.parse(await place.run(systemd.inspect(wanted)), wanted);
+  const changes = systemd.compare(wanted, observed);
+  const output = await place.run(systemd.apply(wanted, observed, changes));
+  t.is(output.rc, 1);
+  t.regex(output.stderr.trim().split('\n').at(-1)!, /^start of x@a'b\.service failed \(Result=exit-code ExecMainStatus=1\): bind\(\) to 0\.0\.0\.0:80 failed$/);
+  await writeFile(join(place.dir, 'state'), 'ActiveState=active\nSubState=running\n');
+  t.is((await place.run(systemd.apply(wanted, observed, changes))).rc, 0);
+  t.regex(await readFile(join(place.dir, 'calls'), 'utf8'), /--system --no-pager enable -- x@a'b\.service\n--system --no-pager start -- x@a'b\.service/);
+});
