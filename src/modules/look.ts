@@ -164,13 +164,19 @@ export function seenFields(rest: string[], count: number, what: string, options:
 
 const KINDS: { [type: number]: Kind } = { 0o14: 'socket', 0o12: 'link', 0o10: 'file', 0o6: 'block', 0o4: 'directory', 0o2: 'char', 0o1: 'fifo' };
 
+/** The hexadecimal st_mode of `stat -c %f`. */
+export function parseKind(hex: string): Pick<Stat, 'kind' | 'mode'> {
+  const bits = Number.parseInt(hex, 16);
+  const kind = KINDS[bits >> 12];
+  if (kind === undefined) throw new ModuleError(`cannot read the output of stat: ${hex}`);
+  return { kind, mode: bits & 0o7777 };
+}
+
 function parseStat([line, owner, group]: string[]): Stat {
   const numbers = line?.split(' ') ?? [];
-  const raw = Number.parseInt(numbers[0] ?? '', 16);
-  const kind = KINDS[raw >> 12];
-  if (numbers.length !== 10 || kind === undefined || owner === undefined || group === undefined) {
+  if (numbers.length !== 10 || owner === undefined || group === undefined) {
     throw new ModuleError(`cannot read the output of stat: ${JSON.stringify([line, owner, group])}`);
   }
   const [uid, gid, nlink, size, atime, mtime, ctime, inode, dev] = numbers.slice(1).map(Number) as [number, number, number, number, number, number, number, number, number];
-  return { kind, mode: raw & 0o7777, uid, gid, owner, group, nlink, size, atime, mtime, ctime, inode, dev };
+  return { ...parseKind(numbers[0]!), uid, gid, owner, group, nlink, size, atime, mtime, ctime, inode, dev };
 }

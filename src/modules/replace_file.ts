@@ -10,10 +10,12 @@ import { ModuleError, type Output, type Returns, type Step } from './module.js';
 import { splitWords } from './words.js';
 import { bool, str } from './params.js';
 
+export const unsafeWrites = bool("Taken for Ansible's sake: writing over the old file happens by itself where it cannot be renamed.").default(false);
+
 export const replaceParams = {
   backup: bool('Keep the old file under its name with process id and time behind it.').default(false),
   validate: str('Command that must accept the new file before it is put in place; %s stands for its path. Runs without a shell.').optional(),
-  unsafe_writes: bool("Taken for Ansible's sake: writing over the old file happens by itself where it cannot be renamed.").default(false),
+  unsafe_writes: unsafeWrites,
 };
 
 /** New content: bytes at hand, a file on the controller, or one on the host. */

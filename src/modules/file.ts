@@ -1,0 +1,221 @@
+import { dirname } from 'node:path/posix';
+import { join, raw, sh, type Sh } from '../shell/sh.js';
+import { applyAttributes, attributeParams, compareAttributes, describe, newMode, octal, ownership, setAttributes } from './attributes.js';
+import { fields, look, parseKind, seenFields, type Entry, type Stat } from './look.js';
+import { defineModule, ModuleError, type Change, type Step } from './module.js';
+import { bool, choice, params, path } from './params.js';
+import { replaced, replaceFiles, unsafeWrites } from './replace_file.js';
+import { compareTimes, readTimes, setTimes, timeParams } from './times.js';
+import { hostPath } from './words.js';
+
+const schema = params({
+  path: path('The file, folder or link.').meta({ aliases: ['dest', 'name'] }),
+  state: choice(
+    ['absent', 'directory', 'file', 'hard', 'link', 'touch'],
+    'What shall be there. `file` changes what is there and never makes one; by default what is there stays, or a link where src is given, a folder with recurse.',
+  ).optional(),
+  src: path('What a link leads to; a relative path counts from the folder of the link.').optional(),
+  recurse: bool('Set owner, group and mode on everything in the folder.').default(false),
+  force: bool('Make a link that leads nowhere, or in place of a file or an empty folder.').default(false),
+  follow: bool('Change what a link leads to rather than the link.').default(true),
+  ...timeParams,
+  ...attributeParams,
+  unsafe_writes: unsafeWrites,
+});
+
+type Wanted = typeof schema._output;
+
+/** One kind of member found below a folder: everything with the same type, mode and owner counts once. */
+type Member = Pick<Stat, 'kind' | 'mode' | 'uid' | 'gid' | 'owner' | 'group'>;
+
+interface Observed {
+  state: NonNullable<Wanted['state']>;
+  entry: Entry;
+  umask: number;
+  /** What src of a link leads to. */
+  source: Entry | undefined;
+  /** Below the folder, itself included; only with recurse. */
+  members: Member[];
+  /** Seconds since the epoch that access_time and modification_time stand for on the host. */
+  times: [number | undefined, number | undefined];
+}
+
+/** Removal and hard links are about the path itself; all else may be behind a link. */
+function follows({ state, follow }: Wanted): boolean {
+  return follow && state !== 'absent' && state !== 'hard';
+}
+
+/** Where src of a link stands, seen from the folder of the link. */
+function sourcePath({ path, src, state }: Wanted): Sh {
+  return src!.startsWith('/') || src!.startsWith('~') || state === 'hard' ? hostPath(src!) : hostPath(`${dirname(path)}/${src}`);
+}
+
+function lookedAt(wanted: Wanted): Sh[] {
+  return [hostPath(wanted.path), ...(wanted.src === undefined ? [] : [sourcePath(wanted)])];
+}
+
+export const file = defineModule<typeof schema, Observed>({
+  name: 'file',
+  summary: 'Makes folders, links and empty files, sets owner and mode, removes.',
+  params: schema,
+  returns: {
+    path: 'The path, links followed.',
+    dest: 'The same, for `touch`, `link` and `hard`.',
+    src: 'What the link leads to.',
+    state: '`file`, `hard`, `link`, `directory` or `absent`.',
+    owner: 'Name of the owner.',
+    group: 'Name of the group.',
+    uid: 'Number of the owner.',
+    gid: 'Number of the group.',
+    mode: 'Permissions, octal: "0644".',
+    size: 'Bytes.',
+  },
+  examples: [
+    `- name: folder for releases
+  file:
+    path: /srv/app/releases
+    state: directory
+    owner: app
+    mode: "0755"
+`,
+    `- name: the current release
+  file:
+    path: /srv/app/current
+    src: releases/42
+    state: link
+`,
+  ],
+  inspect(wanted) {
+    const parts = [look(lookedAt(wanted), { follow: follows(wanted) }), readTimes(wanted)];
+    const root = hostPath(wanted.path);
+    if (wanted.recurse) {
+      parts.push(sh`if [ -d ${root} ]; then { find ${root}/. -exec stat -c '%f|%u|%g|%U|%G' -- {} + || echo failed; } | sort -u; fi`, raw("printf '\\000'"));
+    }
+    return join(parts);
+  },
+  parse(output, wanted) {
+    const what = `looking at ${wanted.path}`;
+    const rest = fields(output, what);
+    const members = wanted.recurse ? rest.pop()! : '';
+    const times = rest.splice(-2).map((field) => (field === '' ? undefined : Number(field))) as Observed['times'];
+    const { entries, umask } = seenFields(rest, lookedAt(wanted).length, what);
+    if (/^failed$/m.test(members)) throw new ModuleError(`${what}: ${output.stderr.trim() || 'find failed'}`);
+    const entry = entries[0]!;
+    return { state: wanted.state ?? stateOf(entry, wanted), entry, umask, source: entries[1], times, members: members.split('\n').filter((line) => line !== '').map(parseMember) };
+  },
+  compare(wanted, observed) {
+    const { state, entry, umask, times, members } = observed;
+    const { stat } = entry;
+    const made = (from: unknown): Change => ({ field: 'state', from, to: state });
+    switch (state) {
+      case 'absent':
+        return stat === undefined ? [] : [made(stat.kind)];
+      case 'file':
+        if (stat === undefined) throw new ModuleError(`${wanted.path} is absent; state: touch makes an empty file, copy and template write one`);
+        if (stat.kind === 'directory') throw new ModuleError(`${wanted.path} is a folder, not a file`);
+        return [...compareAttributes(wanted, stat, umask), ...compareTimes(wanted, times, stat, 'preserve')];
+      case 'touch':
+        if (stat === undefined) return [made('absent')];
+        return [...compareAttributes(wanted, stat, umask), ...compareTimes(wanted, times, stat, 'now')];
+      case 'directory': {
+        if (stat === undefined) return [made('absent')];
+        if (stat.kind !== 'directory') throw new ModuleError(`${entry.path} is there and is no folder but a ${stat.kind}`);
+        const below = wanted.recurse ? dedupe(members.flatMap((member) => compareAttributes(wanted, member as Stat, umask))) : compareAttributes(wanted, stat, umask);
+        return [...below, ...compareTimes(wanted, times, stat, 'preserve')];
+      }
+      case 'link':
+        return compareLink(wanted, observed);
+      case 'hard':
+        return compareHard(wanted, observed);
+    }
+  },
+  apply(wanted, { state, entry, umask, source }, changes): Step {
+    const path = hostPath(entry.path);
+    const made = changes.some(({ field }) => field === 'state' || field === 'src');
+    const attributes = entry.stat === undefined ? join([]) : applyAttributes(path, wanted, entry.stat, umask, changes);
+    if (state === 'absent') return replaceFiles([], [path], { after: [sh`rm -rf -- ${path}`] });
+    if (state === 'link') {
+      const link = hostPath(wanted.path);
+      const target = wanted.follow ? source?.path : wanted.path;
+      const known = wanted.follow ? source?.stat : entry.stat?.kind === 'link' ? entry.stat : undefined;
+      const settled = target !== undefined && known ? applyAttributes(hostPath(target), wanted, known, umask, changes) : setAttributes(link, wanted.owner, wanted.group, undefined);
+      const emptied = entry.target === undefined && entry.stat?.kind === 'directory' ? sh`rmdir -- ${link}` : join([]);
+      return replaceFiles([], [link], { after: [emptied, made ? switchLink(link, sh`ln -s -- ${wanted.src!} "$t"`) : join([]), settled] });
+    }
+    if (state === 'hard') return replaceFiles([], [path], { after: [made ? switchLink(path, sh`ln -- ${sourcePath(wanted)} "$t"`) : join([]), attributes] });
+    if (state === 'directory' && made) {
+      const set = setAttributes(raw('"$1"'), wanted.owner, wanted.group, newMode(wanted.mode, true, umask));
+      const makeAll = sh`muster_mkdir() { [ -d "\${1:-/}" ] || { muster_mkdir "\${1%/*}" && mkdir -- "$1"${set.text === '' ? join([]) : sh` && ${set}`}; }; }`;
+      return replaceFiles([], [path], { before: [makeAll], after: [sh`muster_mkdir ${path}`, setTimes(path, wanted, changes)] });
+    }
+    if (state === 'touch' && made) {
+      return replaceFiles([], [path], { after: [sh`: >>${path}`, setAttributes(path, wanted.owner, wanted.group, newMode(wanted.mode, false, umask)), setTimes(path, wanted, [])] });
+    }
+    const settled = wanted.recurse ? recursive(path, wanted, changes) : attributes;
+    return replaceFiles([], [path], { after: [settled, setTimes(path, wanted, changes)] });
+  },
+  result(wanted, { state, entry, umask }, output) {
+    const done = output ? replaced(output, 1, `changing ${entry.path}`).seen.entries[0]! : entry;
+    const facts = describe(done.path, done.stat);
+    if (!output && done.stat === undefined && state !== 'absent') Object.assign(facts, { state: state === 'touch' ? 'file' : state }, wanted.mode === undefined ? {} : { mode: octal(newMode(wanted.mode, state === 'directory', umask)!) });
+    if (state === 'absent') return { path: entry.path, state };
+    if (state === 'link' || state === 'hard') return { ...facts, path: wanted.path, dest: wanted.path, src: wanted.src ?? entry.target, state };
+    return state === 'touch' ? { ...facts, dest: facts['path'] } : facts;
+  },
+  verify: (wanted) => wanted.state !== 'touch' || (wanted.access_time ?? 'now') !== 'now' || (wanted.modification_time ?? 'now') !== 'now',
+});
+export default file;
+
+function stateOf({ stat, target }: Entry, { recurse, src, follow }: Wanted): Observed['state'] {
+  if (src !== undefined) return 'link';
+  if (recurse || stat?.kind === 'directory') return 'directory';
+  return !follow && target !== undefined ? 'link' : 'file';
+}
+
+function parseMember(line: string): Member {
+  const [bits, uid, gid, owner, group] = line.split('|');
+  if (group === undefined) throw new ModuleError(`cannot read the output of stat: ${line}`);
+  const { kind, mode } = parseKind(bits!);
+  return { kind, mode, uid: Number(uid), gid: Number(gid), owner: owner!, group };
+}
+
+/** Many members with the same difference are one change. */
+function dedupe(changes: Change[]): Change[] {
+  return [...new Map(changes.map((change) => [`${change.field} ${String(change.from)} ${String(change.to)}`, change])).values()];
+}
+
+/** chmod and chown do below the folder what compareAttributes() reckoned, links left alone. */
+function recursive(path: Sh, { owner, group, mode }: Wanted, changes: Change[]): Sh {
+  const has = (field: string): boolean => changes.some((change) => change.field === field);
+  const who = ownership(has('owner') ? owner : undefined, has('group') ? group : undefined);
+  const chown = who === '' ? join([]) : sh`chown -hR -- ${who} ${path}`;
+  const chmod = mode === undefined || !(has('mode') || who !== '') ? join([]) : sh`chmod -R -- ${/^\d+$/.test(mode) ? `0${mode}` : mode} ${path}`;
+  return join([chown, chmod], ' && ');
+}
+
+function compareLink(wanted: Wanted, { entry, source, umask }: Observed): Change[] {
+  const { target, stat } = entry;
+  if (wanted.src === undefined) {
+    if (target === undefined) throw new ModuleError('state: link needs src');
+    return stat === undefined ? [] : compareAttributes(wanted, stat, umask);
+  }
+  if (source?.stat === undefined && !wanted.force) throw new ModuleError(`${wanted.path} would lead nowhere: ${source?.path} does not exist; force: true makes the link all the same`);
+  if (target === undefined && stat !== undefined && !wanted.force) throw new ModuleError(`${wanted.path} is there and is no link but a ${stat.kind}; force: true replaces it`);
+  const attributes = wanted.follow ? source?.stat && compareAttributes(wanted, source.stat, umask) : target !== undefined && stat && compareAttributes(wanted, stat, umask);
+  if (target === wanted.src) return attributes || [];
+  return [{ field: 'src', from: target ?? stat?.kind ?? null, to: wanted.src }, ...(attributes || [])];
+}
+
+function compareHard(wanted: Wanted, { entry: { stat }, source, umask }: Observed): Change[] {
+  if (wanted.src === undefined) throw new ModuleError('state: hard needs src');
+  if (source?.stat === undefined) throw new ModuleError(`${wanted.src} does not exist`);
+  if (stat && stat.dev === source.stat.dev && stat.inode === source.stat.inode) return compareAttributes(wanted, stat, umask);
+  if (stat?.kind === 'directory') throw new ModuleError(`${wanted.path} is a folder; a hard link cannot replace it`);
+  if (stat && !wanted.force) throw new ModuleError(`${wanted.path} is there and is another ${stat.kind}; force: true replaces it`);
+  return [{ field: 'src', from: stat?.kind ?? null, to: wanted.src }, ...compareAttributes(wanted, source.stat, umask)];
+}
+
+/** Makes a link beside the old one and renames it over, so that there is no moment without one. */
+function switchLink(path: Sh, make: Sh): Sh {
+  return sh`{ t=${path}.muster.$$ && rm -f -- "$t" && ${make} && mv -f -T -- "$t" ${path} || { rm -f -- "$t"; false; }; }`;
+}

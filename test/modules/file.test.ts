@@ -1,0 +1,112 @@
+import test from 'ava';
+import { chmod, link, lstat, mkdir, readFile, readdir, readlink, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { file } from '../../src/modules/file.js';
+import { converge, inShells, look, modeOf } from './harness.js';
+
+inShells(test, 'a folder is made with its parents, each with owner and mode', async (t, place) => {
+  const path = join(place.dir, "a b/it's/$(x)");
+  const { result, changes } = await converge(t, place, file, { path, state: 'directory', mode: 'u=rwx,go=', owner: '12', group: '34' });
+  t.deepEqual(changes, [{ field: 'state', from: 'absent', to: 'directory' }]);
+  for (const each of ['a b', "a b/it's", "a b/it's/$(x)"]) {
+    const info = await stat(join(place.dir, each));
+    t.deepEqual([info.mode & 0o7777, info.uid, info.gid], [0o700, 12, 34]);
+  }
+  t.like(result, { path, state: 'directory', mode: '0700', uid: 12 });
+  t.is(await modeOf(place.dir), '0755');
+});
+
+inShells(test, 'owner and mode change, and only they', async (t, place) => {
+  const path = join(place.dir, 'd');
+  await mkdir(path);
+  await chmod(path, 0o2777);
+  const { changes } = await converge(t, place, file, { path, mode: '0755', owner: 'root' });
+  t.deepEqual(changes, [{ field: 'mode', from: '2777', to: '0755' }]);
+});
+
+inShells(test, 'recurse reaches everything below, links left alone', async (t, place) => {
+  const path = join(place.dir, 'd');
+  await mkdir(join(path, 'sub'), { recursive: true });
+  await writeFile(join(path, 'sub', 'new\nline'), '', { mode: 0o600 });
+  await writeFile(join(place.dir, 'outside'), '', { mode: 0o600 });
+  await symlink('../outside', join(path, 'link'));
+  const { changes } = await converge(t, place, file, { path, recurse: true, mode: 'u=rwX,g=rX,o=rX', group: '7' });
+  t.deepEqual(changes.map(({ field, from }) => `${field} ${String(from)}`).sort(), ['group root', 'mode 0600']);
+  t.is(await modeOf(join(path, 'sub', 'new\nline')), '0644');
+  t.is(await modeOf(join(path, 'sub')), '0755');
+  t.is(await modeOf(join(place.dir, 'outside')), '0600');
+  t.is((await stat(join(path, 'sub'))).gid, 7);
+});
+
+inShells(test, 'links are made, re-pointed without a gap, and refused where they would hide something', async (t, place) => {
+  const path = join(place.dir, 'current');
+  await mkdir(join(place.dir, 'releases/1'), { recursive: true });
+  await mkdir(join(place.dir, 'releases/2'));
+  await converge(t, place, file, { path, src: 'releases/1', state: 'link' });
+  const { changes, result } = await converge(t, place, file, { path, src: 'releases/2', state: 'link' });
+  t.deepEqual(changes, [{ field: 'src', from: 'releases/1', to: 'releases/2' }]);
+  t.like(result, { dest: path, src: 'releases/2', state: 'link' });
+  t.is(await readlink(path), 'releases/2');
+  t.deepEqual((await readdir(place.dir)).sort(), ['current', 'releases']);
+  await t.throwsAsync(look(t, place, file, { path, src: 'releases/3', state: 'link' }), { message: /would lead nowhere/ });
+  await converge(t, place, file, { path, src: 'releases/3', state: 'link', force: true });
+  await converge(t, place, file, { path, src: 'releases/4', state: 'link', force: true });
+  await writeFile(join(place.dir, 'plain'), '');
+  await t.throwsAsync(look(t, place, file, { path: join(place.dir, 'plain'), src: 'releases/1', state: 'link' }), { message: /is no link but a file/ });
+  await converge(t, place, file, { path: join(place.dir, 'plain'), src: 'releases/1', state: 'link', force: true });
+  await mkdir(join(place.dir, 'full'));
+  await writeFile(join(place.dir, 'full', 'x'), '');
+  await t.throwsAsync(converge(t, place, file, { path: join(place.dir, 'full'), src: 'releases/1', state: 'link', force: true }), { message: /not empty/i });
+  t.true((await lstat(join(place.dir, 'full', 'x'))).isFile());
+});
+
+inShells(test, 'a hard link is one when both are the same file', async (t, place) => {
+  const src = join(place.dir, 'src');
+  const path = join(place.dir, 'hard');
+  await writeFile(src, 'x');
+  await converge(t, place, file, { path, src, state: 'hard' });
+  t.is((await stat(src)).ino, (await stat(path)).ino);
+  const other = join(place.dir, 'other');
+  await writeFile(other, 'y');
+  await t.throwsAsync(look(t, place, file, { path: other, src, state: 'hard' }), { message: /force: true replaces it/ });
+});
+
+inShells(test, 'absent removes folders whole, links but not what they lead to', async (t, place) => {
+  await mkdir(join(place.dir, 'd/e'), { recursive: true });
+  await writeFile(join(place.dir, 'd/e/f'), '');
+  await writeFile(join(place.dir, 'target'), 'kept');
+  await symlink('target', join(place.dir, 'link'));
+  const { result } = await converge(t, place, file, { path: `${place.dir}/d/`, state: 'absent' });
+  t.deepEqual(result, { path: join(place.dir, 'd'), state: 'absent' });
+  await converge(t, place, file, { path: join(place.dir, 'link'), state: 'absent' });
+  t.deepEqual(await readdir(place.dir), ['target']);
+  const { changes } = await converge(t, place, file, { path: join(place.dir, 'target/x/y'), state: 'absent' });
+  t.deepEqual(changes, [], 'below a file there is nothing');
+});
+
+inShells(test, 'touch makes an empty file and keeps what is in one', async (t, place) => {
+  const path = join(place.dir, 'f');
+  await converge(t, place, file, { path, state: 'touch', mode: '0600' });
+  t.is(await modeOf(path), '0600');
+  await writeFile(path, 'kept');
+  await utimes(path, 1000, 2000);
+  const { changes } = await converge(t, place, file, { path, state: 'touch' });
+  t.deepEqual(changes.map(({ field, to }) => [field, to]), [['access_time', 'now'], ['modification_time', 'now']]);
+  t.true((await stat(path)).mtimeMs > 1e12);
+  t.is(await readFile(path, 'utf8'), 'kept');
+  await converge(t, place, file, { path, state: 'touch', access_time: 'preserve', modification_time: '202001020304.05' });
+  t.is((await stat(path)).mtime.getFullYear(), 2020);
+});
+
+inShells(test, 'state file changes what is there and makes nothing', async (t, place) => {
+  await t.throwsAsync(look(t, place, file, { path: join(place.dir, 'none') }), { message: /is absent/ });
+  await mkdir(join(place.dir, 'd'));
+  await t.throwsAsync(look(t, place, file, { path: join(place.dir, 'd'), state: 'file' }), { message: /is a folder/ });
+  await writeFile(join(place.dir, 'f'), '', { mode: 0o600 });
+  await link(join(place.dir, 'f'), join(place.dir, 'g'));
+  await symlink('f', join(place.dir, 'l'));
+  const { result } = await converge(t, place, file, { path: join(place.dir, 'l'), mode: '0640' });
+  t.is(await modeOf(join(place.dir, 'f')), '0640');
+  t.like(result, { state: 'hard', path: join(place.dir, 'f') });
+  await t.throwsAsync(look(t, place, file, { path: join(place.dir, 'f'), state: 'directory' }), { message: /is no folder/ });
+});
