@@ -21,7 +21,7 @@ if ($path === '/healthz') {
     exit("$release\n");
 }
 
-$config = require __DIR__ . '/../../../shared/config.php';
+$config = json_decode(file_get_contents(__DIR__ . '/../../../shared/config.json'), true, flags: JSON_THROW_ON_ERROR);
 $databases = new Databases($config);
 
 function json(int $status, array $body): never

@@ -37,6 +37,7 @@ final class Database
     {
         $this->link = mysqli_init();
         $this->link->options(MYSQLI_OPT_CONNECT_TIMEOUT, 2);
+        $this->link->options(MYSQLI_OPT_INT_AND_FLOAT_NATIVE, true);
         $this->link->real_connect($host, $config['user'], $config['password'], $config['database'], $config['port']);
         $this->link->set_charset('utf8mb4');
     }
