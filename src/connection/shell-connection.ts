@@ -140,7 +140,10 @@ _kill TERM; for _ in 1 2 3 4 5; do _kill 0 || exit 0; sleep 1; done; _kill KILL`
       remote.stdin.end(script);
       this.#prepareSpare();
       const ended = await Promise.race([done.then(() => undefined), remote.ended]);
-      if (!decoder.done) throw this.#unfinished(decoder, ended!.code);
+      if (!decoder.done) {
+        if (ended!.code === null) this.#spare = undefined;
+        throw this.#unfinished(decoder, ended!.code);
+      }
     } finally {
       this.#running.delete(running);
       remote.close();
