@@ -29,6 +29,9 @@ async function main(argv: string[]): Promise<number> {
     await parser.parseAsync();
     return Number(process.exitCode ?? EXIT.done);
   } catch (error) {
+    // yargs throws this one past `fail`.
+    const missing = error instanceof Error && error.name === 'YError' ? /^Not enough arguments following: (.*)$/.exec(error.message)?.[1] : undefined;
+    if (missing) return report(new UsageError(`muster: ${missing.length === 1 ? '-' : '--'}${missing} needs a value`), verbosity);
     return report(error, verbosity);
   }
 }

@@ -28,7 +28,7 @@ export function unifiedDiff(
   const secret = secretLines(now, secrets);
   let text = header;
   for (const hunk of patch.hunks) {
-    text += `@@ -${hunk.oldStart},${hunk.oldLines} +${hunk.newStart},${hunk.newLines} @@\n`;
+    text += `@@ -${range(hunk.oldStart, hunk.oldLines)} +${range(hunk.newStart, hunk.newLines)} @@\n`;
     if (touches(hunk, secret)) {
       const removed = hunk.lines.filter((line) => line.startsWith('-')).length;
       const added = hunk.lines.filter((line) => line.startsWith('+')).length;
@@ -36,6 +36,11 @@ export function unifiedDiff(
     } else text += `${hunk.lines.join('\n')}\n`;
   }
   return text;
+}
+
+/** A side without lines is named by the line before it (POSIX diff, "Diff -u Output Format"). */
+function range(start: number, lines: number): string {
+  return `${lines === 0 ? start - 1 : start},${lines}`;
 }
 
 interface SecretLines {
