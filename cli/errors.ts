@@ -18,7 +18,7 @@ export async function report(error: unknown, verbosity: number): Promise<number>
     return EXIT.usage;
   }
   if (error instanceof ContentError) {
-    const { renderProblem } = await import('../src/playbook/index.js');
+    const { renderProblem } = await import('../src/playbook/problems.js');
     say(renderProblem({ severity: 'error', message: error.message, origin: error.origin, hint: error.hint }));
     return EXIT.usage;
   }

@@ -1,8 +1,6 @@
 import type { RunOptions, RunSummary } from '../src/engine/options.js';
-import type { LoadContext, Problem } from '../src/playbook/index.js';
 
 /** Rooms that are still being built, by their agreed faces. */
 const at = (path: string): Promise<never> => import(path) as Promise<never>;
 export const engineRoom = (): Promise<{ run(options: RunOptions): Promise<RunSummary> }> => at('../src/engine/run.js');
-export const playbookRoom = (): Promise<{ checkProject(paths: string[], ctx: LoadContext): Promise<Problem[]> }> => at('../src/playbook/index.js');
 export const variablesRoom = (): Promise<{ Variables: any }> => at('../src/variables/index.js');

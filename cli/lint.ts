@@ -2,7 +2,6 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { EXIT, UsageError } from './exit.js';
-import { playbookRoom } from './later.js';
 import type { Flags } from './options.js';
 import { loadSettings } from './settings.js';
 import { parseExtraVars } from './vars.js';
@@ -28,8 +27,7 @@ export async function check(given: string[], flags: Pick<Flags, 'extraVars' | 'o
   const playbooks = given.length > 0 ? given : all();
   for (const path of playbooks) if (!existsSync(path)) throw new UsageError(`muster: there is no playbook ${path}`);
   const settings = loadSettings(playbooks[0], process.env);
-  const { renderProblem, sorted } = await import('../src/playbook/index.js');
-  const { checkProject } = await playbookRoom();
+  const { checkProject, renderProblem, sorted } = await import('../src/playbook/index.js');
   const { harmless, painter, wantsColour } = await import('../src/report/style.js');
   const paint = painter(wantsColour(process.stdout, process.env));
   const context = { projectDir: settings.projectDir, rolesPath: settings.roles_path ?? [], extraVars: parseExtraVars(flags.extraVars), problems: [] };

@@ -1,14 +1,12 @@
 import type { Entry, Play, Task } from '../src/playbook/types.js';
 import { Source, type Value, toPlain } from '../src/value/value.js';
 import { EXIT } from './exit.js';
-import { playbookRoom } from './later.js';
 import type { Flags } from './options.js';
 import type { Prepared } from './run.js';
 
 /** `--list-hosts`, `--list-tasks`, `--list-tags`: what a run would be about, without one. */
 export async function list(prepared: Prepared, flags: Flags): Promise<number> {
-  const { loadPlaybook, raise, selected } = await import('../src/playbook/index.js');
-  const { checkProject } = await playbookRoom();
+  const { checkProject, loadPlaybook, raise, selected } = await import('../src/playbook/index.js');
   const { loadInventory, matchHosts } = await import('../src/inventory/index.js');
   const context = { projectDir: prepared.projectDir, rolesPath: prepared.rolesPath, extraVars: prepared.extraVars, problems: [] };
   raise((await checkProject(prepared.playbooks, context)).filter(({ severity }) => severity === 'error'));

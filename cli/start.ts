@@ -1,0 +1,60 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { labStatus } from '../src/lab/lab.js';
+import { painter, truncate, wantsColour } from '../src/report/style.js';
+
+/** `npm start`: the lab, the whole stack on it, and a short account of what stands and how to look at it. */
+const MUSTER = fileURLToPath(new URL('./main.js', import.meta.url));
+const PLAYBOOK = 'playbooks/site.yml';
+const INVENTORY = 'inventory/lab.yml';
+const REQUESTS = 4;
+
+const paint = painter(wantsColour(process.stdout, process.env));
+const say = (text: string) => console.log(paint(['bold', 'cyan'], text));
+
+process.exit(await start());
+
+async function start(): Promise<number> {
+  for (const args of [['lab', 'up'], ['apply', PLAYBOOK, '-i', INVENTORY]]) {
+    say(`\n$ muster ${args.join(' ')}`);
+    const code = await muster(args);
+    if (code !== 0) return code;
+  }
+  const lab = await labStatus({ name: 'lab' });
+  const balancer = lab?.hosts.find(({ name }) => name === 'lb1');
+  if (!balancer) throw new Error('lb1 is not among the hosts of the lab');
+  const url = `http://${balancer.address}/`;
+  say(`\n${REQUESTS} requests to lb1, ${url}`);
+  for (let i = 0; i < REQUESTS; i++) {
+    const response = await fetch(url, { signal: AbortSignal.timeout(10_000) });
+    const body = (await response.text()).replace(/\s+/g, ' ').trim();
+    console.log(`  ${response.status}  ${truncate(body, Math.max(40, (process.stdout.columns ?? 100) - 8))}`);
+    if (!response.ok) return 3;
+  }
+  say('\nWhat stands');
+  console.log('  lb1           HAProxy, round robin over web1 and web2');
+  console.log('  web1, web2    nginx, php-fpm and the application');
+  console.log('  db1, db2      MySQL primary and replica');
+  console.log('  lb2           bare, for a second load balancer');
+  say('\nWhere to look next');
+  for (const [command, about] of [
+    [`curl ${url}`, 'a page of the application'],
+    ['npx muster lab ssh web1', 'a shell on a host'],
+    [`npx muster plan ${PLAYBOOK} -i ${INVENTORY}`, 'what an apply would change (nothing now)'],
+    [`npx muster exec all -i ${INVENTORY} -- uptime`, 'a command on every host'],
+    [`npx muster facts db1 -i ${INVENTORY}`, 'what is known about a host'],
+    ['npm run lab:down', 'take it all away'],
+  ])
+    console.log(`  ${command!.padEnd(56)}  ${about}`);
+  return 0;
+}
+
+function muster(args: string[]): Promise<number> {
+  const child = spawn(process.execPath, [MUSTER, ...args], { stdio: 'inherit' });
+  // Ctrl-C reaches the child by itself; it ends in order and says so by its exit code.
+  process.on('SIGINT', () => {});
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve(code ?? 130));
+  });
+}

@@ -1,0 +1,85 @@
+import test from 'ava';
+import { muster } from './muster.js';
+import { folder } from './folder.js';
+
+const wrong: { [title: string]: { args: string[]; says: RegExp } } = {
+  'no verb': { args: [], says: /which verb/ },
+  'a misspelt verb': { args: ['appli', 'x.yml'], says: /there is no verb "appli"; did you mean "apply"\?/ },
+  'an unknown verb': { args: ['xyzzy'], says: /there is no verb "xyzzy"/ },
+  'a misspelt flag': { args: ['apply', 'x.yml', '--limt', 'web'], says: /unknown argument "limt"; did you mean --limit\?/ },
+  'a flag of two words, misspelt': { args: ['apply', 'x.yml', '--skip-tag', 'web'], says: /^muster: unknown argument "skip-tag"; did you mean --skip-tags\?\n$/ },
+  'a flag without its value': { args: ['apply', 'x.yml', '-l'], says: /-l needs a value/ },
+  'no playbook': { args: ['plan'], says: /usage: muster plan <playbook\.\.>/ },
+  'a playbook that is not there': { args: ['apply', 'nope.yml'], says: /there is no playbook nope\.yml/ },
+  'an inventory that is not there': { args: ['inventory', 'list', '-i', 'nope'], says: /there is no inventory nope/ },
+  'no inventory': { args: ['inventory', 'list'], says: /which inventory\?/ },
+  'forks that are no number': { args: ['apply', 'package.json', '-f', 'many'], says: /--forks must be a whole number/ },
+  'variables that are none': { args: ['apply', 'package.json', '-e', 'novalue'], says: /expected key=value/ },
+  'a file of variables that is not there': { args: ['apply', 'package.json', '-e', '@nope.yml'], says: /-e @nope\.yml: there is no such file/ },
+  'an unknown output': { args: ['apply', 'package.json', '--output', 'xml'], says: /output/ },
+  'exec with nothing to run': { args: ['exec', 'all'], says: /what is to be run/ },
+  'exec with both forms': { args: ['exec', 'all', '-m', 'ping', '--', 'uptime'], says: /either -m and -a or -- COMMAND/ },
+  'a subcommand missing': { args: ['inventory'], says: /list, graph or host/ },
+  'a group that is not there': { args: ['inventory', 'graph', 'nope', '-i', 'web1,'], says: /there is no group "nope"/ },
+  'a password without a terminal': { args: ['apply', 'package.json', '-K'], says: /cannot ask for the become password: there is no terminal/ },
+};
+
+for (const [title, { args, says }] of Object.entries(wrong)) {
+  test(`exit 1: ${title}`, async (t) => {
+    const ran = await muster(args);
+    t.is(ran.code, 1);
+    t.regex(ran.stderr, says);
+    t.is(ran.stdout, '');
+    t.notRegex(ran.stderr, /internal error/);
+  });
+}
+
+test('--version and --help, of Muster and of each verb', async (t) => {
+  t.regex((await muster(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);
+  const help = await muster(['--help']);
+  t.is(help.code, 0);
+  for (const verb of ['apply', 'plan', 'drift', 'exec', 'facts', 'inventory', 'lint', 'doc', 'lab']) {
+    t.regex(help.stdout, new RegExp(`muster ${verb}`));
+    const of = await muster([verb, '--help']);
+    t.is(of.code, 0, verb);
+    t.regex(of.stdout, /Options:/);
+  }
+});
+
+test('inventory list and graph', async (t) => {
+  const list = await muster(['inventory', 'list', 'all:!web3', '-i', 'web[1:3],', '-i', 'db1,']);
+  t.is(list.stdout, 'web1  ungrouped\nweb2  ungrouped\ndb1   ungrouped\n');
+  const graph = await muster(['inventory', 'graph', '-i', 'web1,db1,']);
+  t.is(graph.stdout, '@all:\n  |--@ungrouped:\n  |  |--web1\n  |  |--db1\n');
+  const json = await muster(['inventory', 'list', '-i', 'web1,', '--output', 'json']);
+  t.deepEqual(JSON.parse(json.stdout), { host: 'web1', groups: ['ungrouped'] });
+});
+
+test('inventory host shows each variable and where it was written', async (t) => {
+  const dir = await folder(t, {
+    'hosts.yml': 'all:\n  hosts:\n    web1:\n      port: 80\n',
+    'group_vars/all.yml': 'site: example\n',
+  });
+  const ran = await muster(['inventory', 'host', 'web1', '-i', 'hosts.yml', '-e', 'extra=1'], { cwd: dir });
+  t.is(ran.stderr, '');
+  t.regex(ran.stdout, /# hosts\.yml:4\nport: 80\n/);
+  t.regex(ran.stdout, /# .*group_vars\/all\.yml:1\nsite: example\n/);
+  t.regex(ran.stdout, /extra: '1'\n/);
+});
+
+test('what is printed into a closed pipe is no error', async (t) => {
+  const ran = await muster(['inventory', 'list', '-i', 'web[1:20000],'], { closeStdout: true });
+  t.is(ran.stderr, '');
+  t.is(ran.code, 0);
+});
+
+test('doc lists the modules, and shows one', async (t) => {
+  const list = await muster(['doc']);
+  t.regex(list.stdout, /^copy +\S/m);
+  const copy = await muster(['doc', 'ansible.builtin.copy']);
+  t.is(copy.code, 0);
+  t.regex(copy.stdout, /Parameters\n[^]*dest {2}path, required[^]*Examples\n/);
+  const typo = await muster(['doc', 'coppy']);
+  t.is(typo.code, 1);
+  t.regex(typo.stderr, /there is no module "coppy"; did you mean "copy"\?/);
+});
