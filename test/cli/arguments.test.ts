@@ -12,7 +12,6 @@ const wrong: { [title: string]: { args: string[]; says: RegExp } } = {
   'no playbook': { args: ['plan'], says: /usage: muster plan <playbook\.\.>/ },
   'a playbook that is not there': { args: ['apply', 'nope.yml'], says: /there is no playbook nope\.yml/ },
   'an inventory that is not there': { args: ['inventory', 'list', '-i', 'nope'], says: /there is no inventory nope/ },
-  'no inventory': { args: ['inventory', 'list'], says: /which inventory\?/ },
   'forks that are no number': { args: ['apply', 'package.json', '-f', 'many'], says: /--forks must be a whole number/ },
   'variables that are none': { args: ['apply', 'package.json', '-e', 'novalue'], says: /expected key=value/ },
   'a file of variables that is not there': { args: ['apply', 'package.json', '-e', '@nope.yml'], says: /-e @nope\.yml: there is no such file/ },
@@ -53,6 +52,12 @@ test('inventory list and graph', async (t) => {
   t.is(graph.stdout, '@all:\n  |--@ungrouped:\n  |  |--web1\n  |  |--db1\n');
   const json = await muster(['inventory', 'list', '-i', 'web1,', '--output', 'json']);
   t.deepEqual(JSON.parse(json.stdout), { host: 'web1', groups: ['ungrouped'] });
+});
+
+test('exit 1: no inventory', async (t) => {
+  const ran = await muster(['inventory', 'list'], { cwd: await folder(t, {}) });
+  t.is(ran.code, 1);
+  t.regex(ran.stderr, /which inventory\?/);
 });
 
 test('inventory host shows each variable and where it was written', async (t) => {
