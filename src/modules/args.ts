@@ -210,8 +210,8 @@ function explain(
   // An issue that a rule about several parameters puts on one of them has its own words.
   if (issue.code === 'custom') return new ContentError(`${label}: ${param?.secret ? 'the value is not fit' : issue.message}`, origin);
   if (value === undefined) {
-    const what = param?.description ? `it says: ${param.description}` : undefined;
-    return new ContentError(deeper.length > 0 ? `${label} is missing` : `${spec.name} needs "${name}"`, origin, what);
+    const what = param?.description ? ` (${param.description.replace(/\.$/, '')})` : '';
+    return new ContentError(deeper.length > 0 ? `${label} is missing` : `${spec.name} needs "${name}"${what}`, origin);
   }
   const shown = param?.secret ? 'this' : show(value);
   if (issue.code === 'invalid_value') {

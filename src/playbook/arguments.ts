@@ -1,6 +1,8 @@
 import { Source, type Origin } from '../value/value.js';
 import { placeIn } from '../yaml/index.js';
 
+const CLOSE: { [open: string]: string } = { '{{': '}}', '{%': '%}', '{#': '#}' };
+
 /** One word of a `k=v` line, and where it stands in it. */
 interface Word {
   text: string;
@@ -18,22 +20,20 @@ export function splitWords(text: string): Word[] {
   let quote: string | undefined;
   for (let i = 0; i < text.length; i++) {
     const char = text[i]!;
-    if (quote !== undefined) {
-      if (char === '\\') i++;
-      else if (char === quote) quote = undefined;
-      continue;
+    if (start < 0) {
+      if (/\s/.test(char)) continue;
+      start = i;
     }
-    if (/\s/.test(char)) {
-      if (start >= 0) words.push({ text: text.slice(start, i), start, end: i });
+    const close = CLOSE[text.slice(i, i + 2)];
+    const end = close === undefined ? -1 : text.indexOf(close, i + 2);
+    if (end >= 0) i = end + 1;
+    else if (char === '\\') i++;
+    else if (quote !== undefined) quote = char === quote ? undefined : quote;
+    else if (char === '"' || char === "'") quote = char;
+    else if (/\s/.test(char)) {
+      words.push({ text: text.slice(start, i), start, end: i });
       start = -1;
-      continue;
     }
-    if (start < 0) start = i;
-    const close = ({ '{{': '}}', '{%': '%}', '{#': '#}' } as { [open: string]: string })[text.slice(i, i + 2)];
-    if (close !== undefined) {
-      const end = text.indexOf(close, i + 2);
-      i = end < 0 ? text.length : end + 1;
-    } else if ((char === '"' || char === "'") && text[i - 1] !== '\\') quote = char;
   }
   if (start >= 0) words.push({ text: text.slice(start), start, end: text.length });
   return words;

@@ -61,7 +61,7 @@ export async function bringTasks(path: string, point: IncludePoint, ctx: LoadCon
 export async function bringRole(name: string, options: RoleOptions, point: IncludePoint, ctx: LoadContext): Promise<(Brought & { role: Role }) | undefined> {
   const frame = frameOf(point, ctx);
   const used = await useRole(name, {
-    params: options.params ?? new Map(), from: { tasks: 'main', vars: 'main', defaults: 'main', handlers: 'main', ...options.from },
+    params: options.params ?? new Map(), vars: new Map(), from: { tasks: 'main', vars: 'main', defaults: 'main', handlers: 'main', ...options.from },
     parent: point.role, public: options.public ?? false, again: true, origin: point.origin,
   }, frame);
   return used && { ...used, roles: frame.play.roles, handlers: frame.play.handlers };

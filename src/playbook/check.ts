@@ -136,7 +136,7 @@ class Walk {
     this.#bareExpressions(task);
     await this.#files(task);
     for (const [i, name] of task.notify.entries()) {
-      if (typeof name === 'string') this.#notifications.push({ name, origin: originOf(task.notify, i) ?? task.origin });
+      if (typeof name === 'string') this.#notifications.push({ name, origin: originOf(task.notify, i) ?? task.notifyOrigin ?? task.origin });
     }
     if (task.action === 'include_tasks' || task.action === 'include_role') await this.#include(task);
   }

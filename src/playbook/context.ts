@@ -98,7 +98,7 @@ export interface Place {
 export function searchPath({ role, fileDir, baseDir }: Place, folder: string, projectDir: string): string[] {
   const bases: string[] = [];
   for (let each = role; each !== undefined; each = each.parent) bases.push(each.path);
-  bases.push(fileDir, baseDir, projectDir);
+  bases.push(fileDir, baseDir, resolve(projectDir));
   return [...new Set(bases.flatMap((base) => [join(base, folder), base]))];
 }
 

@@ -37,6 +37,7 @@ export function inherit(around: Inherited, dict: Dict, at: Origin, ctx: LoadCont
 /** `tags`: a list, or text split at commas; {{ }} only from extra vars. */
 export function tagsOf(dict: Dict, at: Origin, ctx: LoadContext): string[] {
   const value = given(dict, 'tags');
+  if (isDict(value)) return [];
   const members = asList(value).map((tag, i) => staticText(tag, Array.isArray(value) ? place(value, i, at) : place(dict, 'tags', at), 'a tag', ctx));
   return members.flatMap((text) => (text ?? '').split(',')).map((tag) => tag.trim()).filter((tag) => tag !== '');
 }

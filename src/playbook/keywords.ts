@@ -96,7 +96,6 @@ function elsewhere(name: string): string | undefined {
 function mismatch(value: Value, kind: Kind): string | undefined {
   const scalar = value === null || typeof value !== 'object';
   if (kind === 'word') return typeof value === 'string' ? undefined : 'a plain word';
-  if (kind === 'entries') return Array.isArray(value) ? undefined : 'a list';
   if (value instanceof Source) return undefined;
   switch (kind) {
     case 'bool':
@@ -115,6 +114,8 @@ function mismatch(value: Value, kind: Kind): string | undefined {
       return isDict(value) || (Array.isArray(value) && value.every((each) => isDict(each) || each instanceof Source)) ? undefined : 'a dict or a list of dicts';
     case 'conditions':
       return isDict(value) || (Array.isArray(value) && value.some((each) => Array.isArray(each) || isDict(each))) ? 'a condition or a list of conditions' : undefined;
+    // Lists of tasks and roles are looked at where they are loaded.
+    case 'entries':
     case 'any':
       return undefined;
   }

@@ -25,6 +25,8 @@ const MAIN: From = { tasks: 'main', vars: 'main', defaults: 'main', handlers: 'm
 /** How a role is used at one place. */
 export interface RoleUse {
   params: Dict;
+  /** `vars` of the entry itself: with the parameters, what tells two uses apart. */
+  vars: Dict;
   from: From;
   parent: Role | undefined;
   public: boolean;
@@ -40,7 +42,11 @@ export async function loadRoles(list: Value | undefined, at: Origin, frame: Fram
 
 /** Entries of `roles:` or of the dependencies in meta/main.yml. */
 async function useListed(list: Value | undefined, at: Origin, frame: Frame, parent: Role | undefined): Promise<Entry[]> {
-  if (!Array.isArray(list)) return [];
+  if (list === undefined || list === null) return [];
+  if (!Array.isArray(list)) {
+    complain(frame.ctx, `a list of roles is wanted here, not ${shown(list)}`, at, 'begin each role with a dash');
+    return [];
+  }
   const entries: Entry[] = [];
   for (const [i, member] of list.entries()) {
     const origin = place(list, i, at);
@@ -54,7 +60,7 @@ async function useListed(list: Value | undefined, at: Origin, frame: Frame, pare
     const params: Dict = new Map([...dict].filter(([key]) => !isKeyword(String(key), ROLE) && key !== 'name'));
     checkKeywords(dict, ROLE, 'a role', origin, frame.ctx, () => true);
     const inner = { ...frame, inherit: inherit(frame.inherit, dict, origin, frame.ctx), via: idOf(origin, frame.via) };
-    const used = await useRole(name, { params, from: MAIN, parent, public: true, again: false, origin }, inner);
+    const used = await useRole(name, { params, vars: isDict(dict.get('vars')) ? (dict.get('vars') as Dict) : new Map(), from: MAIN, parent, public: true, again: false, origin }, inner);
     if (used === undefined) continue;
     if (parent) parent.dependencies.push(used.role);
     entries.push(...used.entries);
@@ -84,7 +90,7 @@ export async function importRole(args: Dict, origins: ReadonlyMap<string, Origin
   try {
     const { name, ...use } = parseArgs(await loadSpec('import_role'), toPlain(new Map(plain), true) as {}, origins);
     const from: From = { tasks: use.tasks_from, vars: use.vars_from, defaults: use.defaults_from, handlers: use.handlers_from };
-    const used = await useRole(name, { params: new Map(), from, parent: frame.role, public: use.public ?? true, again: use.allow_duplicates, origin: at }, frame);
+    const used = await useRole(name, { params: new Map(), vars: new Map(), from, parent: frame.role, public: use.public ?? true, again: use.allow_duplicates, origin: at }, frame);
     return used?.entries ?? [];
   } catch (error) {
     frame.ctx.problems.push(caught(error, at));
@@ -105,7 +111,7 @@ export async function useRole(name: string, use: RoleUse, frame: Frame): Promise
     dependencies: [], handlers: [],
     allowDuplicates: use.again || given(meta, 'allow_duplicates') === true,
   };
-  const key = role.allowDuplicates ? undefined : JSON.stringify([path, toPlain(role.params, false), frame.inherit.vars.map((vars) => toPlain(vars, false))]);
+  const key = role.allowDuplicates ? undefined : JSON.stringify([path, toPlain(role.params, false), toPlain(use.vars, false)]);
   const before = frame.play.used.filter((each) => each.key !== undefined && each.key === key);
   if (before.some((each) => covers(each.inherit, frame.inherit))) return { role, entries: [] };
   frame.play.used.push({ key, inherit: frame.inherit });
@@ -116,7 +122,7 @@ export async function useRole(name: string, use: RoleUse, frame: Frame): Promise
   const handlersFile = await roleFile(path, 'handlers', use.from.handlers, use.origin, ctx);
   if (handlersFile !== undefined) {
     role.handlers = (await loadTasksOf(handlersFile, { ...inner, handlers: true }, use.origin)) as Task[];
-    if (before.length === 0) frame.play.handlers.push(...role.handlers);
+    frame.play.handlers.push(...role.handlers);
   }
   const tasksFile = await roleFile(path, 'tasks', use.from.tasks, use.origin, ctx);
   const block = tasksFile === undefined ? [] : await loadTasksOf(tasksFile, { ...inner, handlers: frame.handlers }, use.origin);

@@ -121,7 +121,7 @@ async function loadTask(dict: Dict, at: Origin, frame: Frame): Promise<Entry[]> 
     until: conditions(dict, 'until', at, ctx), retries: given(dict, 'retries'), delay: given(dict, 'delay'),
     changedWhen: given(dict, 'changed_when') === undefined ? undefined : conditions(dict, 'changed_when', at, ctx),
     failedWhen: given(dict, 'failed_when') === undefined ? undefined : conditions(dict, 'failed_when', at, ctx),
-    notify: asList(given(dict, 'notify')), listen: asList(given(dict, 'listen')).map(String),
+    notify: asList(given(dict, 'notify')), ...(dict.has('notify') ? { notifyOrigin: place(dict, 'notify', at) } : {}), listen: asList(given(dict, 'listen')).map(String),
     role: frame.role, fileDir: frame.fileDir,
   };
   return [task];
@@ -163,7 +163,7 @@ function explicitAction(value: Value, origin: Origin, local: boolean, ctx: LoadC
   } else if (typeof value === 'string' || value instanceof Source) {
     const text = value instanceof Source ? value.text : value;
     written = /^\s*\S*/.exec(text)![0].trim();
-    const offset = text.indexOf(written) + written.length;
+    const offset = /^\s*\S*\s*/.exec(text)![0].length;
     rest = pieceOf(value, text.slice(offset), offset);
   }
   const name = written === undefined ? undefined : actionName(written);

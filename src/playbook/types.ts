@@ -124,6 +124,8 @@ export interface Task extends Inherited {
   changedWhen: Condition[] | undefined;
   failedWhen: Condition[] | undefined;
   notify: Value[];
+  /** Where `notify` stands. */
+  notifyOrigin?: Origin;
   /** Only handlers. */
   listen: string[];
   /** The role whose task this is: its defaults, vars and folders count. */

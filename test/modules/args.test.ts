@@ -44,7 +44,7 @@ test('arguments are converted, defaults filled in, aliases resolved, nulls left 
 test('what is wrong is told in one line that names the parameter as written', (t) => {
   t.is(wrong({ name: 'x', stat: 'present' }), 'sample has no parameter "stat"; did you mean "state"?');
   t.is(wrong({ name: 'x', pkg: 'y' }), 'sample is given both "name" and "pkg", which are one parameter; leave one out');
-  t.is(wrong({}), 'sample needs "name"; it says: What to install.');
+  t.is(wrong({}), 'sample needs "name" (What to install)');
   t.is(wrong({ name: 'x', state: 'presnt' }), '"state" of sample must be present, absent or latest, not "presnt"; did you mean "present"?');
   t.is(wrong({ name: 'x', remove_all: 'maybe' }), '"remove_all" of sample: "maybe" is not a boolean (yes, no, true, false)');
   t.is(wrong({ name: 'x', count: [1] }), '"count" of sample must be a whole number, not a list');
@@ -53,7 +53,7 @@ test('what is wrong is told in one line that names the parameter as written', (t
   t.is(wrong({ name: 'x', password: ['hunter2'] }), '"password" of sample must be a string, not this');
   t.is(
     wrong({ nam: 'x', mode: 'rwx' }),
-    'sample has no parameter "nam" (did you mean "name"?); sample needs "name" (it says: What to install.); "mode" of sample: "rwx" is not a file mode; write "0644" or u=rw,g=r,o=r',
+    'sample has no parameter "nam" (did you mean "name"?); sample needs "name" (What to install); "mode" of sample: "rwx" is not a file mode; write "0644" or u=rw,g=r,o=r',
   );
 });
 
@@ -62,7 +62,7 @@ test('before a run, names and literal values are checked and expressions left al
   const check = (args: object, of = spec) => checkArgs(of, toValue(args) as Dict, new Map([['count', { ...place, column: 9 }]]), place).map((error) => error.describe());
   t.deepEqual(check({ name: source, state: source }), []);
   t.deepEqual(check({ name: ['a', source], count: 'many' }), ['site.yml:3:9: "count" of sample: "many" is not a whole number']);
-  t.deepEqual(check({ state: source }), ['site.yml:3:5: sample needs "name"; it says: What to install.']);
+  t.deepEqual(check({ state: source }), ['site.yml:3:5: sample needs "name" (What to install)']);
   t.deepEqual(check({ name: 'a', state: 'gone' }), ['site.yml:3:5: "state" of sample must be present, absent or latest, not "gone"']);
   t.deepEqual(check({ name: source, sate: 'absent' }), ['sample has no parameter "sate"; did you mean "state"?']);
   t.deepEqual(check({ name: 'a', anything: source }, loose), []);
