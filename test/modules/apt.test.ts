@@ -1,0 +1,111 @@
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import apt from '../../src/modules/apt.js';
+import { compareVersions, parseInstalled, parsePolicy, parseSimulation, parseSpec } from '../../src/modules/dpkg.js';
+import pkg from '../../src/modules/package.js';
+import { verifies } from '../../src/modules/module.js';
+import { controller, inShells } from './harness.js';
+
+const packages = 'ii \tnginx\tamd64\t1.22.1-9\nii \tlibc6\tamd64\t2.36-9\nii \tlibc6\ti386\t2.36-9\nrc \told\tall\t1.0\niF \tstuck\tamd64\t2.0\nun \tmail-transport-agent\t\t\nhi \theld\tamd64\t3.0';
+const provided = 'ii \tpostfix\tdefault-mta, mail-transport-agent\nrc \tx\tgone-agent\n';
+const policy = 'nginx:\n  Installed: 1.22.1-9\n  Candidate: 1.24.0-1\n  Version table:\n     1.24.0-1 500\nnope:\n  Installed: (none)\n  Candidate: (none)\n  Version table:\nheld:\n  Installed: 3.0\n  Candidate: 3.0\n';
+const cache = (age: number) => `@cache\n10000\n${10000 - age}\n${10000 - age - 500}\n`;
+
+const cases: [string, object, string, [string, unknown, unknown][]][] = [
+  ['all there', { name: 'nginx,libc6:i386,held' }, '', []],
+  ['one missing', { name: 'nginx,curl' }, '', [['packages', 'curl absent', 'curl present']]],
+  ['another architecture', { name: 'nginx:i386' }, '', [['packages', 'nginx absent', 'nginx present']]],
+  ['provided by another', { name: 'mail-transport-agent' }, '', []],
+  ['provided by a removed one', { name: 'gone-agent' }, '', [['packages', 'gone-agent absent', 'gone-agent present']]],
+  ['stuck half way', { name: 'stuck' }, '', [['packages', 'stuck half installed', 'stuck present']]],
+  ['a version', { name: 'nginx=1.22.1-9' }, '', []],
+  ['a pattern of versions', { name: 'nginx=1.22*' }, '', []],
+  ['another version', { name: 'nginx=1.18*' }, '', [['packages', 'nginx 1.22.1-9', 'nginx 1.18*']]],
+  ['at least', { name: ['nginx>=1.22', 'held >= 2:0'] }, '', [['packages', 'held 3.0', 'held >= 2:0']]],
+  ['latest', { name: 'nginx,held', state: 'latest' }, '', [['packages', 'nginx 1.22.1-9', 'nginx 1.24.0-1']]],
+  ['only what is there is upgraded', { name: 'curl,held', state: 'latest', only_upgrade: true }, '', []],
+  ['absent', { name: 'nginx,curl,old', state: 'absent' }, '', [['packages', 'nginx 1.22.1-9', 'nginx absent']]],
+  ['purged', { name: 'old', state: 'absent', purge: true }, '', [['packages', 'old configuration', 'old absent']]],
+  ['absent by pattern', { name: 'lib*', state: 'absent' }, '', [['packages', 'libc6 2.36-9, libc6 2.36-9', 'libc6 absent, libc6 absent']]],
+  ['fresh lists', { update_cache: true, cache_valid_time: 3600 }, cache(100), []],
+  ['stale lists', { cache_valid_time: 3600 }, cache(4000), [['cache', '4000 s old', 'updated']]],
+  ['no lists', { cache_valid_time: 3600 }, '@cache\n10000\n', [['cache', 'no lists', 'updated']]],
+  ['stale lists matter not where all is there', { name: 'nginx', update_cache: true }, cache(4000), []],
+  ['stale lists matter where something is to be installed', { name: 'curl', update_cache: true, cache_valid_time: 3600 }, cache(4000), [['cache', '4000 s old', 'updated'], ['packages', 'curl absent', 'curl present']]],
+  ['fresh lists are left', { name: 'curl', update_cache: true, cache_valid_time: 3600 }, cache(10), [['packages', 'curl absent', 'curl present']]],
+  ['upgrade', { upgrade: true }, '@upgrade\nInst bash [5.2.15-2+b2] (5.2.15-2+b7 Debian:12.9/stable [amd64])\nConf bash (5.2.15-2+b7)\n', [['upgrade', 'bash 5.2.15-2+b2', 'bash 5.2.15-2+b7']]],
+  ['nothing to upgrade', { upgrade: 'dist' }, '@upgrade\n0 upgraded, 0 newly installed\n', []],
+  ['autoremove', { autoremove: 'yes' }, '@autoremove\nRemv libx [1.0]\n', [['autoremove', 'libx 1.0', 'libx absent']]],
+  ['a deb of the version that is there', { deb: '/x.deb' }, '@deb\nPackage: nginx\nVersion: 1.22.1-9\n', []],
+  ['a deb', { deb: '/x.deb' }, '@deb\nPackage: nginx\nVersion: 2.0\n', [['deb', '1.22.1-9', '2.0']]],
+  ['a deb from a URL', { deb: 'https://example.org/pool/nginx_1.22.1-9_amd64.deb' }, '', []],
+];
+for (const [name, args, more, expected] of cases) {
+  test(`apt: ${name}`, (t) => {
+    const wanted = apt.params.parse(args);
+    const observed = apt.parse({ rc: 0, stdout: `@packages\n${packages}\n@provided\n${provided}@policy\n${policy}${more}@end\n`, stderr: '' }, wanted);
+    t.deepEqual(apt.compare(wanted, observed).map(({ field, from, to }) => [field, from, to]), expected);
+  });
+}
+
+test('apt: an answer that is cut short, or no apt at all, is an error', (t) => {
+  const wanted = apt.params.parse({ name: 'nginx' });
+  t.throws(() => apt.parse({ rc: 1, stdout: '', stderr: 'the host has no apt-get\n' }, wanted), { message: /no apt-get/ });
+  t.throws(() => apt.parse({ rc: 0, stdout: '@packages\nii \tnginx\tamd64\t1\n', stderr: '' }, wanted), { message: /cannot look/ });
+  t.throws(() => parseInstalled(['nonsense']), { message: /dpkg-query/ });
+});
+
+test('apt: arguments', (t) => {
+  const good = (args: object) => apt.params.safeParse(args).success;
+  t.true(good({ name: 'a-b+c.d=1:2.3~rc1-4+deb12u1' }));
+  for (const name of ['-y', 'Big', 'a b', 'a;b', '$(x)', 'x=', 'lib*']) t.false(good({ name }), name);
+  t.false(good({}));
+  t.false(good({ name: 'x', state: 'build-dep' }));
+  t.false(good({ upgrade: 'sometimes' }));
+  t.false(verifies(apt, apt.params.parse({ update_cache: true })));
+  t.true(verifies(apt, apt.params.parse({ name: 'x', update_cache: true })));
+});
+
+test('package: another package manager is named', async (t) => {
+  const on = controller({ facts: new Map([['pkg_mgr', 'dnf']]) });
+  await t.throwsAsync(async () => pkg.prepare!(pkg.params.parse({ name: 'x' }), on), { message: /packages of dnf cannot be managed yet; supported: apt/ });
+  t.false(pkg.params.safeParse({ name: 'Big' }).success);
+});
+
+test('specs, policies, simulations', (t) => {
+  t.like(parseSpec('libc6:i386=2.*'), { name: 'libc6', arch: 'i386', version: '2.*', relation: '=' });
+  t.like(parseSpec('nginx/bookworm-backports'), { name: 'nginx', release: 'bookworm-backports' });
+  t.deepEqual([...parsePolicy(policy)], [['nginx', '1.24.0-1'], ['held', '3.0']]);
+  t.deepEqual(parseSimulation(['Inst new (1.0 Debian:12 [amd64])', 'Conf new (1.0)', 'Del x 1.2 [3 kB]']).map(({ verb, name, to }) => [verb, name, to]), [['Inst', 'new', '1.0'], ['Del', 'x', undefined]]);
+});
+
+test('versions are ordered as Debian orders them', (t) => {
+  const rising = ['1.0~rc1-1', '1.0-1', '1.0-1+b1', '1.0-2', '1.0a', '1.0+x', '1.2', '1.10', '2', '1:0.1'];
+  for (const [i, low] of rising.entries()) for (const [j, high] of rising.entries()) t.is(compareVersions(low, high), Math.sign(i - j), `${low} ${high}`);
+});
+
+inShells(test, 'apt: what apt-get is asked to do', async (t, place) => {
+  const bin = join(place.dir, '..', 'bin');
+  await mkdir(bin);
+  const fakes: Record<string, string> = {
+    'apt-get': `echo "$@" >>"$HOME/calls"; case "$*" in *update) [ -e "$HOME/again" ] || { : >"$HOME/again"; echo 'E: Could not get lock /var/lib/apt/lists/lock' >&2; exit 100; } ;; esac`,
+    touch: ':',
+    sleep: ':',
+  };
+  for (const [name, text] of Object.entries(fakes)) {
+    await writeFile(join(bin, name), `#!/bin/sh\n${text}\n`);
+    await chmod(join(bin, name), 0o755);
+  }
+  place.env['PATH'] = `${bin}:${place.env['PATH'] ?? process.env['PATH']}`;
+  const wanted = apt.params.parse({ name: 'curl=8*,nginx', update_cache: true, install_recommends: false, lock_timeout: 5 });
+  const observed = apt.parse({ rc: 0, stdout: '@packages\n@end\n', stderr: '' }, wanted);
+  const output = await place.run(apt.apply(wanted, observed, apt.compare(wanted, observed)));
+  t.like(output, { rc: 0, stderr: '' });
+  const options = '-y -q -o DPkg::Lock::Timeout=5 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold';
+  t.deepEqual((await readFile(join(place.dir, 'calls'), 'utf8')).trim().split('\n'), [
+    '-q -o APT::Update::Error-Mode=any update',
+    '-q -o APT::Update::Error-Mode=any update',
+    `${options} -o APT::Install-Recommends=no install -- curl=8* nginx`,
+  ]);
+});
