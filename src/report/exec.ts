@@ -4,7 +4,7 @@ import { type Held, group } from './groups.js';
 import { compressHosts } from './hosts.js';
 import { changeLines } from './changes.js';
 import type { Output, Reporter } from './reporter.js';
-import { type Style, harmless, painter } from './style.js';
+import { type Style, harmless, oneLine, painter } from './style.js';
 
 /** Output of `exec`: `web1, web2 | CHANGED rc=0`, then what the command printed; identical answers once. */
 export class ExecReporter implements Reporter {
@@ -34,7 +34,7 @@ export class ExecReporter implements Reporter {
         const rc = typeof result.data['rc'] === 'number' ? ` rc=${result.data['rc']}` : '';
         const bad = result.status === 'failed' || result.status === 'unreachable';
         const style: Style = bad ? 'red' : result.status === 'changed' ? 'yellow' : 'green';
-        const lines = [paint([style, 'bold'], `${compressHosts(hosts)} | ${result.status.toUpperCase()}${rc}`)];
+        const lines = [paint([style, 'bold'], `${oneLine(compressHosts(hosts))} | ${result.status.toUpperCase()}${rc}`)];
         const { stdout, stderr, msg } = result.data;
         if (typeof stdout === 'string') {
           for (const text of [stdout, stderr]) if (typeof text === 'string' && text !== '') lines.push(harmless(text.replace(/\n$/, '')));

@@ -1,7 +1,7 @@
 import type { Event } from './events.js';
 import { failureLines } from './failure.js';
 import type { Output, Reporter } from './reporter.js';
-import { harmless, painter } from './style.js';
+import { harmless, oneLine, painter } from './style.js';
 
 /** Output of `facts`: each host's facts as JSON, indented for people or, with `lines`, one host a line. */
 export class FactsReporter implements Reporter {
@@ -18,7 +18,7 @@ export class FactsReporter implements Reporter {
     const { result, host } = event;
     if (result.error) {
       const text = failureLines(result.error, undefined, painter(false), this.options.columns(), false).join('\n  ');
-      this.complain(`${host} | ${result.status.toUpperCase()}\n  ${text}\n`);
+      this.complain(`${oneLine(host)} | ${result.status.toUpperCase()}\n  ${text}\n`);
       return;
     }
     const facts = { host, ansible_facts: result.data['ansible_facts'] ?? {} };

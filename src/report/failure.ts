@@ -1,6 +1,6 @@
 import type { Origin } from '../value/value.js';
 import type { Failure } from './events.js';
-import { type Paint, harmless, wrap } from './style.js';
+import { type Paint, harmless, oneLine, wrap } from './style.js';
 
 /** Lines of stderr and stdout shown of a failure without `-v`: the end, where the reason mostly stands. */
 const OUTPUT_LINES = 20;
@@ -30,5 +30,5 @@ export function failureLines(error: Failure, task: Origin | undefined, paint: Pa
 }
 
 export function place(origin: Origin): string {
-  return `${origin.file}:${origin.line}:${origin.column}`;
+  return `${oneLine(origin.file)}:${origin.line}:${origin.column}`;
 }

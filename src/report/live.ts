@@ -62,9 +62,9 @@ export class Live {
 export function liveLines(busy: ReadonlyMap<string, Busy>, now: number, columns: number, rows: number): string[] {
   const most = Math.max(1, Math.min(MOST, rows - 3));
   const shown = [...busy].slice(0, busy.size > most ? most - 1 : most);
-  const nameWidth = Math.min(24, Math.max(0, ...shown.map(([host]) => width(host))));
+  const nameWidth = Math.min(24, Math.max(0, ...shown.map(([host]) => width(oneLine(host)))));
   const lines = shown.map(([host, { task, since, tail }]) => {
-    const text = `${pad(truncate(host, nameWidth), nameWidth)}  ${duration(Math.floor((now - since) / 1000)).replace('.0', '').padStart(5)}  ${task}`;
+    const text = `${pad(truncate(oneLine(host), nameWidth), nameWidth)}  ${duration(Math.floor((now - since) / 1000)).replace('.0', '').padStart(5)}  ${task}`;
     // One column short: some terminals wrap when the last one is written.
     return truncate(tail ? `${text} · ${tail}` : text, columns - 1);
   });

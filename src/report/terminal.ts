@@ -220,7 +220,7 @@ export class TerminalReporter implements Reporter {
 
   #interrupted(again: boolean): void {
     this.#flush();
-    const waiting = [...this.#busy].map(([host, task]) => `${host} (${oneLine(task)})`);
+    const waiting = [...this.#busy].map(([host, task]) => `${oneLine(host)} (${oneLine(task)})`);
     const named = waiting.length > 5 ? `${waiting.slice(0, 5).join(', ')} and ${waiting.length - 5} more` : waiting.join(', ');
     const text = again
       ? 'Interrupted again: ending what runs on the hosts now.'
