@@ -2,7 +2,7 @@
  * From YAML to typed plays and tasks, with roles and imports; static checks. This file is the room's whole face.
  */
 export { actionName, actionNames, loadSpec } from './actions.js';
-export { checkProject } from './check.js';
+export { checkEntries, checkProject } from './check.js';
 export { display, findTaskFile, readYaml, searchPath, type LoadContext, type Place } from './context.js';
 export { includePoint, type Brought, type IncludePoint, type RoleOptions } from './bring.js';
 export { loadRole, loadTaskFile } from './include.js';
