@@ -1,0 +1,68 @@
+import { applyEdit, beforeEdit, compareEdit, decode, editParams, editResult, editReturns, inspectText, parseText, type Edited } from './edited_file.js';
+import { defineModule, ModuleError } from './module.js';
+import { choice, params, path, str } from './params.js';
+import { compile, expand } from './regexp.js';
+
+const schema = params({
+  path: path('The file; a link is followed.').meta({ aliases: ['dest', 'destfile', 'name'] }),
+  regexp: str('What to look for in the whole text; ^ and $ match at every line.'),
+  replace: str('What to put in its place; groups as \\1 or \\g<name>. Without it, what was found is removed.').default(''),
+  after: str('Only the text behind the first match of this counts; . matches newlines.').optional(),
+  before: str('Only the text in front of the first match of this counts; . matches newlines.').optional(),
+  encoding: choice(['utf-8'], 'Character set of the file; others are edited byte by byte.').default('utf-8'),
+  ...editParams,
+});
+
+type Wanted = typeof schema._output;
+
+export const replace = defineModule<typeof schema, Edited>({
+  name: 'replace',
+  summary: 'Replaces every match of a regular expression in a file.',
+  params: schema,
+  returns: editReturns,
+  examples: [
+    `- replace:
+    path: /etc/hosts
+    regexp: '(\\s+)old\\.example\\.com(\\s+.*)?$'
+    replace: '\\1new.example.com\\2'
+`,
+  ],
+  inspect: ({ path }) => inspectText(path),
+  parse: (output, { path }) => parseText(output, path),
+  compare: (wanted, observed) => compareEdit(wanted, observed, edit(wanted, observed).after),
+  apply: (wanted, observed, changes) => applyEdit(wanted, observed, edit(wanted, observed).after, changes),
+  before: (_wanted, _observed, change) => beforeEdit(change),
+  result: (wanted, observed, output) => editResult(wanted, edit(wanted, observed).msg, output),
+  // A pattern may match its own replacement (`a` -> `aa`): Ansible changes such a file with every run.
+  verify: ({ regexp, replace: text }) => !compile(regexp, 'regexp', { multiline: true }).test(text),
+});
+export default replace;
+
+function edit(wanted: Wanted, { content }: Edited): { after: Buffer; msg: string } {
+  if (content === undefined) throw new ModuleError(`${wanted.path} does not exist`);
+  const codec = decode(content);
+  const own = (text: string | undefined): string | undefined => (text === undefined ? undefined : codec.own(text));
+  const [start, end] = section(codec.text, own(wanted.after), own(wanted.before));
+  if (start === -1) return { after: content, msg: `before and after did not match ${wanted.path}` };
+  const regexp = compile(codec.own(wanted.regexp), 'regexp', { multiline: true });
+  const template = codec.own(wanted.replace);
+  let count = 0;
+  // The section stands for itself: ^ matches where it begins.
+  const changed = codec.text.slice(start, end).replace(new RegExp(regexp.source, `${regexp.flags}g`), (...found) => {
+    count++;
+    const groups: unknown = found.at(-1);
+    const named = typeof groups === 'object' && groups !== null;
+    const match = found.slice(0, named ? -3 : -2) as string[];
+    return expand(Object.assign(match, { groups: named ? groups : undefined }) as unknown as RegExpExecArray, template, 'replace');
+  });
+  const after = codec.encode(codec.text.slice(0, start) + changed + codec.text.slice(end));
+  return { after, msg: after.equals(content) ? '' : `${count} replacements made` };
+}
+
+/** Start and end of what after and before leave; -1 when they do not match. */
+function section(text: string, after: string | undefined, before: string | undefined): [number, number] {
+  if (after === undefined && before === undefined) return [0, text.length];
+  const middle = after !== undefined && before !== undefined ? '.*?' : '.*';
+  const regexp = compile(`${after ?? ''}(?P<subsection>${middle})${before ?? ''}`, after === undefined ? 'before' : 'after', { dotall: true });
+  return regexp.exec(text)?.indices?.groups?.['subsection'] ?? [-1, -1];
+}
