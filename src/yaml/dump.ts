@@ -1,6 +1,9 @@
 import { Float, Secret, Source, Unknown, type Dict, type Value } from '../value/value.js';
 import { isSpecial } from './scalars.js';
 
+/** A key this long is written as `? key`: 128 less the five of its implied tag `!!str`. */
+const LONG_KEY = 123;
+
 export interface DumpOptions {
   /** Columns a level is indented by. PyYAML's default is 2. */
   indent?: number;
@@ -77,7 +80,7 @@ class Emitter {
       return false;
     }
     this.#space();
-    const style = this.#scalar(open, indent, where.inFlow ?? false, false);
+    const style = this.#scalar(open, where.root ? this.#step : indent, where.inFlow ?? false, false);
     return where.root === true && style === 'plain';
   }
 
@@ -112,14 +115,21 @@ class Emitter {
     for (const [key, member] of this.#entries(dict)) {
       if (!first) this.#line(indent);
       first = false;
-      this.#key(key, indent, false);
-      this.#node(member, indent + this.#step, { inDict: true });
+      const complex = this.#key(key, indent, false);
+      if (complex) this.#line(indent);
+      this.#write(':');
+      if (complex) this.#child(member, indent);
+      else this.#node(member, indent + this.#step, { inDict: true });
     }
   }
 
-  #key(key: Value, indent: number, inFlow: boolean): void {
-    this.#scalar(reveal(key), indent, inFlow, true);
-    this.#write(':');
+  /** @returns whether the key is a long or multi-line one, marked by `?` */
+  #key(key: Value, indent: number, inFlow: boolean): boolean {
+    const open = reveal(key);
+    const complex = typeof open === 'string' && (open === '' || open.length >= LONG_KEY || /[\n\x85\u2028\u2029]/.test(open));
+    if (complex) this.#write('? ');
+    this.#scalar(open, complex ? indent + (inFlow ? 0 : this.#step) : indent, inFlow, !complex);
+    return complex;
   }
 
   #flowNode(value: Value[] | Dict, indent: number): void {
@@ -141,7 +151,8 @@ class Emitter {
     } else {
       for (const [key, member] of this.#entries(value)) {
         separate();
-        this.#key(key, inner, true);
+        if (this.#key(key, inner, true)) this.#space();
+        this.#write(':');
         this.#space();
         this.#node(member, inner, { inFlow: true });
       }
@@ -197,25 +208,30 @@ class Emitter {
     this.#write("'");
   }
 
+  /** Written up to the width, then broken at a space (or behind an escape) with a backslash. */
   #double(text: string, indent: number, split: boolean): void {
     this.#write('"');
     const characters = [...text];
-    characters.forEach((character, i) => {
-      const inner = i > 0 && i < characters.length - 1;
-      if (inner && character === ' ' && split && this.#column > this.#width) {
-        this.#write('\\');
-        this.#line(indent);
-        if (characters[i + 1] === ' ') this.#write('\\');
-        else return;
+    let start = 0;
+    for (let end = 0; end <= characters.length; end++) {
+      const character = characters[end];
+      const written = character === undefined ? undefined : escape(character, this.#unicode);
+      if (written === undefined || written !== character) {
+        this.#write(characters.slice(start, end).join(''));
+        start = end;
+        if (written !== undefined) {
+          this.#write(written);
+          start = end + 1;
+        }
       }
-      this.#write(escape(character, this.#unicode));
-      // PyYAML also breaks long text behind escapes.
-      if (inner && split && this.#column > this.#width && escape(character, this.#unicode).length > 1) {
-        this.#write('\\');
+      const inner = end > 0 && end < characters.length - 1;
+      if (split && inner && (character === ' ' || start >= end) && this.#column + (end - start) > this.#width) {
+        this.#write(`${characters.slice(start, end).join('')}\\`);
+        start = Math.max(start, end);
         this.#line(indent);
-        if (characters[i + 1] === ' ') this.#write('\\');
+        if (characters[start] === ' ') this.#write('\\');
       }
-    });
+    }
     this.#write('"');
   }
 }
