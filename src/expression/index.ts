@@ -2,7 +2,20 @@
  * The expression language: Jinja's grammar with Python's semantics (ansible-core 2.19 where releases differ).
  * This file is the room's whole face; nothing outside imports deeper.
  */
-import type { Origin, Source, Value } from '../value/value.js';
+import { ContentError, UnknownError } from '../value/errors.js';
+import { holdsSecret, Source, Unknown, type Dict, type Origin, type Value } from '../value/value.js';
+import { placeIn, placeInText } from '../yaml/index.js';
+import { compileNode, Context } from './compile.js';
+import { FILTERS } from './filters/index.js';
+import { Frame } from './frame.js';
+import { LOOKUPS, OMIT, runLookup } from './globals.js';
+import { GrammarError, lexExpression, lexTemplate } from './lexer.js';
+import { Parser } from './parser.js';
+import { find } from './registry.js';
+import { untracked } from './secrecy.js';
+import { compileBody, Out } from './statements.js';
+import { TESTS } from './tests.js';
+import { defined, Failure, Undefined, type Result } from './undefined.js';
 
 /** Where an expression finds its variables. */
 export interface Scope {
@@ -54,5 +67,171 @@ export interface Compiled {
   evaluate(scope: Scope, record: Record): Value;
 }
 
-export declare function compileText(source: Source): Compiled;
-export declare function compileExpression(text: string, origin: Origin): Compiled;
+/** A compiled `.j2` file. */
+export interface Template extends Compiled {
+  /** The rendered text, and the ranges [start, end) of it that were made from secrets. */
+  render(scope: Scope, record: Record): { text: string; secrets: [number, number][] };
+}
+
+/** A filter as Handlebars helpers and others call it. @throws as Compiled.evaluate, without a place */
+export type FilterFunction = (args: Value[], named: Map<string, Value>, env: { scope: Scope; record: Record }) => Value;
+
+export { OMIT } from './globals.js';
+export { str as pythonText, truthy, equals } from './python.js';
+
+const sources = new WeakMap<Source, Compiled>();
+
+/**
+ * Text of a YAML value. One that is exactly one `{{ expression }}` keeps the native type; otherwise the parts are
+ * joined as text. Compiled once for each Source.
+ * @throws ContentError with the exact place
+ */
+export function compileText(source: Source): Compiled {
+  let compiled = sources.get(source);
+  if (!compiled) {
+    const context = new Context((offset) => placeIn(source, offset));
+    compiled = compileStatements(source.text, source.origin, context, true);
+    sources.set(source, compiled);
+  }
+  return compiled;
+}
+
+/** A bare expression (`when: x is defined`). @param origin where its first character stands */
+export function compileExpression(text: string, origin: Origin): Compiled {
+  const context = new Context((offset) => placeInText(text, origin, offset));
+  const node = context.check(0, () => {
+    if (/^\s*\{\{[^]*\}\}\s*$/.test(text)) throw new GrammarError('an expression stands here without braces', text.indexOf('{{'), 'drop "{{" and "}}"');
+    return new Parser(lexExpression(text)).whole();
+  });
+  const run = compileNode(node, context);
+  return { origin, mentions: context.mentions, evaluate: (scope, record) => finish(run, new Frame(scope, record), record, () => context.place(node.at)) };
+}
+
+/** A Jinja template file (`.j2`). @param file as shown in messages */
+export function compileJinja(text: string, file: string): Template {
+  const origin = { file, line: 1, column: 1 };
+  const header = /^#jinja2:(.*)\r?\n/.exec(text);
+  const body = header ? text.slice(header[0].length) : text;
+  const shift = header ? 1 : 0;
+  const context = new Context((offset) => {
+    const place = placeInText(body, origin, offset);
+    return { ...place, line: place.line + shift };
+  });
+  const lstrip = /lstrip_blocks\s*:\s*true/i.test(header?.[1] ?? '');
+  return compileStatements(body, origin, context, false, lstrip);
+}
+
+function compileStatements(text: string, origin: Origin, context: Context, native: boolean, lstripBlocks = false): Template {
+  const statements = context.check(0, () => new Parser(lexTemplate(text, lstripBlocks)).template());
+  context.scopes.push(new Set());
+  const { mentions } = context;
+  const [only] = statements;
+  const place = () => origin;
+  if (native && statements.length === 1 && only!.kind === 'output') {
+    const run = compileNode(only!.node, context);
+    const evaluate = (scope: Scope, record: Record) => finish(run, new Frame(scope, record), record, () => context.place(only!.at));
+    return { origin, mentions, evaluate, render: (scope, record) => rendered(evaluate(scope, record)) };
+  }
+  const body = compileBody(statements, context);
+  const render = (scope: Scope, record: Record) => {
+    const out = new Out();
+    untracked(() => {
+      try {
+        body(new Frame(scope, record), out);
+      } catch (error) {
+        throw context.placed(error, 0);
+      }
+    });
+    if (out.secrets.length > 0) record.secret = true;
+    return out;
+  };
+  const evaluate = (scope: Scope, record: Record) => finish(() => render(scope, record).value(), new Frame(scope, record), record, place);
+  return { origin, mentions, evaluate, render };
+}
+
+function rendered(value: Value): { text: string; secrets: [number, number][] } {
+  const out = new Out();
+  out.write(value);
+  return out;
+}
+
+/** What leaves an evaluation is defined, known, and marked when it is secret. */
+function finish(run: (frame: Frame) => Result, frame: Frame, record: Record, place: () => Origin): Value {
+  const result = untracked(() => run(frame));
+  if (result instanceof Undefined) {
+    result.place ??= place;
+    return result.raise();
+  }
+  if (result instanceof Unknown) throw new UnknownError(result.why);
+  if (typeof result === 'object' && !record.secret && holdsSecret(result)) record.secret = true;
+  return result;
+}
+
+/** One Source, compiled at first use. */
+export function evaluateSource(source: Source, scope: Scope, record: Record): Value {
+  return compileText(source).evaluate(scope, record);
+}
+
+/**
+ * Evaluates every Source inside a value; members of lists and dicts that come out as `omit` are left out.
+ * A value without any Source is given back as it is.
+ */
+export function evaluateDeep(value: Value, scope: Scope, record: Record): Value {
+  if (value instanceof Source) return evaluateSource(value, scope, record);
+  if (Array.isArray(value)) {
+    if (!value.some(holdsSource)) return value;
+    return value.map((member) => evaluateDeep(member, scope, record)).filter((member) => member !== OMIT);
+  }
+  if (value instanceof Map) {
+    if (![...value.values()].some(holdsSource)) return value;
+    const dict: Dict = new Map();
+    for (const [key, member] of value) {
+      const evaluated = evaluateDeep(member, scope, record);
+      if (evaluated !== OMIT) dict.set(key, evaluated);
+    }
+    return dict;
+  }
+  return value;
+}
+
+function holdsSource(value: Value): boolean {
+  if (value instanceof Source) return true;
+  if (Array.isArray(value)) return value.some(holdsSource);
+  return value instanceof Map && [...value.values()].some(holdsSource);
+}
+
+/** Names of all filters. */
+export function filterNames(): string[] {
+  return [...FILTERS.keys()];
+}
+
+/** A filter by name, with or without a collection prefix; undefined where there is none. */
+export function filter(name: string): FilterFunction | undefined {
+  if (!find(FILTERS, name)) return undefined;
+  return (args, named, env) => {
+    try {
+      return defined(new Frame(env.scope, env.record).filter(name, args, named));
+    } catch (error) {
+      throw error instanceof Failure ? new ContentError(error.message, undefined, error.hint) : error;
+    }
+  };
+}
+
+/** Names of all tests. */
+export function testNames(): string[] {
+  return [...TESTS.keys()];
+}
+
+/** Names of all lookups. */
+export function lookupNames(): string[] {
+  return [...LOOKUPS.keys()];
+}
+
+/** Runs a lookup by name, as `with_<name>` does: always a list. @throws ContentError */
+export function lookupList(name: string, terms: Value[], named: Map<string, Value>, env: { scope: Scope; record: Record }): Value[] {
+  try {
+    return runLookup(new Frame(env.scope, env.record), name, terms, named);
+  } catch (error) {
+    throw error instanceof Failure ? new ContentError(error.message, undefined, error.hint) : error;
+  }
+}

@@ -1,0 +1,303 @@
+/** Turns expressions into closures. */
+import { ContentError, didYouMean, UnknownError } from '../value/errors.js';
+import { Callable, Float, Source, Unknown, type Origin, type Value } from '../value/value.js';
+import { attribute, member, slice } from './access.js';
+import type { Arguments, Comparison, FilterUse, Node } from './ast.js';
+import { FILTERS } from './filters/index.js';
+import { percentFormat } from './format.js';
+import { Frame } from './frame.js';
+import { GLOBALS, LOOKUPS } from './globals.js';
+import { evaluateSource } from './index.js';
+import { GrammarError } from './lexer.js';
+import { arithmetic, compare, contains, equals, keyOf, negate, numeric, read, str, truthy, typeName } from './python.js';
+import { find, invoke, unknownName, type Entry, type Table } from './registry.js';
+import { tracked, untracked } from './secrecy.js';
+import { TESTS } from './tests.js';
+import { defined, fail, Failure, Undefined, type Result } from './undefined.js';
+
+export type Eval = (frame: Frame) => Result;
+
+/** What is known while one text is compiled. */
+export class Context {
+  readonly mentions = new Set<string>();
+  /** Names the template sets itself, innermost last. */
+  readonly scopes: Set<string>[] = [];
+  constructor(readonly place: (offset: number) => Origin) {}
+
+  isLocal(name: string): boolean {
+    return this.scopes.some((names) => names.has(name));
+  }
+  declare(name: string): void {
+    this.scopes.at(-1)?.add(name);
+  }
+
+  /** Runs a step of compiling; what it refuses is shown with its place. */
+  check<T>(at: number, step: () => T): T {
+    try {
+      return step();
+    } catch (error) {
+      throw this.placed(error, at);
+    }
+  }
+
+  placed(error: unknown, at: number): unknown {
+    if (error instanceof Failure) return new ContentError(error.message, this.place(at), error.hint);
+    if (error instanceof GrammarError) return new ContentError(error.message, this.place(error.at), error.hint);
+    if (error instanceof RangeError) return new ContentError('the expression is too deep or too large to evaluate', this.place(at), 'check for values that hold themselves');
+    return error;
+  }
+
+  /** Gives what may fail while it runs its place. */
+  guard(at: number, run: Eval): Eval {
+    return (frame) => {
+      try {
+        return run(frame);
+      } catch (error) {
+        throw error instanceof ContentError ? error : this.placed(error, at);
+      }
+    };
+  }
+}
+
+export function compileNode(node: Node, context: Context): Eval {
+  const compile = (inner: Node) => compileNode(inner, context);
+  switch (node.kind) {
+    case 'constant': {
+      const value: Value = typeof node.value === 'object' && node.value !== null ? floatConstant(node.value.float) : node.value;
+      return () => value;
+    }
+    case 'name':
+      return compileName(node.name, node.at, context);
+    case 'list': {
+      const members = node.members.map(compile);
+      return (frame) => members.map((one) => defined(one(frame)));
+    }
+    case 'dict': {
+      const entries = node.entries.map(([key, value]) => [compile(key), compile(value)] as const);
+      return context.guard(node.at, (frame) => new Map(entries.map(([key, value]) => [keyOf(defined(key(frame))), defined(value(frame))])));
+    }
+    case 'attribute': {
+      const of = compile(node.of);
+      return access(node.at, context, of, (value) => attribute(value, node.name));
+    }
+    case 'member': {
+      const of = compile(node.of);
+      const key = compile(node.key);
+      return access(node.at, context, of, (value, frame) => member(value, defined(key(frame))));
+    }
+    case 'slice': {
+      const of = compile(node.of);
+      const [from, to, step] = [node.from, node.to, node.step].map((part) => (part ? compile(part) : () => null as Result));
+      return context.guard(node.at, (frame) => {
+        const value = defined(of(frame));
+        const indices = [from!, to!, step!].map((part) => defined(part(frame)));
+        return tracked(() => slice(value, indices[0]!, indices[1]!, indices[2]!));
+      });
+    }
+    case 'unary': {
+      const of = compile(node.of);
+      if (node.operator === 'not') return context.guard(node.at, (frame) => !truthy(defined(of(frame))));
+      const sign = node.operator === '-' ? negate : (value: Value) => (numeric(read(value)) === undefined ? fail(`bad operand type for unary +: '${typeName(value)}'`) : read(value));
+      return context.guard(node.at, (frame) => {
+        const value = defined(of(frame));
+        return tracked(() => sign(value));
+      });
+    }
+    case 'binary':
+      return compileBinary(node, context);
+    case 'concat': {
+      const parts = node.parts.map(compile);
+      return context.guard(node.at, (frame) => {
+        const values = parts.map((part) => defined(part(frame)));
+        return tracked(() => values.map(str).join(''));
+      });
+    }
+    case 'compare':
+      return compileComparison(node, context);
+    case 'logic': {
+      const left = compile(node.left);
+      const right = compile(node.right);
+      const wanted = node.operator === 'or';
+      return (frame) => {
+        const value = defined(left(frame));
+        return truthy(value) === wanted ? value : right(frame);
+      };
+    }
+    case 'choice': {
+      const [condition, yes] = [compile(node.condition), compile(node.yes)];
+      const no = node.no && compile(node.no);
+      const absent = new Undefined('the condition does not hold and there is no "else"', () => 'add "else …"', () => context.place(node.at));
+      return (frame) => (truthy(defined(condition(frame))) ? yes(frame) : no ? no(frame) : absent);
+    }
+    case 'filter':
+      return compileFilter(compile(node.of), node, context);
+    case 'test':
+      return compileTest(node, context);
+    case 'call':
+      return compileCall(node, context);
+  }
+}
+
+function floatConstant(value: number): Value {
+  return Number.isInteger(value) ? new Float(value) : value;
+}
+
+function compileName(name: string, at: number, context: Context): Eval {
+  const place = () => context.place(at);
+  const local = context.isLocal(name);
+  if (!local) context.mentions.add(name);
+  const global = GLOBALS.get(name);
+  return (frame) => {
+    const own = local ? frame.local(name) : undefined;
+    if (own !== undefined) return own;
+    const value = frame.scope.get(name, frame.record);
+    if (value !== undefined) return value instanceof Source ? evaluateSource(value, frame.scope, frame.record) : value;
+    if (global !== undefined) return typeof global === 'function' ? new Callable(name, (args, named) => global(frame, args, named) as Value) : global;
+    return new Undefined(`"${name}" is undefined`, () => didYouMean(name, frame.scope.names()), place);
+  };
+}
+
+/** An attribute or member; that of an undefined value is undefined likewise. */
+function access(at: number, context: Context, of: Eval, get: (value: Value, frame: Frame) => Result): Eval {
+  const place = () => context.place(at);
+  return context.guard(at, (frame) => {
+    const value = of(frame);
+    if (value instanceof Undefined) return value;
+    const found = get(value, frame);
+    if (found instanceof Undefined) found.place ??= place;
+    else if (found instanceof Source) return evaluateSource(found, frame.scope, frame.record);
+    return found;
+  });
+}
+
+function compileBinary(node: Node & { kind: 'binary' }, context: Context): Eval {
+  const left = compileNode(node.left, context);
+  const right = compileNode(node.right, context);
+  const { operator } = node;
+  const run = (a: Value, b: Value): Value => {
+    if (operator === '%') {
+      const format = read(a);
+      if (typeof format === 'string') return percentFormat(format, b);
+    }
+    return arithmetic(operator, a, b);
+  };
+  return context.guard(node.at, (frame) => {
+    const a = defined(left(frame));
+    const b = defined(right(frame));
+    return typeof a === 'object' || typeof b === 'object' ? tracked(() => run(a, b)) : run(a, b);
+  });
+}
+
+const COMPARE: { [operator in Comparison]: (a: Value, b: Value) => boolean } = {
+  '==': equals,
+  '!=': (a, b) => !equals(a, b),
+  '<': (a, b) => compare(a, b, '<') < 0,
+  '<=': (a, b) => compare(a, b, '<=') <= 0,
+  '>': (a, b) => compare(a, b, '>') > 0,
+  '>=': (a, b) => compare(a, b, '>=') >= 0,
+  in: (a, b) => contains(b, a),
+  'not in': (a, b) => !contains(b, a),
+};
+
+function compileComparison(node: Node & { kind: 'compare' }, context: Context): Eval {
+  const first = compileNode(node.first, context);
+  const rest = node.rest.map(({ operator, node: operand }) => ({ holds: COMPARE[operator], operand: compileNode(operand, context) }));
+  return context.guard(node.at, (frame) => {
+    let left = defined(first(frame));
+    for (const { holds, operand } of rest) {
+      const right = defined(operand(frame));
+      if (!untracked(() => holds(left, right))) return false;
+      left = right;
+    }
+    return true;
+  });
+}
+
+interface CompiledArguments {
+  positional: Eval[];
+  collect(frame: Frame, first: Result[]): { args: Result[]; named: Map<string, Value> };
+}
+
+const NONE: Map<string, Value> = new Map();
+
+function compileArguments(args: Arguments, context: Context): CompiledArguments {
+  const positional = args.positional.map((one) => compileNode(one, context));
+  const named = args.named.map(([name, value]) => [name, compileNode(value, context)] as const);
+  const spread = args.spread && compileNode(args.spread, context);
+  const spreadNamed = args.spreadNamed && compileNode(args.spreadNamed, context);
+  return {
+    positional,
+    collect(frame, first) {
+      const given = [...first, ...positional.map((one) => one(frame))];
+      if (spread) {
+        const more = read(defined(spread(frame)));
+        given.push(...(Array.isArray(more) ? more : fail(`"*" takes a list, not ${typeName(more)}`)));
+      }
+      if (named.length === 0 && !spreadNamed) return { args: given, named: NONE };
+      const byName = new Map(named.map(([name, value]) => [name, defined(value(frame))]));
+      if (spreadNamed) {
+        const more = read(defined(spreadNamed(frame)));
+        if (!(more instanceof Map)) return fail(`"**" takes a dict, not ${typeName(more)}`);
+        for (const [name, value] of more) byName.set(str(name), value);
+      }
+      return { args: given, named: byName };
+    },
+  };
+}
+
+export function compileFilter(of: Eval, use: FilterUse, context: Context): Eval {
+  const entry = context.check(use.at, () => find(FILTERS, use.name) ?? unknownName('filter', use.name, FILTERS));
+  const args = compileArguments(use.args, context);
+  const place = () => context.place(use.at);
+  checkNamedFunction(use, context);
+  return context.guard(use.at, (frame) => {
+    const value = of(frame);
+    if (value instanceof Unknown && !entry.lenient) throw new UnknownError(value.why);
+    const { args: given, named } = args.collect(frame, [value]);
+    const result = tracked(() => invoke(entry, 'filter', frame, given, named));
+    if (result instanceof Undefined) result.place ??= place;
+    return result;
+  });
+}
+
+/** `map('upper')`, `select('defined')`: a name written out is checked before anything runs. */
+function checkNamedFunction(use: FilterUse, context: Context): void {
+  const position = { map: 0, select: 0, reject: 0, selectattr: 1, rejectattr: 1 }[use.name];
+  const argument = position === undefined ? undefined : use.args.positional[position];
+  if (argument?.kind !== 'constant' || typeof argument.value !== 'string') return;
+  const name = argument.value;
+  const entries: Table<unknown> = use.name === 'map' ? FILTERS : TESTS;
+  context.check(argument.at, () => find(entries, name) ?? unknownName(use.name === 'map' ? 'filter' : 'test', name, entries));
+}
+
+function compileTest(node: Node & { kind: 'test' }, context: Context): Eval {
+  const entry: Entry<boolean> = context.check(node.at, () => find(TESTS, node.name) ?? unknownName('test', node.name, TESTS));
+  const of = compileNode(node.of, context);
+  const args = compileArguments(node.args, context);
+  return context.guard(node.at, (frame) => {
+    const { args: given, named } = args.collect(frame, [of(frame)]);
+    return untracked(() => invoke(entry, 'test', frame, given, named)) !== node.negated;
+  });
+}
+
+function compileCall(node: Node & { kind: 'call' }, context: Context): Eval {
+  const args = compileArguments(node.args, context);
+  const { of } = node;
+  if (of.kind === 'name' && /^(?:lookup|query|q)$/.test(of.name)) {
+    const first = node.args.positional[0];
+    if (first?.kind === 'constant' && typeof first.value === 'string') {
+      const name = first.value;
+      context.check(first.at, () => find(LOOKUPS, name) ?? unknownName('lookup', name, LOOKUPS));
+    }
+  }
+  const callee = compileNode(of, context);
+  return context.guard(node.at, (frame) => {
+    const target = defined(callee(frame));
+    const { args: given, named } = args.collect(frame, []);
+    const values = given.map(defined);
+    if (target instanceof Callable) return tracked(() => target.call(values, named));
+    if (target instanceof Unknown) throw new UnknownError(target.why);
+    return fail(`'${typeName(target)}' object is not callable`, of.kind === 'name' ? `"${of.name}" is a variable here` : undefined);
+  });
+}
+

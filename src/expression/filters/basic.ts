@@ -1,0 +1,43 @@
+/** Defaults and conversions. */
+import type { Value } from '../../value/value.js';
+import { iterate, numeric, parseFloatText, parseInteger, read, str, toFloat, toInt, truthy, typeName } from '../python.js';
+import { table } from '../registry.js';
+import { toBool } from '../tests.js';
+import { fail, Undefined, type Result } from '../undefined.js';
+
+export const BASIC = table<Result>({
+  '?default|d(value, default_value="", boolean=false)': (_, value: Result, fallback, boolean) =>
+    value instanceof Undefined || (truthy(boolean) && !truthy(value)) ? fallback : value,
+  '?mandatory(value, msg=null)': (_, value: Result, message) => {
+    if (!(value instanceof Undefined)) return value;
+    return message === null ? value.raise() : fail(str(message), 'give the variable a value');
+  },
+  'bool(value)': (_, value) => {
+    const known = toBool(value);
+    return typeof known === 'boolean' || known === null ? known : fail(`"${str(value)}" is neither true nor false`, 'bool knows yes, no, true, false, on, off, 1 and 0');
+  },
+  'int(value, default=0, base=10)': (_, given, fallback, base) => {
+    const value = read(given);
+    if (typeof value === 'string') {
+      const whole = parseInteger(value, Number(base));
+      if (whole !== undefined) return whole;
+      const number = base === 10 ? parseFloatText(value) : undefined;
+      return number === undefined || !Number.isFinite(number) ? fallback : toInt(BigInt(Math.trunc(number)));
+    }
+    const number = numeric(value);
+    if (number === undefined || (typeof number === 'number' && !Number.isFinite(number))) return fallback;
+    return typeof number === 'bigint' ? number : toInt(BigInt(Math.trunc(number)));
+  },
+  'float(value, default=0.0)': (_, given, fallback) => {
+    const value = read(given);
+    const number = typeof value === 'string' ? parseFloatText(value) : numeric(value);
+    return number === undefined ? (fallback === 0 ? toFloat(0) : fallback) : toFloat(Number(number));
+  },
+  'string(value)': (_, value) => str(value),
+  'list(value)': (_, value) => [...iterate(value)],
+  'type_debug(value)': (_, value) => typeName(value),
+  'ternary(value, true_val, false_val, none_val=null)': (_, value, yes, no, none) => (read(value) === null && none !== null ? none : truthy(value) ? yes : no),
+  'attr(value, name)': (_, value, name) => (read(value) instanceof Map ? ((read(value) as Map<Value, Value>).get(str(name)) ?? new Undefined(`there is no attribute "${str(name)}"`)) : new Undefined(`there is no attribute "${str(name)}"`)),
+  'safe(value)': (_, value) => value,
+  'pprint(value)': (_, value) => str(value),
+});

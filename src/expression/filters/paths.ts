@@ -1,0 +1,43 @@
+/** Paths, in POSIX's form, and on the controller where they are resolved. */
+import { realpathSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { posix } from 'node:path';
+import { iterate, read, str } from '../python.js';
+import { table } from '../registry.js';
+import type { Result } from '../undefined.js';
+import { globPaths } from '../glob.js';
+
+/** Python's split: everything behind the last slash is the base, even when it is empty. */
+const split = (path: string) => {
+  const at = path.lastIndexOf('/') + 1;
+  const head = path.slice(0, at);
+  return { dir: /^\/*$/.test(head) ? head : head.replace(/\/+$/, ''), base: path.slice(at) };
+};
+
+export const PATHS = table<Result>({
+  'basename(path)': (_, path) => split(str(path)).base,
+  'dirname(path)': (_, path) => split(str(path)).dir,
+  'splitext(path)': (_, path) => {
+    const text = str(path);
+    const inner = split(text).base.replace(/^\.+/, '');
+    const dot = text.lastIndexOf('.');
+    return inner.includes('.') ? [text.slice(0, dot), text.slice(dot)] : [text, ''];
+  },
+  'path_join(paths)': (_, paths) => {
+    const parts = typeof read(paths) === 'string' ? [str(paths)] : iterate(paths).map(str);
+    return parts.reduce((path, part) => (part.startsWith('/') || path === '' ? part : path.endsWith('/') ? path + part : `${path}/${part}`));
+  },
+  'expanduser(path)': (_, path) => str(path).replace(/^~(?=\/|$)/, homedir()),
+  'expandvars(path)': (_, path) => str(path).replace(/\$(?:\{(\w+)\}|(\w+))/g, (whole, braced, bare) => process.env[(braced ?? bare) as string] ?? whole),
+  'realpath(path)': (_, path) => {
+    const absolute = posix.resolve(str(path));
+    try {
+      return realpathSync(absolute);
+    } catch {
+      return absolute;
+    }
+  },
+  'relpath(path, start=".")': (_, path, start) => posix.relative(posix.resolve(str(start)), posix.resolve(str(path))) || '.',
+  'normpath(path)': (_, path) => posix.normalize(str(path)).replace(/(?<=.)\/$/, ''),
+  'fileglob(pattern)': (env, pattern) => globPaths(posix.resolve(env.scope.services.baseDir, str(pattern))),
+});

@@ -1,0 +1,105 @@
+/** Text. */
+import type { Value } from '../../value/value.js';
+import { percentFormat } from '../format.js';
+import { capitalize, replaceText, splitText, strip } from '../methods.js';
+import { asInt, characters, isInt, iterate, keyOf, read, str, truthy } from '../python.js';
+import { table } from '../registry.js';
+import { attributePath } from '../access.js';
+import { defined, fail, type Result } from '../undefined.js';
+
+/** Decorations of the `comment` filter: the line's own sign, and what stands before and behind. */
+const COMMENTS: { [style: string]: { decoration: string; beginning?: string; end?: string } } = {
+  plain: { decoration: '# ' },
+  erlang: { decoration: '% ' },
+  c: { decoration: '// ' },
+  cblock: { beginning: '/*', decoration: ' * ', end: ' */' },
+  xml: { beginning: '<!--', decoration: ' - ', end: '-->' },
+};
+
+export const STRINGS = table<Result>({
+  'upper(s)': (_, s) => str(s).toUpperCase(),
+  'lower(s)': (_, s) => str(s).toLowerCase(),
+  'capitalize(s)': (_, s) => capitalize(str(s)),
+  'title(s)': (_, s) => str(s).split(/([-\s({[<]+)/).map((part) => (part === '' ? '' : part[0]!.toUpperCase() + part.slice(1).toLowerCase())).join(''),
+  'trim(value, chars=null)': (_, value, chars) => strip(str(value), chars, true, true),
+  'replace(s, old, new, count=null)': (_, s, old, by, count) => replaceText(str(s), str(old), str(by), count === null ? -1 : asInt(count, 'count')),
+  'split(value, sep=null, maxsplit=-1)': (_, value, separator, limit) => splitText(str(value), separator, asInt(limit, 'maxsplit')),
+  'join(value, d="", attribute=null)': (_, value, separator, attribute) =>
+    iterate(value).map((member) => str(attribute === null ? member : defined(attributePath(member, attribute)))).join(str(separator)),
+  'format(value, *args, **kwargs)': (_, value, args: Value[], kwargs: Map<Value, Value>) => {
+    if (args.length > 0 && kwargs.size > 0) fail('format takes either positional or named arguments', 'drop one kind');
+    return percentFormat(str(value), kwargs.size > 0 ? kwargs : args);
+  },
+  'center(value, width=80)': (_, value, width) => {
+    const text = str(value);
+    const gap = Math.max(0, asInt(width, 'width') - characters(text).length);
+    const before = Math.floor(gap / 2) + (gap & asInt(width, 'width') & 1);
+    return ' '.repeat(before) + text + ' '.repeat(gap - before);
+  },
+  'indent(s, width=4, first=false, blank=false)': (_, s, width, first, blank) => {
+    const pad = isInt(read(width)) ? ' '.repeat(asInt(width, 'width')) : str(width);
+    const lines = str(s).split('\n');
+    return lines.map((line, i) => ((i === 0 ? truthy(first) : true) && (line !== '' || truthy(blank)) ? pad + line : line)).join('\n');
+  },
+  'truncate(s, length=255, killwords=false, end="...", leeway=5)': (_, s, length, killwords, end, leeway) => {
+    const all = characters(str(s));
+    const limit = asInt(length, 'length');
+    if (all.length <= limit + asInt(leeway, 'leeway')) return all.join('');
+    const cut = all.slice(0, Math.max(0, limit - characters(str(end)).length)).join('');
+    const atSpace = cut.lastIndexOf(' ');
+    return (truthy(killwords) || atSpace < 0 ? cut : cut.slice(0, atSpace)) + str(end);
+  },
+  'wordcount(s)': (_, s) => str(s).match(/[\p{L}\p{N}_]+/gu)?.length ?? 0,
+  'wordwrap(s, width=79, break_long_words=true, wrapstring="\\n")': (_, s, width, breakLong, by) =>
+    str(s).split(/\r\n|\n/).map((line) => wrap(line, asInt(width, 'width'), truthy(breakLong)).join(str(by))).join(str(by)),
+  'escape|e|forceescape(s)': (_, s) => str(s).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll("'", '&#39;').replaceAll('"', '&#34;'),
+  'striptags(value)': (_, value) => str(value).replace(/<!--.*?-->|<[^>]*>/gs, '').split(/\s+/).filter((word) => word !== '').join(' '),
+  'quote(value)': (_, value) => {
+    const text = value === null ? '' : str(value);
+    return text !== '' && /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`;
+  },
+  'comment(text, style="plain", **kwargs)': (_, text, style, kwargs: Map<Value, Value>) => {
+    const known = COMMENTS[str(style)] ?? fail(`comment knows no style "${str(style)}"`, `it knows ${Object.keys(COMMENTS).join(', ')}`);
+    const option = (name: string, fallback: string) => (kwargs.has(name) ? str(kwargs.get(keyOf(name))!) : fallback);
+    const decoration = option('decoration', known.decoration);
+    const prefix = option('prefix', decoration.trimEnd());
+    const postfix = option('postfix', decoration.trimEnd());
+    const times = (name: string) => asInt(kwargs.get(name) ?? 1, name);
+    const newline = option('newline', '\n');
+    const lines = [
+      option('beginning', known.beginning ?? ''),
+      ...Array.from({ length: times('prefix_count') }, () => prefix),
+      ...str(text).split(newline).map((line) => `${decoration}${line}`),
+      ...Array.from({ length: times('postfix_count') }, () => postfix),
+      option('end', known.end ?? ''),
+    ];
+    if (lines[0] === '') lines.shift();
+    if (lines.at(-1) === '' && known.end === undefined) lines.pop();
+    return lines.map((line) => line.trimEnd()).join(newline);
+  },
+});
+
+function wrap(line: string, width: number, breakLong: boolean): string[] {
+  const lines: string[] = [];
+  let current = '';
+  for (let word of line.split(/(\s+)/)) {
+    if (current.length + word.length <= width) {
+      current += word;
+      continue;
+    }
+    if (/^\s+$/.test(word)) {
+      lines.push(current);
+      current = '';
+      continue;
+    }
+    if (current.trim() !== '') lines.push(current.trimEnd());
+    current = '';
+    while (breakLong && word.length > width) {
+      lines.push(word.slice(0, width));
+      word = word.slice(width);
+    }
+    current = word;
+  }
+  lines.push(current.trimEnd());
+  return lines;
+}

@@ -1,0 +1,40 @@
+import type { Value } from '../value/value.js';
+import { FILTERS } from './filters/index.js';
+import type { Record, Scope } from './index.js';
+import { find, invoke, unknownName, type Env } from './registry.js';
+import { tracked, untracked } from './secrecy.js';
+import { TESTS } from './tests.js';
+import type { Result } from './undefined.js';
+
+/** What an evaluation runs in: the scope, what it reads, and the template's own variables. */
+export class Frame implements Env {
+  readonly vars = new Map<string, Result>();
+  constructor(
+    readonly scope: Scope,
+    readonly record: Record,
+    readonly parent?: Frame,
+  ) {}
+
+  child(): Frame {
+    return new Frame(this.scope, this.record, this);
+  }
+
+  /** A variable the template set itself; undefined where it did not. */
+  local(name: string): Result | undefined {
+    for (let frame: Frame | undefined = this; frame; frame = frame.parent) {
+      const value = frame.vars.get(name);
+      if (value !== undefined) return value;
+    }
+    return undefined;
+  }
+
+  filter(name: string, args: Result[], named: Map<string, Value>): Result {
+    const entry = find(FILTERS, name) ?? unknownName('filter', name, FILTERS);
+    return tracked(() => invoke(entry, 'filter', this, args, named));
+  }
+
+  test(name: string, args: Result[], named: Map<string, Value>): boolean {
+    const entry = find(TESTS, name) ?? unknownName('test', name, TESTS);
+    return untracked(() => invoke(entry, 'test', this, args, named));
+  }
+}

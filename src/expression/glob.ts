@@ -1,0 +1,29 @@
+/** Files that match a shell pattern, for the `fileglob` lookup and filter. */
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** @param pattern an absolute path; `*`, `?` and `[…]` may stand in every part. Only files are given, sorted. */
+export function globPaths(pattern: string): string[] {
+  let found = ['/'];
+  for (const part of pattern.split('/').filter((one) => one !== '')) {
+    if (!/[*?[]/.test(part)) {
+      found = found.map((path) => join(path, part));
+      continue;
+    }
+    const regex = globRegex(part);
+    found = found.flatMap((path) => list(path).filter((name) => regex.test(name) && (part.startsWith('.') || !name.startsWith('.'))).map((name) => join(path, name)));
+  }
+  return found.filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false).sort();
+}
+
+function list(path: string): string[] {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ? readdirSync(path) : [];
+}
+
+function globRegex(part: string): RegExp {
+  const source = part.replace(/\[(!?)([^\]]+)\]|[*?]|[^]/g, (whole, not: string | undefined, set: string | undefined) => {
+    if (set !== undefined) return `[${not ? '^' : ''}${set.replace(/[\\\]^]/g, '\\$&')}]`;
+    return whole === '*' ? '.*' : whole === '?' ? '.' : whole.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
+  });
+  return new RegExp(`^${source}$`, 's');
+}

@@ -1,0 +1,201 @@
+/** Splits an expression or template into tokens, as `jinja2/lexer.py` does. */
+export type Token =
+  | { kind: 'text'; text: string; at: number }
+  | { kind: 'begin' | 'end'; of: 'variable' | 'block'; at: number }
+  | { kind: 'name'; text: string; at: number }
+  | { kind: 'operator'; text: string; at: number }
+  | { kind: 'string'; text: string; at: number }
+  | { kind: 'int'; value: number | bigint; at: number }
+  | { kind: 'float'; value: number; at: number }
+  | { kind: 'eof'; at: number };
+
+/** A text that cannot be read; the caller knows the file. */
+export class GrammarError extends Error {
+  constructor(
+    message: string,
+    readonly at: number,
+    readonly hint?: string,
+  ) {
+    super(message);
+  }
+}
+
+const SPACE = /\s+/y;
+const FLOAT = /(?:\d+_)*\d+(?:(?:\.(?:\d+_)*\d+)?[eE][+-]?(?:\d+_)*\d+|\.(?:\d+_)*\d+)/y;
+const INT = /0[bB](?:_?[01])+|0[oO](?:_?[0-7])+|0[xX](?:_?[\da-fA-F])+|[1-9](?:_?\d)*|0(?:_?0)*/y;
+const NAME = /[\p{L}_][\p{L}\p{N}\p{M}_]*/uy;
+const STRING = /'((?:[^'\\]|\\[^])*)'|"((?:[^"\\]|\\[^])*)"/y;
+const OPERATOR = /\/\/|\*\*|==|!=|>=|<=|[-+/*%~[\](){}>=<.:|,;]/y;
+const CLOSERS: { [opener: string]: string } = { '(': ')', '[': ']', '{': '}' };
+
+function match(pattern: RegExp, text: string, at: number): RegExpExecArray | null {
+  pattern.lastIndex = at;
+  return pattern.exec(text);
+}
+
+/** Tokens of a bare expression. */
+export function lexExpression(text: string): Token[] {
+  const tokens: Token[] = [];
+  const at = lexCode(text, 0, tokens, undefined);
+  tokens.push({ kind: 'eof', at });
+  return tokens;
+}
+
+/** Tokens of a text with `{{ }}`, `{% %}` and `{# #}`; `trim_blocks` is on, as in Ansible. */
+export function lexTemplate(text: string, lstripBlocks = false): Token[] {
+  const tokens: Token[] = [];
+  let at = 0;
+  let trimNext = false;
+  const pushText = (to: number, trimEnd: boolean, isBlock: boolean) => {
+    let piece = text.slice(at, to);
+    const start = at;
+    if (trimNext) piece = piece.trimStart();
+    if (trimEnd) piece = piece.trimEnd();
+    else if (lstripBlocks && isBlock) piece = piece.replace(/(^|\n)[ \t]+$/, (whole, before: string, offset: number) => (before === '' && offset === 0 && start > 0 && text[start - 1] !== '\n' ? whole : before));
+    if (piece !== '') tokens.push({ kind: 'text', text: piece, at: start });
+    trimNext = false;
+  };
+  while (at < text.length) {
+    const begin = nextBegin(text, at);
+    if (begin < 0) break;
+    const what = text[begin + 1]!;
+    const mark = text[begin + 2];
+    pushText(begin, mark === '-', what !== '{' && mark !== '+');
+    const inside = begin + (mark === '-' || mark === '+' ? 3 : 2);
+    if (what === '#') {
+      const end = text.indexOf('#}', inside);
+      if (end < 0) throw new GrammarError('the comment is not closed', begin, 'write "#}" at its end');
+      trimNext = text[end - 1] === '-' && end > inside;
+      at = trimNext || text[end - 1] === '+' ? end + 2 : afterBlock(text, end + 2);
+      continue;
+    }
+    const of = what === '%' ? 'block' : 'variable';
+    const raw = of === 'block' ? match(/\s*raw\s*(-|\+)?%\}/y, text, inside) : null;
+    if (raw) {
+      const body = inside + raw[0].length;
+      const close = /\{%([-+])?\s*endraw\s*([-+])?%\}/g;
+      close.lastIndex = body;
+      const end = close.exec(text);
+      if (!end) throw new GrammarError('"raw" is not closed', begin, 'write "{% endraw %}" at its end');
+      let piece = text.slice(raw[1] === '-' || raw[1] === '+' ? body : afterBlock(text, body), end.index);
+      if (raw[1] === '-') piece = piece.trimStart();
+      if (end[1] === '-') piece = piece.trimEnd();
+      if (piece !== '') tokens.push({ kind: 'text', text: piece, at: body });
+      trimNext = end[2] === '-';
+      at = trimNext || end[2] === '+' ? end.index + end[0].length : afterBlock(text, end.index + end[0].length);
+      continue;
+    }
+    tokens.push({ kind: 'begin', of, at: begin });
+    const end = lexCode(text, inside, tokens, of);
+    if (end >= text.length) {
+      const closer = of === 'block' ? '%}' : '}}';
+      throw new GrammarError(`"${text.slice(begin, begin + 2)}" is not closed`, begin, `write "${closer}" at its end`);
+    }
+    const sign = text[end] === '-' || text[end] === '+' ? text[end] : undefined;
+    tokens.push({ kind: 'end', of, at: end });
+    at = end + (sign ? 3 : 2);
+    trimNext = sign === '-';
+    if (of === 'block' && !sign) at = afterBlock(text, at);
+  }
+  pushText(text.length, false, false);
+  tokens.push({ kind: 'eof', at: text.length });
+  return tokens;
+}
+
+function nextBegin(text: string, from: number): number {
+  for (let at = text.indexOf('{', from); at >= 0; at = text.indexOf('{', at + 1)) {
+    const next = text[at + 1];
+    if (next === '{' || next === '%' || next === '#') return at;
+  }
+  return -1;
+}
+
+/** `trim_blocks`: the line break right behind a block goes with it. */
+function afterBlock(text: string, at: number): number {
+  if (text[at] === '\n') return at + 1;
+  return text[at] === '\r' && text[at + 1] === '\n' ? at + 2 : at;
+}
+
+/**
+ * Tokens from `at` up to the closing mark of `of` (not consumed), or to the end of a bare expression.
+ * Brackets are balanced, so that `}}` inside nested dicts closes those first.
+ */
+function lexCode(text: string, start: number, tokens: Token[], of: 'variable' | 'block' | undefined): number {
+  const open: { closer: string; at: number }[] = [];
+  const closer = of === 'block' ? '%}' : '}}';
+  let at = start;
+  for (;;) {
+    const space = match(SPACE, text, at);
+    if (space) at += space[0].length;
+    if (at >= text.length) {
+      if (of === undefined && open.length > 0) throw unclosed(text, open.at(-1)!.at);
+      return at;
+    }
+    if (of && open.length === 0) {
+      const signed = (text[at] === '-' || text[at] === '+') && text.startsWith(closer, at + 1) && (text[at] === '-' || of === 'block');
+      if (signed || text.startsWith(closer, at)) return at;
+    }
+    at = lexToken(text, at, tokens, open);
+  }
+}
+
+function lexToken(text: string, at: number, tokens: Token[], open: { closer: string; at: number }[]): number {
+  let found = match(FLOAT, text, at);
+  // `1.5.0` never begins a float behind a dot; `x.1` is a member.
+  if (found && !(text[at - 1] === '.')) {
+    tokens.push({ kind: 'float', value: Number(found[0].replaceAll('_', '')), at });
+    return at + found[0].length;
+  }
+  if ((found = match(INT, text, at))) {
+    const value = BigInt(found[0].replaceAll('_', '').toLowerCase());
+    tokens.push({ kind: 'int', value: Number.isSafeInteger(Number(value)) ? Number(value) : value, at });
+    return at + found[0].length;
+  }
+  if ((found = match(NAME, text, at))) {
+    tokens.push({ kind: 'name', text: found[0], at });
+    return at + found[0].length;
+  }
+  if ((found = match(STRING, text, at))) {
+    tokens.push({ kind: 'string', text: unescape(found[1] ?? found[2]!), at });
+    return at + found[0].length;
+  }
+  if ((found = match(OPERATOR, text, at))) {
+    const operator = found[0];
+    const closer = CLOSERS[operator];
+    if (closer) open.push({ closer, at });
+    else if (')]}'.includes(operator)) {
+      const opened = open.pop();
+      if (!opened) throw new GrammarError(`"${operator}" closes nothing`, at, 'remove it, or open the bracket before it');
+      if (opened.closer !== operator) throw new GrammarError(`"${operator}" stands where "${opened.closer}" is expected`, at, `"${text[opened.at]}" was opened before it`);
+    }
+    tokens.push({ kind: 'operator', text: operator, at });
+    return at + operator.length;
+  }
+  const character = String.fromCodePoint(text.codePointAt(at)!);
+  if (character === '"' || character === "'") throw new GrammarError('the string is not closed', at, `write ${character} at its end`);
+  if (character === '#' && text.slice(0, at).endsWith('{{')) {
+    throw new GrammarError('"{{#" is Handlebars, which only .hbs files speak', at, `write "{% ${/^#\s*(\w*)/.exec(text.slice(at))![1]} … %}"`);
+  }
+  const hint = { '&': 'write "and"', '!': 'write "not"', '$': 'a variable is written without "$"', '?': 'write "a if condition else b"' }[character];
+  throw new GrammarError(`unexpected character "${character}"`, at, hint);
+}
+
+function unclosed(text: string, at: number): GrammarError {
+  return new GrammarError(`"${text[at]}" is not closed`, at, `write "${CLOSERS[text[at]!]}" at its end`);
+}
+
+const SIMPLE: { [letter: string]: string } = { n: '\n', t: '\t', r: '\r', a: '\x07', b: '\b', f: '\f', v: '\v', '\\': '\\', "'": "'", '"': '"', '\n': '' };
+
+/** Python's string escapes; an unknown one keeps its backslash. */
+function unescape(text: string): string {
+  if (!text.includes('\\')) return text;
+  return text.replace(/\\(?:x([\da-fA-F]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|([0-7]{1,3})|([^]))/g, (whole, x, u, long, octal, letter) => {
+    const hex: string | undefined = x ?? u ?? long;
+    if (hex !== undefined) {
+      const code = parseInt(hex, 16);
+      return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
+    }
+    if (octal !== undefined) return String.fromCodePoint(parseInt(octal, 8));
+    return SIMPLE[letter] ?? whole;
+  });
+}

@@ -1,0 +1,294 @@
+/** Turns templates (`{% if %}`, `{% for %}`, text and output) into closures that write to a buffer. */
+import { Callable, Secret, type Value } from '../value/value.js';
+import type { FilterUse, Macro, Statement, Target } from './ast.js';
+import { compileFilter, compileNode, type Context, type Eval } from './compile.js';
+import { Frame } from './frame.js';
+import { Namespace, OMIT } from './globals.js';
+import { iterate, str, truthy } from './python.js';
+import { watch } from './secrecy.js';
+import { defined, fail, Undefined, type Result } from './undefined.js';
+
+/** Rendered text; the ranges made from secrets are kept. */
+export class Out {
+  text = '';
+  readonly secrets: [number, number][] = [];
+
+  write(value: Value): void {
+    if (typeof value === 'string') {
+      this.text += value;
+      return;
+    }
+    if (value === OMIT) fail('"omit" cannot be part of a text', 'let the whole value be {{ … | default(omit) }}');
+    const { result, secret } = watch(() => str(value));
+    const start = this.text.length;
+    this.text += result;
+    if (secret && result !== '') this.secrets.push([start, this.text.length]);
+  }
+
+  /** The text as a value: boxed when a secret is in it. */
+  value(): Value {
+    return this.secrets.length > 0 ? new Secret(this.text) : this.text;
+  }
+}
+
+type Signal = 'break' | 'continue' | undefined;
+export type Exec = (frame: Frame, out: Out) => Signal;
+
+/** A macro or loop body runs in its own names. */
+function scoped<T>(context: Context, names: string[], compile: () => T): T {
+  context.scopes.push(new Set(names));
+  try {
+    return compile();
+  } finally {
+    context.scopes.pop();
+  }
+}
+
+export function compileBody(statements: Statement[], context: Context): Exec {
+  const steps = statements.map((statement) => compileStatement(statement, context));
+  return (frame, out) => {
+    for (const step of steps) {
+      const signal = step(frame, out);
+      if (signal) return signal;
+    }
+    return undefined;
+  };
+}
+
+function compileStatement(statement: Statement, context: Context): Exec {
+  switch (statement.kind) {
+    case 'text': {
+      const { text } = statement;
+      return (_frame, out) => void (out.text += text);
+    }
+    case 'output': {
+      const node = compileNode(statement.node, context);
+      return quietly(context, statement.at, (frame, out) => out.write(defined(node(frame))));
+    }
+    case 'if': {
+      const branches = statement.branches.map(({ condition, body }) => ({ condition: compileNode(condition, context), body: compileBody(body, context) }));
+      const otherwise = compileBody(statement.otherwise, context);
+      return (frame, out) => {
+        for (const { condition, body } of branches) if (truthy(defined(condition(frame)))) return body(frame, out);
+        return otherwise(frame, out);
+      };
+    }
+    case 'for':
+      return compileFor(statement, context);
+    case 'set': {
+      const value = compileNode(statement.value, context);
+      const assign = compileTarget(statement.target, context);
+      return quietly(context, statement.at, (frame) => assign(frame, defined(value(frame))));
+    }
+    case 'setBlock': {
+      const body = scoped(context, [], () => compileBody(statement.body, context));
+      const pipe = compilePipe(statement.filters, context);
+      const assign = compileTarget(statement.target, context);
+      return quietly(context, statement.at, (frame) => assign(frame, defined(pipe(frame, capture(body, frame.child())))));
+    }
+    case 'filterBlock': {
+      const body = scoped(context, [], () => compileBody(statement.body, context));
+      const pipe = compilePipe(statement.filters, context);
+      return quietly(context, statement.at, (frame, out) => out.write(defined(pipe(frame, capture(body, frame.child())))));
+    }
+    case 'with':
+      return scoped(context, [], () => {
+        const bindings = statement.bindings.map(([target, node]) => [compileNode(node, context), compileTarget(target, context)] as const);
+        const body = compileBody(statement.body, context);
+        return (frame, out) => {
+          const inner = frame.child();
+          for (const [value, assign] of bindings) assign(inner, defined(value(inner)));
+          return body(inner, out);
+        };
+      });
+    case 'macro': {
+      context.declare(statement.macro.name);
+      const make = compileMacro(statement.macro, context);
+      return (frame) => void frame.vars.set(statement.macro.name, make(frame));
+    }
+    case 'callBlock': {
+      const caller = compileMacro(statement.caller, context);
+      const call = scoped(context, ['caller'], () => compileNode(statement.call, context));
+      return quietly(context, statement.at, (frame, out) => {
+        const inner = frame.child();
+        inner.vars.set('caller', caller(frame));
+        currentCaller.push(inner.vars.get('caller') as Value);
+        try {
+          out.write(defined(call(inner)));
+        } finally {
+          currentCaller.pop();
+        }
+      });
+    }
+    case 'do': {
+      const node = compileNode(statement.node, context);
+      return (frame) => void defined(node(frame));
+    }
+    case 'break':
+    case 'continue':
+      return () => statement.kind;
+  }
+}
+
+/** The bodies of `{% call %}` blocks under way, for macros that use `caller()`. */
+const currentCaller: Value[] = [];
+
+/** Gives a step its place for errors. */
+function quietly(context: Context, at: number, run: (frame: Frame, out: Out) => void): Exec {
+  return (frame, out) => {
+    try {
+      run(frame, out);
+    } catch (error) {
+      throw context.placed(error, at);
+    }
+    return undefined;
+  };
+}
+
+function capture(body: Exec, frame: Frame): Value {
+  const out = new Out();
+  body(frame, out);
+  return out.value();
+}
+
+function compilePipe(filters: FilterUse[], context: Context): (frame: Frame, value: Value) => Result {
+  let at: Result = null;
+  let pipe: Eval = () => at;
+  for (const use of filters) pipe = compileFilter(pipe, use, context);
+  return (frame, value) => {
+    at = value;
+    return pipe(frame);
+  };
+}
+
+function compileTarget(target: Target, context: Context): (frame: Frame, value: Value) => void {
+  switch (target.kind) {
+    case 'name':
+      context.declare(target.name);
+      return (frame, value) => void frame.vars.set(target.name, value);
+    case 'attribute': {
+      const name = compileNode({ kind: 'name', name: target.name, at: target.at }, context);
+      return (frame, value) => {
+        const holder = defined(name(frame));
+        if (!(holder instanceof Namespace)) return fail(`"${target.name}" is no namespace`, 'only attributes of namespace(…) can be set');
+        holder.set(target.attribute, value);
+      };
+    }
+    case 'several': {
+      const targets = target.targets.map((one) => compileTarget(one, context));
+      return (frame, value) => {
+        const members = iterate(value);
+        if (members.length !== targets.length) fail(`${targets.length} names take ${targets.length} values, not ${members.length}`, 'give as many names as there are values');
+        targets.forEach((assign, i) => assign(frame, members[i]!));
+      };
+    }
+  }
+}
+
+/** `loop` inside a for: its members, and a call of it in a recursive one. */
+function loopVariable(items: Value[], index: number, depth: number, last: { value: Value[] | undefined }): Map<Value, Value> {
+  const loop = new Map<Value, Value>([
+    ['index', index + 1],
+    ['index0', index],
+    ['revindex', items.length - index],
+    ['revindex0', items.length - index - 1],
+    ['first', index === 0],
+    ['last', index === items.length - 1],
+    ['length', items.length],
+    ['depth', depth + 1],
+    ['depth0', depth],
+    ['cycle', new Callable('cycle', (values) => values[index % values.length] ?? fail('cycle needs values'))],
+    [
+      'changed',
+      new Callable('changed', (values) => {
+        const same = last.value !== undefined && last.value.length === values.length && values.every((one, i) => str(one) === str(last.value![i]!));
+        last.value = values;
+        return !same;
+      }),
+    ],
+  ]);
+  if (index > 0) loop.set('previtem', items[index - 1]!);
+  if (index < items.length - 1) loop.set('nextitem', items[index + 1]!);
+  return loop;
+}
+
+function compileFor(statement: Statement & { kind: 'for' }, context: Context): Exec {
+  const over = compileNode(statement.over, context);
+  const otherwise = compileBody(statement.otherwise, context);
+  return scoped(context, ['loop', RECURSE], () => {
+    const assign = compileTarget(statement.target, context);
+    const condition = statement.condition && compileNode(statement.condition, context);
+    // In a recursive loop `loop(children)` is a call: the parser sees the name, so the loop variable gets a callable twin.
+    const body = compileBody(statement.recursive ? recursiveCalls(statement.body) : statement.body, context);
+    const run = (given: Value, frame: Frame, out: Out, depth: number): boolean => {
+      let items = iterate(given);
+      if (condition) {
+        items = items.filter((item) => {
+          const inner = frame.child();
+          assign(inner, item);
+          return truthy(defined(condition(inner)));
+        });
+      }
+      const last: { value: Value[] | undefined } = { value: undefined };
+      for (let i = 0; i < items.length; i++) {
+        const inner = frame.child();
+        assign(inner, items[i]!);
+        inner.vars.set('loop', loopVariable(items, i, depth, last));
+        if (statement.recursive) {
+          inner.vars.set(RECURSE, new Callable('loop', ([children]) => {
+            const nested = new Out();
+            run(children ?? fail('loop(…) needs the members to go through'), inner, nested, depth + 1);
+            return nested.value();
+          }));
+        }
+        if (body(inner, out) === 'break') break;
+      }
+      return items.length > 0;
+    };
+    return (frame, out) => {
+      try {
+        if (run(defined(over(frame)), frame, out, 0)) return undefined;
+      } catch (error) {
+        throw context.placed(error, statement.at);
+      }
+      return otherwise(frame, out);
+    };
+  });
+}
+
+/** Name under which `loop(…)` of a recursive for is called; no template can write it. */
+const RECURSE = 'loop()';
+
+/** Calls of `loop` in a recursive for go to its callable twin. */
+function recursiveCalls<T>(tree: T): T {
+  if (Array.isArray(tree)) return tree.map(recursiveCalls) as T;
+  if (typeof tree !== 'object' || tree === null) return tree;
+  const copy = Object.fromEntries(Object.entries(tree).map(([key, value]) => [key, recursiveCalls(value)])) as { [key: string]: unknown };
+  const of = copy['of'] as { kind?: string; name?: string } | undefined;
+  if (copy['kind'] === 'call' && of?.kind === 'name' && of.name === 'loop') of.name = RECURSE;
+  return copy as T;
+}
+
+function compileMacro(macro: Macro, context: Context): (frame: Frame) => Callable {
+  const names = macro.params.map((param) => param.name);
+  return scoped(context, [...names, 'varargs', 'kwargs', 'caller', macro.name, RECURSE], () => {
+    const fallbacks = macro.params.map((param) => param.fallback && compileNode(param.fallback, context));
+    const body = compileBody(macro.body, context);
+    return (frame) =>
+      new Callable(macro.name, (args, named) => {
+        const inner = frame.child();
+        const rest = new Map(named);
+        macro.params.forEach(({ name }, i) => {
+          let value: Result | undefined = i < args.length ? args[i] : named.get(name);
+          rest.delete(name);
+          value ??= fallbacks[i]?.(inner) ?? new Undefined(`the macro "${macro.name}" was not given "${name}"`);
+          inner.vars.set(name, value);
+        });
+        inner.vars.set('varargs', args.slice(names.length));
+        inner.vars.set('kwargs', new Map([...rest]));
+        const caller = currentCaller.at(-1);
+        if (caller !== undefined) inner.vars.set('caller', caller);
+        return capture(body, inner);
+      });
+  });
+}

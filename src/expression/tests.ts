@@ -1,0 +1,135 @@
+/** `value is name(…)`: Jinja's tests and Ansible's (plugins/test of ansible-core). */
+import { existsSync, lstatSync, realpathSync, statSync, type Stats } from 'node:fs';
+import { dirname } from 'node:path';
+import { UnknownError } from '../value/errors.js';
+import { Callable, Secret, Unknown, type Value } from '../value/value.js';
+import { FILTERS } from './filters/index.js';
+import { asInt, compare, contains, equals, isFloat, isInt, isNumber, iterate, keyOf, numeric, read, str, truthy, typeName } from './python.js';
+import { pythonRegex } from './regex.js';
+import { find, table, type Env } from './registry.js';
+import { fail, Undefined, type Result } from './undefined.js';
+import { compareVersions } from './versions.js';
+
+/** What a task registered; tests of results refuse anything else. */
+function result(value: Value, test: string): Map<Value, Value> {
+  const open = read(value);
+  return open instanceof Map ? open : fail(`the test "${test}" takes the result of a task, not ${typeName(open)}`, 'give it the name under "register"');
+}
+const flag = (value: Value, test: string, name: string) => {
+  const found = result(value, test).get(name);
+  return found !== undefined && truthy(found);
+};
+const isFailed = (value: Value, test: string) => flag(value, test, 'failed');
+const isChanged = (value: Value, test: string) => {
+  const dict = result(value, test);
+  const results = dict.get('results');
+  if (!dict.has('changed') && Array.isArray(results)) return results.some((one) => one instanceof Map && truthy(one.get('changed') ?? false));
+  return flag(value, test, 'changed');
+};
+const stat = (path: Value, link = false): Stats | undefined => (link ? lstatSync : statSync)(str(path), { throwIfNoEntry: false });
+const matches = (text: Value, pattern: Value, ignorecase: Value, multiline: Value, how: 'match' | 'search' | 'fullmatch') => {
+  const regex = pythonRegex(str(pattern), `${truthy(ignorecase) ? 'i' : ''}${truthy(multiline) ? 'm' : ''}`);
+  const subject = str(text);
+  if (how === 'search') return regex.exec(subject) !== null;
+  const found = regex.exec(subject);
+  if (how === 'match') return found?.index === 0;
+  return new RegExp(`^(?:${regex.source})$(?![^])`, regex.flags.replace('m', '')).test(subject);
+};
+const subset = (a: Value, b: Value) => iterate(a).every((one) => contains(b, one));
+const order = (holds: (order: number) => boolean, operator: string) => (_: Env, a: Value, b: Value) => holds(compare(a, b, operator));
+const isInside = (env: Env, a: Value, b: Value) => (void env, contains(b, a));
+const text = (value: Value) => value instanceof Secret || typeof value === 'string';
+const plain = (value: Value) => {
+  if (value instanceof Unknown) throw new UnknownError(value.why);
+  return value instanceof Secret ? value.reveal() : value;
+};
+
+export const TESTS = table<boolean>({
+  '?defined(value)': (_, value: Result) => !(value instanceof Undefined),
+  '?undefined(value)': (_, value: Result) => value instanceof Undefined,
+  'none(value)': (_, value) => plain(value) === null,
+  'string(value)': (_, value) => text(plain(value)),
+  'number(value)': (_, value) => isNumber(plain(value)) || typeof plain(value) === 'boolean',
+  'integer(value)': (_, value) => isInt(plain(value)),
+  'float(value)': (_, value) => isFloat(plain(value)),
+  'boolean(value)': (_, value) => typeof plain(value) === 'boolean',
+  'true(value)': (_, value) => plain(value) === true,
+  'false(value)': (_, value) => plain(value) === false,
+  'mapping|dict(value)': (_, value) => plain(value) instanceof Map,
+  'list(value)': (_, value) => Array.isArray(plain(value)),
+  'iterable(value)': (_, value) => typeof plain(value) === 'string' || Array.isArray(plain(value)) || plain(value) instanceof Map,
+  'sequence(value)': (_, value) => typeof plain(value) === 'string' || Array.isArray(plain(value)) || plain(value) instanceof Map,
+  'callable(value)': (_, value) => value instanceof Callable,
+  'filter(name)': (_, name) => find(FILTERS, str(name)) !== undefined,
+  'test(name)': (_, name): boolean => find(TESTS, str(name)) !== undefined,
+  'odd(value)': (_, value) => Math.abs(asInt(value, 'odd')) % 2 === 1,
+  'even(value)': (_, value) => Math.abs(asInt(value, 'even')) % 2 === 0,
+  'divisibleby(value, num)': (_, value, by) => (asInt(by, 'num') === 0 ? fail('divisibleby 0') : asInt(value, 'divisibleby') % asInt(by, 'num') === 0),
+  'lower(value)': (_, value) => str(value) === str(value).toLowerCase() && /\p{L}/u.test(str(value)),
+  'upper(value)': (_, value) => str(value) === str(value).toUpperCase() && /\p{L}/u.test(str(value)),
+  'sameas(value, other)': (_, a, b) => plain(a) === plain(b) || (typeof plain(a) !== 'object' && typeName(a) === typeName(b) && equals(a, b)),
+  '==|eq|equalto(a, b)': (_, a, b) => equals(a, b),
+  '!=|ne(a, b)': (_, a, b) => !equals(a, b),
+  '<|lt|lessthan(a, b)': order((one) => one < 0, '<'),
+  '<=|le(a, b)': order((one) => one <= 0, '<='),
+  '>|gt|greaterthan(a, b)': order((one) => one > 0, '>'),
+  '>=|ge(a, b)': order((one) => one >= 0, '>='),
+  'in(a, seq)': isInside,
+  'contains(seq, value)': (_, seq, value) => contains(seq, value),
+  'subset|issubset(a, b)': (_, a, b) => subset(a, b),
+  'superset|issuperset(a, b)': (_, a, b) => subset(b, a),
+  'any(value)': (_, value) => iterate(value).some(truthy),
+  'all(value)': (_, value) => iterate(value).every(truthy),
+  'truthy(value, convert_bool=false)': (_, value, convert) => truthy(convert === true ? toBool(value) : value),
+  'falsy(value, convert_bool=false)': (_, value, convert) => !truthy(convert === true ? toBool(value) : value),
+  'match(value, pattern, ignorecase=false, multiline=false)': (_, value, pattern, i, m) => matches(value, pattern, i, m, 'match'),
+  'search(value, pattern, ignorecase=false, multiline=false)': (_, value, pattern, i, m) => matches(value, pattern, i, m, 'search'),
+  'regex(value, pattern, ignorecase=false, multiline=false, match_type="search")': (_, value, pattern, i, m, how) => matches(value, pattern, i, m, str(how) as 'search'),
+  'version|version_compare(value, version, operator="eq", strict=null, version_type=null)': (_, value, version, operator, strict, type) => {
+    if (strict !== null && type !== null) fail('version takes either "strict" or "version_type"', 'drop one');
+    const kind = type !== null ? str(type) : strict !== null && truthy(strict) ? 'strict' : 'loose';
+    const holds: { [operator: string]: (order: number) => boolean } = { '==': (o) => o === 0, '!=': (o) => o !== 0, '<': (o) => o < 0, '<=': (o) => o <= 0, '>': (o) => o > 0, '>=': (o) => o >= 0 };
+    const names: { [name: string]: string } = { '=': '==', eq: '==', '<>': '!=', ne: '!=', lt: '<', le: '<=', gt: '>', ge: '>=' };
+    const test = holds[names[str(operator)] ?? str(operator)] ?? fail(`version knows no operator "${str(operator)}"`, 'it knows ==, !=, <, <=, > and >=');
+    return test(compareVersions(str(value), str(version), kind));
+  },
+  'failed|failure(result)': (_, value) => isFailed(value, 'failed'),
+  'succeeded|success|successful(result)': (_, value) => !isFailed(value, 'succeeded'),
+  'changed|change(result)': (_, value) => isChanged(value, 'changed'),
+  'skipped|skip(result)': (_, value) => flag(value, 'skipped', 'skipped'),
+  'reachable(result)': (_, value) => !flag(value, 'reachable', 'unreachable'),
+  'unreachable(result)': (_, value) => flag(value, 'unreachable', 'unreachable'),
+  'started(result)': (_, value) => flag(value, 'started', 'started'),
+  'finished(result)': (_, value) => flag(value, 'finished', 'finished'),
+  'timedout(result)': (_, value) => {
+    const found = result(value, 'timedout').get('timedout');
+    return found instanceof Map && truthy(found.get('period') ?? false);
+  },
+  'exists(path)': (_, path) => existsSync(str(path)),
+  'link_exists(path)': (_, path) => stat(path, true) !== undefined,
+  'file|is_file(path)': (_, path) => stat(path)?.isFile() ?? false,
+  'directory|is_dir(path)': (_, path) => stat(path)?.isDirectory() ?? false,
+  'link|is_link(path)': (_, path) => stat(path, true)?.isSymbolicLink() ?? false,
+  'abs|is_abs(path)': (_, path) => str(path).startsWith('/'),
+  'same_file|is_same_file(path, other)': (_, a, b) => realpathSync(str(a)) === realpathSync(str(b)),
+  'mount|is_mount(path)': (_, path) => str(path) === '/' || stat(path)?.dev !== stat(dirname(str(path)))?.dev,
+  'url(value, schemes=null)': (_, value, schemes) => {
+    const found = /^([a-z][a-z0-9+.-]*):\/\/[^/?#\s]+/i.exec(str(value));
+    return found !== null && (schemes === null || contains(schemes, found[1]!.toLowerCase()));
+  },
+  'urn(value)': (_, value) => /^urn:[^:]+:.+/i.test(str(value)),
+  'uri(value)': (_, value) => /^[a-z][a-z0-9+.-]*:\S+/i.test(str(value)),
+  'vault_encrypted(value)': (_, value) => str(value).startsWith('$ANSIBLE_VAULT;'),
+  'nan|isnan(value)': (_, value) => Number.isNaN(Number(numeric(plain(value)))),
+  'hashable(value)': (_, value) => !Array.isArray(plain(value)) && !(plain(value) instanceof Map) && keyOf(value) !== undefined,
+});
+
+/** `bool` as Ansible converts text; null where it is no boolean. */
+export function toBool(given: Value): Value {
+  const value = read(given);
+  if (value === null || typeof value === 'boolean') return value;
+  const word = str(value).toLowerCase();
+  if (['yes', 'on', '1', 'true', 'y', 't', '1.0'].includes(word)) return true;
+  if (['no', 'off', '0', 'false', 'n', 'f', '0.0'].includes(word)) return false;
+  return value;
+}
