@@ -1,7 +1,7 @@
 import { bringRole, bringTasks, type Brought, type IncludePoint, type RoleOptions } from './bring.js';
 import { checkEntries } from './check.js';
 import type { LoadContext } from './context.js';
-import { raise } from './problems.js';
+import { raiseFirst } from './problems.js';
 import type { Role } from './types.js';
 
 /**
@@ -20,7 +20,7 @@ export function loadTaskFile(path: string, point: IncludePoint, ctx: LoadContext
 export function loadRole(name: string, options: RoleOptions, point: IncludePoint, ctx: LoadContext): Promise<Brought & { role: Role }> {
   return checked(point, ctx, async (inner) => {
     const brought = await bringRole(name, options, point, inner);
-    raise(inner.problems);
+    raiseFirst(inner.problems);
     return brought!;
   });
 }
@@ -29,7 +29,7 @@ async function checked<T extends Brought>(point: IncludePoint, ctx: LoadContext,
   const inner: LoadContext = { ...ctx, problems: [] };
   const brought = await bring(inner);
   await checkEntries([...brought.entries, ...brought.handlers], brought.roles, point.baseDir, inner);
-  raise(inner.problems);
+  raiseFirst(inner.problems);
   ctx.problems.push(...inner.problems);
   return brought;
 }

@@ -25,13 +25,21 @@ export function caught(error: unknown, fallback?: Origin): Problem {
   return problem(error.message, error.origin ?? fallback, error.hint);
 }
 
-/** The first error as an exception; nothing where there is none. */
+/**
+ * Throws what keeps a run from starting, once each in the order of files and lines: a ContentError, or an
+ * AggregateError of them. Nothing where there are only warnings.
+ */
 export function raise(problems: readonly Problem[]): void {
-  const errors = problems.filter((each) => each.severity === 'error');
-  const [first] = errors;
+  const errors = sorted(problems.filter((each) => each.severity === 'error')).map((each) => new ContentError(each.message, each.origin, each.hint));
+  if (errors.length === 1) throw errors[0];
+  if (errors.length > 1) throw new AggregateError(errors, errors.map((error) => error.describe()).join('\n'));
+}
+
+/** The same as one ContentError, for the task that met the problems: the first, and how many more there are. */
+export function raiseFirst(problems: readonly Problem[]): void {
+  const [first, ...more] = sorted(problems.filter((each) => each.severity === 'error'));
   if (first === undefined) return;
-  const more = errors.length > 1 ? ` (and ${errors.length - 1} more, see muster lint)` : '';
-  throw new ContentError(first.message + more, first.origin, first.hint);
+  throw new ContentError(first.message + (more.length > 0 ? ` (and ${more.length} more, see muster lint)` : ''), first.origin, first.hint);
 }
 
 /** Problems once each, in the order of files and lines. */
