@@ -121,6 +121,6 @@ export async function reporterOf(flags: Flags, how: { diff: boolean; terse: bool
   }
   const { TerminalReporter } = await import('../src/report/terminal.js');
   const { Live } = await import('../src/report/live.js');
-  const live = process.stdout.isTTY && process.env['TERM'] !== 'dumb' && !how.terse ? new Live(process.stdout) : undefined;
+  const live = process.stdout.isTTY && process.env['TERM'] !== 'dumb' && !how.terse ? new Live(process.stdout, out.colour) : undefined;
   return new TerminalReporter({ ...out, ...how, stats: flags.stats === true, live });
 }

@@ -1,5 +1,5 @@
 import { createLogUpdate } from 'log-update';
-import { duration, oneLine, pad, truncate, width } from './style.js';
+import { type Paint, duration, oneLine, pad, painter, truncate, width } from './style.js';
 
 /** What busy hosts are shown at most, besides what the terminal's height allows. */
 const MOST = 12;
@@ -16,8 +16,13 @@ export class Live {
   readonly #busy = new Map<string, Busy>();
   readonly #render: ReturnType<typeof createLogUpdate>;
   readonly #timer: NodeJS.Timeout;
+  readonly #paint: Paint;
 
-  constructor(private readonly stream: NodeJS.WriteStream) {
+  constructor(
+    private readonly stream: NodeJS.WriteStream,
+    colour: boolean,
+  ) {
+    this.#paint = painter(colour);
     this.#render = createLogUpdate(stream);
     this.#timer = setInterval(() => this.draw(), 250);
     this.#timer.unref();
@@ -46,7 +51,7 @@ export class Live {
 
   draw(): void {
     const frame = liveLines(this.#busy, Date.now(), this.stream.columns ?? 80, this.stream.rows ?? 24);
-    if (frame.length > 0) this.#render(frame.join('\n'));
+    if (frame.length > 0) this.#render(frame.map((line) => this.#paint('dim', line)).join('\n'));
     else this.#render.clear();
   }
 
@@ -64,7 +69,7 @@ export function liveLines(busy: ReadonlyMap<string, Busy>, now: number, columns:
   const shown = [...busy].slice(0, busy.size > most ? most - 1 : most);
   const nameWidth = Math.min(24, Math.max(0, ...shown.map(([host]) => width(oneLine(host)))));
   const lines = shown.map(([host, { task, since, tail }]) => {
-    const text = `${pad(truncate(oneLine(host), nameWidth), nameWidth)}  ${duration(Math.floor((now - since) / 1000)).replace('.0', '').padStart(5)}  ${task}`;
+    const text = `${pad(truncate(oneLine(host), nameWidth), nameWidth)}  ${duration(Math.floor((now - since) / 1000)).replace('.0', '').padStart(5)}  ${tail ? truncate(task, Math.max(20, columns / 2 - nameWidth)) : task}`;
     // One column short: some terminals wrap when the last one is written.
     return truncate(tail ? `${text} · ${tail}` : text, columns - 1);
   });
