@@ -1,0 +1,4 @@
+/** Variables: Ansible's precedence, read lazily, each with the place it was written. */
+export { LEVELS, type Level } from './layers.js';
+export type { Context } from './scope.js';
+export { Variables, type Explained } from './variables.js';

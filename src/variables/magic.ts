@@ -1,0 +1,84 @@
+import { dirname } from 'node:path';
+import { OMIT, Record } from '../expression/index.js';
+import { groupsOf, hostsOf } from '../inventory/index.js';
+import type { Dict, Value } from '../value/value.js';
+import { LazyDict } from './lazy.js';
+import { ancestry } from './roles.js';
+import type { VariableScope } from './scope.js';
+
+/** The release whose language is spoken, for playbooks that ask. */
+const version: Dict = new Map<Value, Value>([
+  ['full', '2.19.0'],
+  ['major', 2],
+  ['minor', 19],
+  ['revision', 0],
+  ['string', '2.19.0'],
+]);
+
+/**
+ * Variables that Ansible sets itself (docs.ansible.com, "Special variables") and nothing can override.
+ * One that has nothing to say where it is read (`role_name` outside of roles) is undefined.
+ */
+export const MAGIC: ReadonlyMap<string, (scope: VariableScope, record: Record) => Value | undefined> = new Map<
+  string,
+  (scope: VariableScope, record: Record) => Value | undefined
+>([
+  ['inventory_hostname', ({ context }) => context.host],
+  ['inventory_hostname_short', ({ context }) => context.host.split('.')[0]!],
+  ['inventory_file', (scope) => hostOf(scope)?.source],
+  ['inventory_dir', (scope) => mapped(hostOf(scope)?.source, dirname)],
+  ['ansible_inventory_sources', ({ variables }) => variables.inventory.sources],
+  ['groups', ({ variables: { inventory } }) => new LazyDict(inventory.groups, (name) => [...hostsOf(inventory, name as string)])],
+  ['group_names', ({ variables, context }) => groupsOf(variables.inventory, context.host).map((group) => group.name).filter((name) => name !== 'all').sort()],
+  ['hostvars', (scope, record) => scope.hostvars(record)],
+  ['vars', (scope, record) => scope.asDict(record)],
+  ['ansible_facts', (scope, record) => scope.facts(record)],
+  ['playbook_dir', ({ context }) => context.playbookDir],
+  ['role_path', ({ context }) => context.task?.role?.path],
+  ['role_name', ({ context }) => context.task?.role?.name],
+  ['ansible_role_name', ({ context }) => context.task?.role?.name],
+  ['ansible_parent_role_names', ({ context }) => parents(context).map((role) => role.name)],
+  ['ansible_parent_role_paths', ({ context }) => parents(context).map((role) => role.path)],
+  ['ansible_play_role_names', ({ context }) => context.play?.roles.map((role) => role.name)],
+  ['role_names', ({ context }) => context.play?.roles.map((role) => role.name)],
+  ['ansible_play_name', (scope, record) => mapped(scope.context.play?.name, (name) => scope.evaluate(name, 'ansible_play_name', record))],
+  ['ansible_play_hosts', ({ context }) => listed(context.playHosts)],
+  ['ansible_play_hosts_all', ({ context }) => listed(context.playHostsAll)],
+  ['ansible_play_batch', ({ context }) => listed(context.batch)],
+  ['play_hosts', ({ context }) => listed(context.batch)],
+  ['ansible_check_mode', ({ context }) => context.check ?? false],
+  ['ansible_diff_mode', ({ context }) => context.diff ?? false],
+  ['ansible_forks', ({ context }) => context.forks],
+  ['ansible_limit', ({ context }) => context.limit],
+  ['ansible_run_tags', ({ context }) => (context.runTags?.length ? [...context.runTags] : ['all'])],
+  ['ansible_skip_tags', ({ context }) => [...(context.skipTags ?? [])]],
+  ['ansible_version', () => version],
+  ['omit', () => OMIT],
+]);
+
+/** Whether a magic variable has a value in this scope. */
+export function hasMagic(scope: VariableScope, name: string): boolean {
+  if (name === 'ansible_play_name') return scope.context.play?.name !== undefined;
+  return MAGIC.get(name)?.(scope, new Record()) !== undefined;
+}
+
+/** Those that have a value in this scope, save the ones that hold all others. */
+export function* magicNames(scope: VariableScope): Iterable<string> {
+  for (const name of MAGIC.keys()) if (name !== 'vars' && name !== 'hostvars' && name !== 'omit' && hasMagic(scope, name)) yield name;
+}
+
+function hostOf({ variables, context }: VariableScope) {
+  return variables.inventory.hosts.get(context.host);
+}
+
+function parents({ task }: VariableScope['context']) {
+  return [...ancestry(task?.role?.parent)];
+}
+
+function listed(hosts: readonly string[] | undefined): Value | undefined {
+  return hosts && [...hosts];
+}
+
+function mapped<T, U>(value: T | undefined, change: (value: T) => U): U | undefined {
+  return value === undefined ? undefined : change(value);
+}

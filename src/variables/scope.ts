@@ -1,0 +1,212 @@
+import { compileText, Record, type Compiled, type Scope, type Services } from '../expression/index.js';
+import type { Play, Task } from '../playbook/types.js';
+import { ContentError } from '../value/errors.js';
+import { Source, type Dict, type Value } from '../value/value.js';
+import { originOfFound, valueOf, type Found, type Layer, type Level } from './layers.js';
+import { holdsSource, lazily, LazyDict } from './lazy.js';
+import { hasMagic, MAGIC, magicNames } from './magic.js';
+import { ancestry, roleLayers } from './roles.js';
+import type { Variables } from './variables.js';
+
+/** For whom, where and when variables are read. All but the host and the services may be missing. */
+export interface Context {
+  /** Inventory name of the host whose variables these are. */
+  host: string;
+  services: Services;
+  play?: Play | undefined;
+  task?: Task | undefined;
+  /** Hosts of the play that still run, all of them, and those of the present batch. */
+  playHosts?: readonly string[] | undefined;
+  playHostsAll?: readonly string[] | undefined;
+  batch?: readonly string[] | undefined;
+  /** Loop variable, index variable, `ansible_loop`: above all else. */
+  loop?: Dict | undefined;
+  /** The present result under its register name and the like: just below extra vars. */
+  extra?: Dict | undefined;
+  /** Variables of the dynamic includes around the task, outermost first. */
+  includeParams?: readonly Dict[] | undefined;
+  /** What `loadVarsFiles` gave for this play and host. */
+  varsFiles?: Dict | undefined;
+  check?: boolean | undefined;
+  diff?: boolean | undefined;
+  forks?: number | undefined;
+  limit?: string | undefined;
+  runTags?: readonly string[] | undefined;
+  skipTags?: readonly string[] | undefined;
+  /** Folder of the playbook. */
+  playbookDir?: string | undefined;
+}
+
+/** A value that is being evaluated, to see variables that need themselves. */
+interface Busy {
+  host: string;
+  label: string;
+}
+
+const compiled = new WeakMap<Source, Compiled>();
+
+/**
+ * One host's variables at one task. Making one costs nothing; a variable is looked for in the layers from the
+ * strongest down and evaluated when it is read. Within one record a variable is evaluated once.
+ */
+export class VariableScope implements Scope {
+  readonly services: Services;
+  readonly #busy: Busy[];
+  readonly #hostScopes: Map<string, VariableScope>;
+  /** By the hosts set of the record, which the records of inner evaluations share. */
+  readonly #kept = new WeakMap<object, Map<string, Value>>();
+  #layers: readonly Layer[] | undefined;
+
+  constructor(
+    readonly variables: Variables,
+    readonly context: Context,
+    parent?: VariableScope,
+  ) {
+    this.services = context.services;
+    this.#busy = parent ? parent.#busy : [];
+    this.#hostScopes = parent ? parent.#hostScopes : new Map();
+  }
+
+  get(name: string, record: Record): Value | undefined {
+    let kept = this.#kept.get(record.hosts);
+    if (!kept) this.#kept.set(record.hosts, (kept = new Map()));
+    const known = kept.get(name);
+    if (known !== undefined) return known;
+    const value = this.#read(name, record);
+    if (value !== undefined) kept.set(name, value);
+    return value;
+  }
+
+  #read(name: string, record: Record): Value | undefined {
+    if (this.context.loop?.has(name)) return this.#evaluate(this.context.loop.get(name)!, name, record);
+    const magic = MAGIC.get(name)?.(this, record);
+    if (magic !== undefined) return magic;
+    const found = this.find(name);
+    if (!found) return undefined;
+    if (found.layer.level === 'facts') record.facts.add(found.key);
+    const origin = originOfFound(found);
+    if (origin) record.origins.set(name, origin);
+    return this.#evaluate(valueOf(found), name, record);
+  }
+
+  /** The layer a name is taken from, for `explain`; loop and magic variables have none. */
+  find(name: string): Found | undefined {
+    for (const layer of this.#stack()) {
+      if (layer.vars.has(name)) return { layer, key: name };
+      if (layer.level === 'facts' && name.startsWith('ansible_')) {
+        const key = name.slice('ansible_'.length);
+        if (layer.vars.has(key)) return { layer, key };
+      }
+    }
+    return undefined;
+  }
+
+  *names(): Iterable<string> {
+    const seen = new Set<string>();
+    for (const name of this.context.loop?.keys() ?? []) seen.add(String(name));
+    for (const name of magicNames(this)) seen.add(name);
+    for (const layer of this.#stack()) {
+      for (const key of layer.vars.keys()) seen.add(layer.level === 'facts' ? `ansible_${String(key)}` : String(key));
+    }
+    yield* seen;
+  }
+
+  /** Facts as `ansible_facts`; each one read is noted. */
+  facts(record: Record): Dict {
+    const facts = this.variables.facts(this.context.host);
+    return new LazyDict(facts, (key) => {
+      record.facts.add(String(key));
+      return facts.get(key)!;
+    });
+  }
+
+  /** All variables as a dict: `vars`. */
+  asDict(record: Record): Dict {
+    const members = {
+      has: (key: Value) => typeof key === 'string' && (this.context.loop?.has(key) === true || hasMagic(this, key) || this.find(key) !== undefined),
+      keys: () => this.names(),
+    };
+    return new LazyDict(members, (key) => this.get(key as string, record) ?? null);
+  }
+
+  /** `hostvars`: every host's inventory variables, facts and what tasks set, but nothing of the play, as in Ansible. */
+  hostvars(record: Record): Dict {
+    return new LazyDict(this.variables.inventory.hosts, (key) => {
+      const host = key as string;
+      if (host !== this.context.host) record.hosts.add(host);
+      let scope = this.#hostScopes.get(host);
+      if (!scope) {
+        const { services, check, diff, forks, limit, runTags, skipTags, playbookDir } = this.context;
+        scope = new VariableScope(this.variables, { host, services, check, diff, forks, limit, runTags, skipTags, playbookDir }, this);
+        this.#hostScopes.set(host, scope);
+      }
+      return scope.asDict(record);
+    });
+  }
+
+  /** Evaluates a value of this scope that is no variable of its own, e.g. the name of the play. */
+  evaluate(value: Value, label: string, record: Record): Value {
+    return this.#evaluate(value, label, record);
+  }
+
+  #evaluate(value: Value, label: string, record: Record): Value {
+    if (value instanceof Source) return this.#evaluateSource(value, label, record);
+    if (holdsSource(value)) return lazily(value as Value[] | Dict, label, (member, path) => this.#evaluate(member, path, record));
+    return value;
+  }
+
+  #evaluateSource(source: Source, label: string, record: Record): Value {
+    const { host } = this.context;
+    const from = this.#busy.findIndex((busy) => busy.host === host && busy.label === label);
+    if (from >= 0) {
+      const names = [...this.#busy.slice(from), { host, label }].map((busy) => (busy.host === this.#busy[0]!.host ? busy.label : `hostvars[${busy.host}].${busy.label}`));
+      throw new ContentError(`the variable "${label}" needs itself: ${names.join(' -> ')}`, source.origin, 'give one of them a value of its own');
+    }
+    let text = compiled.get(source);
+    if (!text) compiled.set(source, (text = compileText(source)));
+    this.#busy.push({ host, label });
+    try {
+      return text.evaluate(this, within(record));
+    } finally {
+      this.#busy.pop();
+    }
+  }
+
+  /** Layers, strongest first. */
+  #stack(): readonly Layer[] {
+    return (this.#layers ??= [...this.#layersAbove(), ...this.variables.hostLayers(this.context.host), ...this.#layersBelow()]);
+  }
+
+  *#layersAbove(): Iterable<Layer> {
+    const { variables, context } = this;
+    const { task, play } = context;
+    yield { level: 'extra vars', vars: variables.extraVars };
+    if (context.extra) yield { level: 'result', vars: context.extra };
+    yield* reversed('include parameters', context.includeParams);
+    for (const role of ancestry(task?.role)) yield { level: 'role parameters', vars: role.params };
+    yield { level: 'set_fact and register', vars: variables.setByTasks(context.host) };
+    yield { level: 'include_vars', vars: variables.included(context.host) };
+    yield* reversed('task vars', task?.vars);
+    if (task?.role) yield* roleLayers(task.role, 'role vars', (role) => role.vars);
+    for (const role of play?.roles.toReversed() ?? []) yield* roleLayers(role, 'role vars', (each) => each.vars, 'alone');
+    if (context.varsFiles) yield { level: 'vars_files', vars: context.varsFiles };
+    if (play) yield { level: 'play vars', vars: play.vars };
+    yield { level: 'facts', vars: variables.facts(context.host) };
+  }
+
+  *#layersBelow(): Iterable<Layer> {
+    const { task, play } = this.context;
+    if (task?.role) yield* roleLayers(task.role, 'role defaults', (role) => role.defaults);
+    for (const role of play?.roles.toReversed() ?? []) yield* roleLayers(role, 'role defaults', (each) => each.defaults, 'alone');
+  }
+}
+
+/** A record whose findings are the reader's, save secrecy: that goes with the value. */
+function within(record: Record): Record {
+  const inner = Object.create(Record.prototype) as Record;
+  return Object.assign(inner, { secret: false, hosts: record.hosts, facts: record.facts, origins: record.origins });
+}
+
+function reversed(level: Level, dicts: readonly Dict[] | undefined): Layer[] {
+  return (dicts ?? []).toReversed().map((vars) => ({ level, vars }));
+}
