@@ -1,4 +1,5 @@
 /** Containers whose members are evaluated when they are read: one broken member spoils only itself. */
+import { ContentError } from '../value/errors.js';
 import { Source, type Dict, type Value } from '../value/value.js';
 
 /** How members of a lazy container come about. `label` names one for messages (`app.port`, `users[0]`). */
@@ -55,6 +56,28 @@ export class LazyDict extends Map<Value, Value> {
   }
   override clear(): never {
     throw new TypeError('a lazy dict is read-only');
+  }
+}
+
+/**
+ * All variables of a host as one dict. Walked as a whole (`debug: var=vars`, `peer: "{{ hostvars.db1 }}"`) it leaves out
+ * what cannot be evaluated there: somebody's undefined variable is no concern of those who don't name it.
+ */
+export class VariablesDict extends LazyDict {
+  override *entries(): MapIterator<[Value, Value]> {
+    for (const key of this.keys()) {
+      let value: Value;
+      try {
+        value = this.get(key)!;
+      } catch (error) {
+        if (error instanceof ContentError) continue;
+        throw error;
+      }
+      yield [key, value];
+    }
+  }
+  override *values(): MapIterator<Value> {
+    for (const [, value] of this.entries()) yield value;
   }
 }
 

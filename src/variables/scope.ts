@@ -1,9 +1,9 @@
-import { compileText, Record, type Compiled, type Scope, type Services } from '../expression/index.js';
+import { compileText, Record, type Scope, type Services } from '../expression/index.js';
 import type { Play, Task } from '../playbook/types.js';
 import { ContentError } from '../value/errors.js';
 import { Source, type Dict, type Value } from '../value/value.js';
 import { originOfFound, valueOf, type Found, type Layer, type Level } from './layers.js';
-import { holdsSource, lazily, LazyDict } from './lazy.js';
+import { holdsSource, lazily, LazyDict, VariablesDict } from './lazy.js';
 import { hasMagic, MAGIC, magicNames } from './magic.js';
 import { ancestry, roleLayers } from './roles.js';
 import type { Variables } from './variables.js';
@@ -42,8 +42,6 @@ interface Busy {
   host: string;
   label: string;
 }
-
-const compiled = new WeakMap<Source, Compiled>();
 
 /**
  * One host's variables at one task. Making one costs nothing; a variable is looked for in the layers from the
@@ -126,7 +124,7 @@ export class VariableScope implements Scope {
       has: (key: Value) => typeof key === 'string' && (this.context.loop?.has(key) === true || hasMagic(this, key) || this.find(key) !== undefined),
       keys: () => this.names(),
     };
-    return new LazyDict(members, (key) => this.get(key as string, record) ?? null);
+    return new VariablesDict(members, (key) => this.get(key as string, record) ?? null);
   }
 
   /** `hostvars`: every host's inventory variables, facts and what tasks set, but nothing of the play, as in Ansible. */
@@ -162,11 +160,9 @@ export class VariableScope implements Scope {
       const names = [...this.#busy.slice(from), { host, label }].map((busy) => (busy.host === this.#busy[0]!.host ? busy.label : `hostvars[${busy.host}].${busy.label}`));
       throw new ContentError(`the variable "${label}" needs itself: ${names.join(' -> ')}`, source.origin, 'give one of them a value of its own');
     }
-    let text = compiled.get(source);
-    if (!text) compiled.set(source, (text = compileText(source)));
     this.#busy.push({ host, label });
     try {
-      return text.evaluate(this, within(record));
+      return compileText(source).evaluate(this, within(record));
     } finally {
       this.#busy.pop();
     }

@@ -1,0 +1,16 @@
+import type { Record, Scope, Services } from '../../src/expression/index.js';
+import type { Dict, Value } from '../../src/value/value.js';
+
+const services: Services = { find: () => undefined, baseDir: '.', render: () => '', ahead: false };
+
+/** A scope of plain values, which notes each variable read. */
+export function scopeOf(vars: Dict): Scope {
+  return {
+    get(name: string, record: Record): Value | undefined {
+      if (vars.has(name)) record.facts.add(name);
+      return vars.get(name);
+    },
+    names: () => [...vars.keys()].map(String),
+    services,
+  };
+}
