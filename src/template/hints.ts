@@ -37,7 +37,9 @@ export function spelling(mustache: string): string | undefined {
   const call = /^(\w+)\((.*)\)$/.exec(inner);
   if (call) return `that is Jinja; write {{${[call[1], ...args(call[2])].join(' ')}}}`;
   const index = /^([\w.]+)\[(?:(\d+)|['"]([^'"]+)['"])\](.*)$/.exec(inner);
-  if (index) return `write {{${index[1]}.${index[2] ?? (/^\w+$/.test(index[3]!) ? index[3] : `[${index[3]}]`)}${index[4]}}}`;
+  if (index) return `write {{${index[1]}.${/^\w+$/.test(index[3] ?? '') ? index[3] : `[${index[2] ?? index[3]}]`}${index[4]}}}`;
+  const number = /([\w.]+\.)(\d+)(?=\s|\)|$)/.exec(inner);
+  if (number) return `a number at the end of a path needs brackets: write ${number[1]}[${number[2]}]`;
   const comparison = /^(if\s+)?(\S+)\s*(==|!=|<=|>=|<|>|\+|-|\*|\/|%|~)\s*(\S+)$/.exec(inner);
   if (comparison) {
     const helper = { '==': 'eq', '!=': 'ne', '<=': 'le', '>=': 'ge', '<': 'lt', '>': 'gt', '+': 'add', '-': 'sub', '*': 'mul', '/': 'div', '%': 'mod', '~': 'concat' }[comparison[3]!];
