@@ -28,7 +28,7 @@ export async function boot(lab: LabState, host: LabHost, say: (line: string) => 
   const disk = diskDir(lab.name, host.name);
   const root = join(disk, 'root');
   if (!isMounted(root)) {
-    const image = await baseImage(host.suite, say);
+    const image = await baseImage(lab.name, host.suite, say);
     const ready = join(disk, 'ready'); // prepared to the end, not only begun
     for (const folder of ['upper', 'work', 'root']) await mkdir(join(disk, folder), { recursive: true });
     const lower = [...lab.base.map((snapshot) => snapshotDir(lab.name, snapshot, host.name)).reverse(), image].join(':');

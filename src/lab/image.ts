@@ -2,9 +2,11 @@ import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { sh } from '../shell/sh.js';
+import { makeGroup } from './cgroup.js';
 import { debianSources } from './packages.js';
 import { LabError, run } from './run.js';
-import { machineDir } from './state.js';
+import { disksDir, machineDir } from './state.js';
 
 /** What a fresh virtual machine has, and no Python: Muster must do without. */
 const packages = 'systemd,systemd-sysv,dbus,openssh-server,sudo,iproute2,libpam-systemd,ca-certificates,passwd';
@@ -33,9 +35,9 @@ const finish = [
 
 /**
  * The root folder of the suite's base image, made if there is none of this recipe yet (about 25 s).
- * Hosts lay their overlays upon it; nobody writes to it.
+ * Hosts lay their overlays upon it; nobody writes to it. What is half-made belongs to the lab, and goes with it.
  */
-export async function baseImage(suite: string, say: (line: string) => void): Promise<string> {
+export async function baseImage(lab: string, suite: string, say: (line: string) => void): Promise<string> {
   const sources = await debianSources(suite);
   const recipe = createHash('sha256').update(JSON.stringify([packages, finish, sources])).digest('hex').slice(0, 12);
   const images = join(machineDir(), 'images');
@@ -43,11 +45,13 @@ export async function baseImage(suite: string, say: (line: string) => void): Pro
   if (existsSync(image)) return image;
   say(`making the base image of Debian ${suite} (once)`);
   await mkdir(images, { recursive: true });
-  const part = join(images, `.${suite}-${recipe}.${randomBytes(4).toString('hex')}`);
+  const part = join(disksDir(lab), `.image-${randomBytes(4).toString('hex')}`);
+  const group = await makeGroup(`muster-${lab}/image`);
   try {
     // A suite whose mirror is frozen (sid) has a release file that ran out.
     const frozen = suite === 'sid' ? ['--aptopt=Acquire::Check-Valid-Until "false"'] : [];
-    await run('mmdebstrap', ['--quiet', '--mode=root', '--variant=apt', `--include=${packages}`, ...frozen, `--customize-hook=${finish}`, suite, part, '-'], { input: `${sources.join('\n')}\n` });
+    const command = ['mmdebstrap', '--quiet', '--mode=root', '--variant=apt', `--include=${packages}`, ...frozen, `--customize-hook=${finish}`, suite, part, '-'];
+    await run('/bin/sh', ['-c', sh`for g in ${group}; do echo $$ > "$g/cgroup.procs"; done; exec ${command}`.text], { input: `${sources.join('\n')}\n` });
     await rename(part, image).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error; // another run was faster
     });

@@ -48,7 +48,7 @@ export async function labUp(options: LabOptions): Promise<LabState> {
   await state.writeState(lab);
   await makeKey(lab);
   await makeBridge(lab);
-  for (const suite of new Set(hosts.map((host) => host.suite))) await baseImage(suite, say);
+  for (const suite of new Set(hosts.map((host) => host.suite))) await baseImage(name, suite, say);
   await startProxy(name, state.gateway(net), (await Promise.all([...new Set(hosts.map((host) => host.suite))].map(debianSources))).flat());
   await Promise.all(hosts.map((host) => boot(lab, host, say)));
   await writeSshFiles(lab);

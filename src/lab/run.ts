@@ -17,7 +17,8 @@ export function run(command: string, args: readonly string[], options: { input?:
       { env: { ...process.env, LC_ALL: 'C', ...options.env }, maxBuffer: 64 << 20 },
       (error, stdout, stderr) => {
         if (!error) return resolve(stdout);
-        reject(new LabError(`${command} ${args.join(' ')} failed (${error.code ?? error.signal}): ${stderr.trim() || stdout.trim() || error.message}`));
+        const said = `${command} ${args.join(' ')}`;
+        reject(new LabError(`${said.length > 200 ? `${said.slice(0, 200)}…` : said} failed (${error.code ?? error.signal}): ${stderr.trim() || stdout.trim() || error.message}`));
       },
     );
     child.stdin?.on('error', () => {}); // a child that ends without reading is judged by its status
