@@ -1,0 +1,38 @@
+/** Looking up users and groups: through getent, which knows every source of them, or in the files alone. */
+import { raw, sh, type Sh } from '../shell/sh.js';
+import { ModuleError, type Output } from './module.js';
+
+/**
+ * Defines `account DATABASE NAME`, which prints the entry, if there is one, and fails only where it could not ask.
+ * @param local look in the files of /etc alone
+ */
+export function lookups(local: boolean): Sh {
+  // getent(1): 2 means that there is no such entry.
+  return raw(`account() {
+  if ${local ? 'false' : 'command -v getent >/dev/null'}; then getent "$1" -- "$2" || [ $? -eq 2 ]
+  else awk -F: -v n="$2" '$1 == n' "/etc/$1"
+  fi
+}`);
+}
+
+/** Lines by the section they stand in. @throws ModuleError when the host could not tell all */
+export function sections(output: Output, what: string): (name: string) => string[] {
+  const found = new Map<string, string[]>();
+  let current: string[] = [];
+  for (const line of output.stdout.split('\n')) {
+    if (/^@[a-z]+$/.test(line)) found.set(line.slice(1), (current = []));
+    else if (line !== '') current.push(line);
+  }
+  if (output.rc !== 0 || !found.has('end')) {
+    throw new ModuleError(`cannot look up ${what}: ${output.stderr.trim() || `exit status ${output.rc}`}`, { rc: output.rc, stderr: output.stderr });
+  }
+  return (name) => found.get(name) ?? [];
+}
+
+/** Names of users and groups, as shadow's useradd(8) takes them, the upper case and dots of other sources included. */
+export const NAME = /^[A-Za-z_][A-Za-z0-9_.-]*\$?$/;
+
+/** Says which tools are missing, where they are. */
+export function needing(tool: string): Sh {
+  return sh`command -v ${tool} >/dev/null || { echo "the host has no "${tool}"; install shadow's tools (package passwd or shadow)" >&2; exit 1; }`;
+}

@@ -1,0 +1,318 @@
+import { join, raw, sh, type Sh } from '../shell/sh.js';
+import { lookups, NAME, needing, sections } from './accounts.js';
+import { defineModule, ModuleError, type Change, type Output } from './module.js';
+import { bool, choice, float, int, list, params, path, secret, str } from './params.js';
+import { hostPath } from './words.js';
+
+const schema = params({
+  name: str('The user.').meta({ aliases: ['user'] }),
+  uid: int('Number of the user.').optional(),
+  non_unique: bool('Whether another user may have the same number.').default(false),
+  group: str('Primary group, by name or number.').optional(),
+  groups: list('Further groups; an empty list takes the user out of all.').optional(),
+  append: bool('Whether groups are only added to.').default(false),
+  comment: str('Full name (GECOS).').optional(),
+  shell: path('Login shell.').optional(),
+  home: path('Home folder.').optional(),
+  create_home: bool('Whether the home folder is made.').meta({ aliases: ['createhome'] }).default(true),
+  move_home: bool('Whether the content of the old home folder goes to the new one.').default(false),
+  skeleton: str('Folder whose files a new home folder starts with.').optional(),
+  umask: str('Mask for the new home folder, octal.').optional(),
+  password: secret('Hash of the password, as crypt(5) has it: use the filter password_hash.').optional(),
+  update_password: choice(['always', 'on_create'], 'Whether the password of an existing user is changed.').default('always'),
+  password_lock: bool('Whether logging in by password is locked.').optional(),
+  password_expire_max: int('Most days between changes of the password.').optional(),
+  password_expire_min: int('Fewest days between changes of the password.').optional(),
+  password_expire_warn: int('Days of warning before a password expires.').optional(),
+  expires: float('When the account expires, in seconds since the epoch; negative: never.').optional(),
+  system: bool('Whether a new user is numbered as a system user.').default(false),
+  state: choice(['present', 'absent'], 'Whether the user is there.').default('present'),
+  remove: bool('Whether home and mail go with a removed user.').default(false),
+  force: bool('Whether a user is removed even while logged in; whether an SSH key is replaced.').default(false),
+  local: bool('Whether only the files of the host count, and no directory service.').default(false),
+  generate_ssh_key: bool('Whether the user gets an SSH key.').default(false),
+  ssh_key_type: str('Its type.').default('rsa'),
+  ssh_key_bits: int('Its length; ssh-keygen decides unless given.').default(0),
+  ssh_key_file: path('Its file, below the home folder unless absolute.').optional(),
+  ssh_key_comment: str('Its comment.').optional(),
+  ssh_key_passphrase: secret('Its passphrase; none unless given.').optional(),
+}).check((context) => {
+  const wanted = context.value;
+  const issue = (message: string, path: string) => context.issues.push({ code: 'custom', message, input: wanted, path: [path] });
+  if (!NAME.test(wanted.name)) issue(`"${wanted.name}" cannot be the name of a user`, 'name');
+  if (wanted.password !== undefined && !/^(|[!*].*|\$.+|_.{19}|[A-Za-z0-9./]{13})$/.test(wanted.password)) issue('password must be a hash; write {{ password | password_hash }}', 'password');
+  for (const field of ['comment', 'shell', 'home'] as const) if (/[:\n]/.test(wanted[field] ?? '')) issue(`${field} cannot hold a colon or a newline`, field);
+  if (wanted.umask !== undefined && !/^0?[0-7]{1,4}$/.test(wanted.umask)) issue('umask is octal, such as 077', 'umask');
+});
+type Wanted = (typeof schema)['_zod']['output'];
+
+interface Account {
+  uid: number;
+  gid: number;
+  comment: string;
+  home: string;
+  shell: string;
+  /** Fields of /etc/shadow; undefined where it may not be read. */
+  shadow: string[] | undefined;
+  /** Name and number of all groups, the primary one first. */
+  groups: { name: string; gid: number }[];
+  homeExists: boolean;
+}
+interface Observed {
+  account: Account | undefined;
+  /** Number of the wanted primary group; undefined where there is no such group. */
+  group: number | undefined;
+  /** A group has the user's name. */
+  namesake: boolean;
+  key: { fingerprint: string; publicKey: string } | undefined;
+}
+
+const keyFile = (wanted: Wanted) => wanted.ssh_key_file ?? `.ssh/id_${wanted.ssh_key_type}`;
+/** Sets $k to the path of the key, given the home folder in $h. */
+const keyPath = (wanted: Wanted): Sh => (keyFile(wanted).startsWith('/') ? sh`k=${keyFile(wanted)}` : sh`k=$h/${keyFile(wanted)}`);
+
+/** Prints public key and fingerprint, if there are any. */
+const tellKey = sh`echo @key
+if [ -e "$k" ]; then ssh-keygen -lf "$k" </dev/null || :; cat "$k.pub" 2>/dev/null || :; fi`;
+
+function inspect(wanted: Wanted): Sh {
+  return join([
+    lookups(wanted.local),
+    sh`u=${wanted.name}
+echo @passwd; e=$(account passwd "$u") || exit; printf '%s\\n' "$e"
+echo @namesake; account group "$u" || exit`,
+    wanted.group === undefined ? sh`` : sh`echo @group; account group ${wanted.group} || exit`,
+    sh`if [ -n "$e" ]; then
+  echo @ids; id -G -- "$u" && id -Gn -- "$u" || exit
+  h=\${e%:*}; h=\${h##*:}
+  [ -d "$h" ] && echo @home
+  [ -r /etc/shadow ] && { echo @shadow; account shadow "$u" || exit; }`,
+    wanted.generate_ssh_key ? sh`  ${keyPath(wanted)}; ${tellKey}` : sh``,
+    sh`fi
+echo @end`,
+  ]);
+}
+
+function parse(output: Output, wanted: Wanted): Observed {
+  const section = sections(output, `the user ${wanted.name}`);
+  const entry = section('passwd')[0];
+  const fields = entry?.split(':');
+  if (fields && (fields.length !== 7 || !/^\d+$/.test(fields[2]!))) throw new ModuleError(`cannot read the entry of the user: ${entry}`);
+  const [numbers, names] = section('ids').map((line) => line.trim().split(/\s+/));
+  const gid = section('group')[0]?.split(':')[2];
+  const [fingerprint, publicKey] = section('key');
+  const shadow = section('shadow')[0]?.split(':');
+  return {
+    account: fields && {
+      uid: Number(fields[2]),
+      gid: Number(fields[3]),
+      comment: fields[4]!,
+      home: fields[5]!,
+      shell: fields[6]!,
+      shadow,
+      groups: (numbers ?? []).map((number, i) => ({ gid: Number(number), name: names?.[i] ?? number })),
+      homeExists: output.stdout.includes('\n@home\n'),
+    },
+    group: gid === undefined ? undefined : Number(gid),
+    namesake: section('namesake').length > 0,
+    key: fingerprint === undefined ? undefined : { fingerprint, publicKey: publicKey ?? '' },
+  };
+}
+
+/** Days since the epoch for shadow's field of expiry; empty for never. */
+const expiry = (seconds: number) => (seconds < 0 ? '' : String(Math.floor(seconds / 86400)));
+const aging = [['password_expire_min', 3, '-m'], ['password_expire_max', 4, '-M'], ['password_expire_warn', 5, '-W']] as const;
+
+/** Which of the wanted groups lack, and which there are too many; the primary group counts as neither. */
+function groupsOff(wanted: Wanted, account: Account): { missing: string[]; extra: string[] } {
+  if (wanted.groups === undefined) return { missing: [], extra: [] };
+  const is = (written: string, group: { name: string; gid: number }) => written === group.name || written === String(group.gid);
+  const further = account.groups.filter((group) => group.gid !== account.gid);
+  return {
+    missing: wanted.groups.filter((written) => !account.groups.some((group) => is(written, group))),
+    extra: wanted.append ? [] : further.filter((group) => !wanted.groups!.some((written) => is(written, group))).map((group) => group.name),
+  };
+}
+
+function compare(wanted: Wanted, { account, group, key }: Observed): Change[] {
+  if (wanted.state === 'absent') return account ? [{ field: 'state', from: 'present', to: 'absent' }] : [];
+  const changes: Change[] = [];
+  const differ = (field: string, from: unknown, to: unknown) => {
+    if (to !== undefined && from !== to) changes.push({ field, from, to });
+  };
+  const generate = wanted.generate_ssh_key && (key === undefined || wanted.force);
+  if (!account) {
+    changes.push({ field: 'state', from: 'absent', to: 'present' });
+    if (wanted.password !== undefined) changes.push({ field: 'password', from: null, to: wanted.password, secret: true });
+  } else {
+    differ('uid', account.uid, wanted.uid);
+    if (wanted.group !== undefined) {
+      const asNumber = /^\d+$/.test(wanted.group) ? Number(wanted.group) : undefined;
+      if ((group ?? asNumber) !== account.gid) changes.push({ field: 'group', from: account.groups.find((each) => each.gid === account.gid)?.name ?? account.gid, to: wanted.group });
+    }
+    const { missing, extra } = groupsOff(wanted, account);
+    if (missing.length || extra.length) {
+      const now = account.groups.filter((each) => each.gid !== account.gid).map((each) => each.name);
+      changes.push({ field: 'groups', from: now, to: wanted.append ? [...now, ...missing] : wanted.groups });
+    }
+    differ('comment', account.comment, wanted.comment);
+    differ('home', account.home, wanted.home);
+    differ('shell', account.shell, wanted.shell);
+    if (wanted.create_home && !account.homeExists && (wanted.home ?? account.home) === account.home && account.home !== '/nonexistent') changes.push({ field: 'home folder', from: 'absent', to: account.home });
+    compareShadow(wanted, account, changes);
+  }
+  if (generate) changes.push({ field: 'ssh_key', from: key?.fingerprint ?? null, to: 'new' });
+  return changes;
+}
+
+function compareShadow(wanted: Wanted, account: Account, changes: Change[]): void {
+  const asks = (wanted.password !== undefined && wanted.update_password === 'always') || (wanted.password_lock ?? wanted.expires ?? aging.find(([field]) => wanted[field] !== undefined)) !== undefined;
+  if (!asks) return;
+  if (!account.shadow) throw new ModuleError(`the password settings of ${wanted.name} cannot be read: that takes root and an entry in /etc/shadow; set "become: true"`);
+  const [, hash = '', , , , , , expires = ''] = account.shadow;
+  const locked = hash.startsWith('!');
+  if (wanted.password !== undefined && wanted.update_password === 'always' && wanted.password.replace(/^!+/, '') !== hash.replace(/^!+/, '')) {
+    changes.push({ field: 'password', from: hash, to: wanted.password, secret: true });
+  }
+  if (wanted.password_lock !== undefined && wanted.password_lock !== locked) changes.push({ field: 'password_lock', from: locked, to: wanted.password_lock });
+  if (wanted.expires !== undefined && expiry(wanted.expires) !== expires) changes.push({ field: 'expires', from: expires || 'never', to: expiry(wanted.expires) || 'never' });
+  for (const [field, at] of aging) if (wanted[field] !== undefined && String(wanted[field]) !== account.shadow[at]) changes.push({ field, from: account.shadow[at], to: wanted[field] });
+}
+
+function apply(wanted: Wanted, observed: Observed, changes: readonly Change[]): Sh {
+  const has = (field: string) => changes.some((change) => change.field === field);
+  const { name } = wanted;
+  if (wanted.state === 'absent') {
+    return sh`if command -v userdel >/dev/null; then userdel ${wanted.force ? ['-f'] : []} ${wanted.remove ? ['-r'] : []} -- ${name}; r=$?
+else deluser ${wanted.remove ? ['--remove-home'] : []} ${name}; r=$?
+fi
+# 12: the user is gone, but there was no home or mail to remove.
+[ $r -eq 12 ] || exit $r`;
+  }
+  const parts: Sh[] = [observed.account ? modify(wanted, observed.account, has) : create(wanted, observed)];
+  // chpasswd reads what no process list may show.
+  if (has('password')) parts.push(sh`${needing('chpasswd')}
+printf '%s\\n' ${`${name}:${wanted.password!}`} | chpasswd -e || exit`);
+  if (has('password_lock') || (!observed.account && wanted.password_lock)) parts.push(sh`usermod ${wanted.password_lock ? '-L' : '-U'} -- ${name} || exit`);
+  const ages = aging.filter(([field]) => has(field) || (!observed.account && wanted[field] !== undefined)).flatMap(([field, , option]) => [option, String(wanted[field])]);
+  if (ages.length) parts.push(sh`chage ${ages} -- ${name} || exit`);
+  parts.push(sh`${lookups(wanted.local)}
+e=$(account passwd ${name}) && [ -n "$e" ] || { echo "the user "${name}" is not there after all" >&2; exit 1; }
+h=\${e%:*}; h=\${h##*:}`);
+  if (has('home folder')) parts.push(makeHome(wanted));
+  if (has('ssh_key')) parts.push(makeKey(wanted));
+  parts.push(sh`echo @passwd; printf '%s\\n' "$e"`, wanted.generate_ssh_key ? sh`${keyPath(wanted)}; ${tellKey}` : sh``);
+  return join(parts);
+}
+
+function create(wanted: Wanted, observed: Observed): Sh {
+  const given = (option: string, value: string | number | undefined) => (value === undefined ? [] : [option, String(value)]);
+  const expires = wanted.expires === undefined || wanted.expires < 0 ? undefined : new Date(wanted.expires * 1000).toISOString().slice(0, 10);
+  const shadow = [
+    ...given('-u', wanted.uid),
+    ...(wanted.non_unique ? ['-o'] : []),
+    ...(wanted.group === undefined ? (observed.namesake ? ['-N'] : []) : ['-g', wanted.group]),
+    ...(wanted.groups?.length ? ['-G', wanted.groups.join(',')] : []),
+    ...given('-c', wanted.comment),
+    ...given('-d', wanted.home),
+    ...given('-s', wanted.shell),
+    ...given('-e', expires),
+    ...(wanted.create_home ? ['-m', ...given('-k', wanted.skeleton)] : ['-M']),
+    ...(wanted.umask === undefined ? [] : ['-K', `UMASK=${wanted.umask}`]),
+    ...(wanted.system ? ['-r'] : []),
+  ];
+  const busybox = [
+    '-D',
+    ...given('-u', wanted.uid), ...given('-G', wanted.group ?? (observed.namesake ? wanted.name : undefined)), ...given('-g', wanted.comment),
+    ...given('-h', wanted.home), ...given('-s', wanted.shell), ...(wanted.create_home ? [] : ['-H']), ...(wanted.system ? ['-S'] : []), ...given('-k', wanted.skeleton),
+  ];
+  const further = (wanted.groups ?? []).map((group) => sh`addgroup ${wanted.name} ${group} || exit`);
+  return sh`if command -v useradd >/dev/null; then useradd ${shadow} -- ${wanted.name} || exit
+else
+  adduser ${busybox} ${wanted.name} || exit
+  ${join(further)}
+fi`;
+}
+
+function modify(wanted: Wanted, account: Account, has: (field: string) => boolean): Sh {
+  const { missing } = groupsOff(wanted, account);
+  const options = [
+    ...(has('uid') ? ['-u', String(wanted.uid), ...(wanted.non_unique ? ['-o'] : [])] : []),
+    ...(has('group') ? ['-g', wanted.group!] : []),
+    ...(has('groups') ? (wanted.append ? ['-a', '-G', missing.join(',')] : ['-G', wanted.groups!.join(',')]) : []),
+    ...(has('comment') ? ['-c', wanted.comment!] : []),
+    ...(has('home') ? ['-d', wanted.home!, ...(wanted.move_home ? ['-m'] : [])] : []),
+    ...(has('shell') ? ['-s', wanted.shell!] : []),
+    ...(has('expires') ? ['-e', wanted.expires! < 0 ? '' : new Date(wanted.expires! * 1000).toISOString().slice(0, 10)] : []),
+  ];
+  return options.length ? sh`${needing('usermod')}
+usermod ${options} -- ${wanted.name} || exit` : sh``;
+}
+
+/** Makes $h as useradd would have made it. */
+function makeHome(wanted: Wanted): Sh {
+  const mode = wanted.umask === undefined ? sh`m=$(sed -n 's/^HOME_MODE[[:space:]]*//p' /etc/login.defs 2>/dev/null); m=\${m:-0755}` : sh`m=${(0o777 & ~Number.parseInt(wanted.umask, 8)).toString(8)}`;
+  return sh`${mode}
+mkdir -p -- "$h" && cp -R -- ${hostPath(wanted.skeleton ?? '/etc/skel')}/. "$h/" && chown -R ${wanted.name}: -- "$h" && chmod "$m" -- "$h" || exit`;
+}
+
+/** The passphrase goes in by standard input, so that it is in no process list. */
+function makeKey(wanted: Wanted): Sh {
+  const phrase = wanted.ssh_key_passphrase ?? '';
+  const options = ['-q', '-t', wanted.ssh_key_type, ...(wanted.ssh_key_bits ? ['-b', String(wanted.ssh_key_bits)] : [])];
+  const comment = wanted.ssh_key_comment === undefined ? sh`"ansible-generated on $(uname -n)"` : sh`${wanted.ssh_key_comment}`;
+  return sh`${keyPath(wanted)}
+d=\${k%/*}
+[ -d "$d" ] || { mkdir -p -- "$d" && chmod 700 "$d" && chown ${wanted.name}: "$d"; } || exit
+rm -f -- "$k" "$k.pub"
+${phrase === '' ? sh`ssh-keygen ${options} -C ${comment} -N '' -f "$k" </dev/null` : sh`printf '%s\\n%s\\n' ${phrase} ${phrase} | ssh-keygen ${options} -C ${comment} -f "$k" >/dev/null`} && chown ${wanted.name}: "$k" "$k.pub" || exit`;
+}
+
+function result(wanted: Wanted, observed: Observed, output?: Output) {
+  if (wanted.state === 'absent') return { name: wanted.name, state: 'absent', force: wanted.force, remove: wanted.remove };
+  const lines = output?.stdout.split('\n') ?? [];
+  const made = lines[lines.lastIndexOf('@passwd') + 1]?.split(':');
+  const [, , uid, gid, comment, home, shell] = output && made?.length === 7 ? made : [];
+  const { account } = observed;
+  const at = lines.lastIndexOf('@key');
+  const key = at >= 0 && lines[at + 1] ? { fingerprint: lines[at + 1]!, publicKey: lines[at + 2] ?? '' } : observed.key;
+  const folder = home ?? wanted.home ?? account?.home;
+  return {
+    name: wanted.name,
+    state: 'present',
+    uid: uid === undefined ? (wanted.uid ?? account?.uid) : Number(uid),
+    group: gid === undefined ? account?.gid : Number(gid),
+    comment: comment ?? wanted.comment ?? account?.comment,
+    home: folder,
+    shell: shell ?? wanted.shell ?? account?.shell,
+    groups: wanted.groups?.join(','),
+    append: wanted.append,
+    create_home: wanted.create_home,
+    move_home: wanted.move_home,
+    system: wanted.system,
+    ...(key && wanted.generate_ssh_key
+      ? { ssh_fingerprint: key.fingerprint, ssh_public_key: key.publicKey, ssh_key_file: keyFile(wanted).startsWith('/') ? keyFile(wanted) : `${folder}/${keyFile(wanted)}` }
+      : {}),
+  };
+}
+
+export default defineModule({
+  name: 'user',
+  summary: 'Creates, changes and removes users.',
+  params: schema,
+  returns: {
+    uid: 'Number of the user.', group: 'Number of the primary group.', home: 'Home folder.', shell: 'Login shell.', comment: 'Full name.', groups: 'Further groups that were asked for.',
+    ssh_public_key: 'The public key, with generate_ssh_key.', ssh_fingerprint: 'Its fingerprint.', ssh_key_file: 'Its file.', state: 'present or absent.',
+  },
+  examples: [
+    "- user:\n    name: deploy\n    shell: /bin/bash\n    groups: [sudo, www-data]\n    append: true\n    password: \"{{ deploy_password | password_hash('sha512', 'salt') }}\"",
+    '- user:\n    name: olduser\n    state: absent\n    remove: true',
+  ],
+  // A key that is replaced because of `force` is replaced each time.
+  verify: (wanted) => !(wanted.force && wanted.generate_ssh_key),
+  inspect: (wanted) => inspect(wanted),
+  parse: (output, wanted) => parse(output, wanted),
+  compare: (wanted, observed) => compare(wanted, observed),
+  apply: (wanted, observed, changes) => ({ script: apply(wanted, observed, changes) }),
+  result: (wanted, observed, output) => result(wanted, observed, output),
+});
