@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { evaluateDeep, Record, type Scope } from '../expression/index.js';
 import { groupsOf, type Group, type Inventory } from '../inventory/index.js';
@@ -165,5 +165,5 @@ export class Variables {
 }
 
 function inventoryDir(source: string): string {
-  return existsSync(join(source, '.')) ? source : dirname(source);
+  return statSync(source, { throwIfNoEntry: false })?.isDirectory() ? source : dirname(source);
 }

@@ -22,10 +22,10 @@ export function folder(t: ExecutionContext, files: { [path: string]: string }): 
   return root;
 }
 
-/** Variables of a project whose inventory is `inventory/hosts.yml`. */
-export async function project(t: ExecutionContext, files: { [path: string]: string }, extraVars: Dict = new Map()): Promise<{ root: string; variables: Variables }> {
+/** Variables of a project whose inventory is the folder or file `inventory`. */
+export async function project(t: ExecutionContext, files: { [path: string]: string }, extraVars: Dict = new Map(), source = 'inventory'): Promise<{ root: string; variables: Variables }> {
   const root = folder(t, files);
-  const inventory = await loadInventory([join(root, 'inventory')]);
+  const inventory = await loadInventory([join(root, source)]);
   const variables = new Variables(inventory, { extraVars, playbookDirs: [root] });
   await variables.load();
   return { root, variables };

@@ -139,3 +139,11 @@ test('data that looks like an expression is never evaluated', async (t) => {
   t.is(read(variables, 'shown'), '{{ 1 + 1 }}');
   t.is(read(variables, 'ansible_motd'), '{{ answer }}');
 });
+
+test('group_vars stand beside an inventory file, or in an inventory folder', async (t) => {
+  const files = { 'inventory/hosts': 'h\n', 'inventory/group_vars/all.yml': 'a: 1\n' };
+  for (const source of ['inventory', 'inventory/hosts']) {
+    const { variables } = await project(t, files, new Map(), source);
+    t.is(read(variables, 'a'), 1);
+  }
+});
