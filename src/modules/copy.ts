@@ -86,7 +86,7 @@ export const copy = defineModule<typeof schema, Observed, Wanted>({
   apply(wanted, observed, changes) {
     if (wanted.kind === 'tree') return applyTree(wanted, observed as Seen);
     const { file, found } = one(wanted, observed);
-    return applyFile(file, found.entry, found.umask, changes, [makeFolder(wanted)]);
+    return applyFile(file, found.entry, found.umask, changes, { before: [makeFolder(wanted)] });
   },
   before: (_wanted, _observed, change) => readText(change),
   result(wanted, observed, output) {

@@ -4,7 +4,7 @@ import { join, sh, type Sh } from '../shell/sh.js';
 import { attributeParams, type Attributes } from './attributes.js';
 import { fields, look, seenFields, type Entry } from './look.js';
 import { ModuleError, type Change, type Output, type Returns, type Step } from './module.js';
-import { replaced, replaceParams } from './replace_file.js';
+import { replaced, replaceParams, type Around } from './replace_file.js';
 import { applyFile, compareFile, readText, wholeFile } from './whole_file.js';
 import { hostPath } from './words.js';
 
@@ -83,8 +83,8 @@ function hashed(entry: Entry, content: Buffer | undefined): Entry {
   return content === undefined ? entry : { ...entry, sha256: wholeFile(content, {}).sha256 };
 }
 
-export function applyEdit(options: EditOptions, { entry, umask, content }: Edited, after: Buffer | undefined, changes: readonly Change[], before: readonly Sh[] = []): Step {
-  return applyFile(wholeFile(after ?? content!, { ...options, source: 'the edited text' }), entry, umask, changes, before);
+export function applyEdit(options: EditOptions, { entry, umask, content }: Edited, after: Buffer | undefined, changes: readonly Change[], around: Around = {}): Step {
+  return applyFile(wholeFile(after ?? content ?? Buffer.alloc(0), { ...options, source: 'the edited text' }), entry, umask, changes, around);
 }
 
 export const beforeEdit = readText;

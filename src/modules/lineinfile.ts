@@ -50,7 +50,7 @@ export const lineinfile = defineModule<typeof schema, Edited, Wanted>({
   parse: (output, { path }) => parseText(output, path),
   compare: (wanted, observed) => compareEdit(wanted, observed, edit(wanted, observed).after),
   apply: (wanted, observed, changes) =>
-    applyEdit(wanted, observed, edit(wanted, observed).after, changes, wanted.create ? [sh`mkdir -p -- ${hostPath(dirname(wanted.path))}`] : []),
+    applyEdit(wanted, observed, edit(wanted, observed).after, changes, wanted.create ? { before: [sh`mkdir -p -- ${hostPath(dirname(wanted.path))}`] } : {}),
   before: (_wanted, _observed, change) => beforeEdit(change),
   result(wanted, observed, output) {
     const { msg, found } = edit(wanted, observed);

@@ -87,8 +87,14 @@ const PUT = raw(`muster_put() (
   exit 0
 )`);
 
-/** The step that puts these files in place, and whatever shell text goes before and after; ends by looking at `paths`. */
-export function replaceFiles(files: readonly Replacement[], paths: readonly Sh[], around: { before?: readonly Sh[]; after?: readonly Sh[] } = {}): Step {
+/** What a step does besides: commands run before and after, each of which must succeed. */
+export interface Around {
+  before?: readonly Sh[];
+  after?: readonly Sh[];
+}
+
+/** The step that puts these files in place; ends by looking at `paths`. Read its output with replaced(). */
+export function replaceFiles(files: readonly Replacement[], paths: readonly Sh[], around: Around = {}): Step {
   const uploads: NonNullable<Step['uploads']> = {};
   const puts = files.map((file, i) => {
     const { was } = file;

@@ -55,7 +55,7 @@ export const template = defineModule<typeof schema, Found, Wanted>({
     const changes = compareFile(file, entry, umask);
     return force || entry.stat === undefined ? changes : changes.filter(({ field }) => field !== 'content');
   },
-  apply: (wanted, { entry, umask }, changes) => applyFile(wanted.file, entry, umask, changes, [makeFolder(wanted)]),
+  apply: (wanted, { entry, umask }, changes) => applyFile(wanted.file, entry, umask, changes, { before: [makeFolder(wanted)] }),
   before: (_wanted, _observed, change) => readText(change),
   result: ({ src, file }, { entry, umask }, output) => ({ ...fileResult(file, entry, umask, output), src }),
 });

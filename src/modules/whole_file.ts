@@ -5,7 +5,7 @@ import { sh, type Sh } from '../shell/sh.js';
 import { applyAttributes, compareAttributes, describe, newMode, octal, resolveMode, type Attributes } from './attributes.js';
 import { type Entry, type Stat } from './look.js';
 import { ModuleError, type Change, type Output, type Returns, type Step } from './module.js';
-import { replaced, replaceFiles, type Content, type Replacement } from './replace_file.js';
+import { replaced, replaceFiles, type Around, type Content, type Replacement } from './replace_file.js';
 import { hostPath } from './words.js';
 
 export interface WholeFile extends Attributes {
@@ -80,10 +80,11 @@ export function replacement(file: WholeFile, entry: Entry, umask: number): Repla
 }
 
 /** Makes the changes of compareFile(). */
-export function applyFile(file: WholeFile, entry: Entry, umask: number, changes: readonly Change[], before: readonly Sh[] = []): Step {
+export function applyFile(file: WholeFile, entry: Entry, umask: number, changes: readonly Change[], around: Around = {}): Step {
   const path = hostPath(entry.path);
-  if (changes.some(({ field }) => field === 'content')) return replaceFiles([replacement(file, entry, umask)], [path], { before });
-  return replaceFiles([], [path], { after: [applyAttributes(path, file, entry.stat!, umask, changes)] });
+  if (changes.some(({ field }) => field === 'content')) return replaceFiles([replacement(file, entry, umask)], [path], around);
+  const attributes = entry.stat === undefined ? [] : [applyAttributes(path, file, entry.stat, umask, changes)];
+  return replaceFiles([], [path], { ...around, after: [...attributes, ...(around.after ?? [])] });
 }
 
 /** The present text of a file, nothing where there is none. */
