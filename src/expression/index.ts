@@ -76,6 +76,7 @@ export interface Template extends Compiled {
 /** A filter as Handlebars helpers and others call it. @throws as Compiled.evaluate, without a place */
 export type FilterFunction = (args: Value[], named: Map<string, Value>, env: { scope: Scope; record: Record }) => Value;
 
+export { pythonRegex, replacement, substitute } from './regex.js';
 export { OMIT } from './globals.js';
 export { str as pythonText, truthy, equals } from './python.js';
 

@@ -90,7 +90,10 @@ function translate(pattern: string, flags: string): RegExp {
       else if (/^\(\?[aiLmsux]+\)/.test(rest)) return fail(`the regex "${pattern}" sets flags not at its start`, 'move them to the start');
       else return fail(`unknown extension ${rest.slice(0, 3)} in the regex "${pattern}"`, 'correct the group');
       i += special[0].length - 1;
-    } else if (character === '$' && !on.has('m')) out += '(?=\\n?(?![^]))';
+    } else if (character === '.') out += on.has('s') ? '[^]' : '[^\\n]';
+    // To Python only \n ends a line; to JavaScript \r and two others do too.
+    else if (character === '^') out += on.has('m') ? '(?<![^\\n])' : '(?<![^])';
+    else if (character === '$') out += on.has('m') ? '(?![^\\n])' : '(?=\\n?(?![^]))';
     else if (character === '{' && !/^\{\d*,?\d*\}/.test(source.slice(i))) out += '\\{';
     else if (character === '{') {
       const counts = /^\{(\d*)(,?)(\d*)\}/.exec(source.slice(i))!;
@@ -109,7 +112,7 @@ function translate(pattern: string, flags: string): RegExp {
     else out += character;
   }
   try {
-    return new RegExp(out, `gu${['i', 'm', 's'].filter((flag) => on.has(flag)).join('')}`);
+    return new RegExp(out, on.has('i') ? 'giu' : 'gu');
   } catch (error) {
     return fail(`the regex "${pattern}" is not understood: ${(error as Error).message.replace(/^.*: /, '')}`, 'correct it, or write it more simply');
   }

@@ -1,7 +1,7 @@
+import { pythonRegex } from '../expression/index.js';
 import { applyEdit, beforeEdit, compareEdit, decode, editParams, editResult, editReturns, inspectText, parseText, splitLines, type Edited } from './edited_file.js';
 import { defineModule, ModuleError } from './module.js';
 import { bool, choice, params, path, str } from './params.js';
-import { compile } from './regexp.js';
 
 const schema = params({
   path: path('The file; a link is followed.').meta({ aliases: ['dest', 'destfile', 'name'] }),
@@ -82,15 +82,14 @@ function edit(wanted: Wanted, { content }: Edited): { after: Buffer | undefined;
 function insertion({ insertafter, insertbefore }: Wanted, lines: string[], own: (text: string) => string): number {
   const pattern = insertafter !== undefined && insertafter !== 'EOF' ? insertafter : insertbefore !== undefined && insertbefore !== 'BOF' ? insertbefore : undefined;
   if (pattern === undefined) return insertbefore === undefined ? lines.length : 0;
-  const name = insertafter === undefined ? 'insertbefore' : 'insertafter';
-  const regexp = compile(own(pattern), name);
+  const search = (text: string): RegExpExecArray | null => pythonRegex(own(pattern)).exec(text);
   if (/^\(\?[a-z]*m/.test(pattern)) {
-    const match = regexp.exec(lines.join(''));
+    const match = search(lines.join(''));
     if (!match) return lines.length;
     const upTo = lines.join('').slice(0, insertafter === undefined ? match.index : match.index + match[0].length);
     return upTo.split('\n').length - (insertafter === undefined ? 1 : 0);
   }
-  const found = lines.findLastIndex((line) => regexp.test(line));
+  const found = lines.findLastIndex((line) => search(line) !== null);
   if (found === -1) return lines.length;
   return insertafter === undefined ? found : found + 1;
 }

@@ -1,9 +1,9 @@
 import { dirname } from 'node:path/posix';
+import { pythonRegex, replacement } from '../expression/index.js';
 import { sh } from '../shell/sh.js';
 import { applyEdit, beforeEdit, compareEdit, decode, editParams, editResult, editReturns, inspectText, parseText, splitLines, type Edited } from './edited_file.js';
 import { defineModule, ModuleError } from './module.js';
 import { bool, choice, params, path, str } from './params.js';
-import { compile, expand } from './regexp.js';
 import { hostPath } from './words.js';
 
 const schema = params({
@@ -105,8 +105,11 @@ interface Task {
 
 function matcher(regexp: string | undefined, search: string | undefined): Task['matches'] {
   if (regexp !== undefined) {
-    const compiled = compile(regexp, 'regexp');
-    return (line) => compiled.exec(line);
+    const compiled = pythonRegex(regexp);
+    return (line) => {
+      compiled.lastIndex = 0;
+      return compiled.exec(line);
+    };
   }
   return search === undefined ? undefined : (line) => line.includes(search) || null;
 }
@@ -126,18 +129,18 @@ function place(lines: string[], { line, matches, backrefs, firstmatch, after, be
     if (firstmatch) break;
   }
   const pattern = after !== undefined && after !== 'EOF' && after !== 'BOF' ? after : before !== undefined && before !== 'BOF' ? before : undefined;
-  const anchor = pattern === undefined ? undefined : compile(pattern, after === undefined ? 'insertbefore' : 'insertafter');
+  const anchor = pattern === undefined ? undefined : matcher(pattern, undefined);
   let insert = -1;
   for (let i = 0; !match && i < lines.length; i++) {
     if (bare(lines[i]!) === line) at = i;
-    else if (anchor?.test(lines[i]!)) {
+    else if (anchor?.(lines[i]!)) {
       insert = after === undefined ? i : i + 1;
       if (firstmatch) break;
     }
   }
   const ended = `${line}\n`;
   if (at !== -1) {
-    const text = backrefs && match && match !== true ? expand(match, line, 'line') : line;
+    const text = backrefs && match && match !== true ? replacement(line)(match) : line;
     const next = text.endsWith('\n') ? text : `${text}\n`;
     if (lines[at] === next) return '';
     lines[at] = next;

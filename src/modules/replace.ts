@@ -1,7 +1,7 @@
+import { pythonRegex, replacement, substitute } from '../expression/index.js';
 import { applyEdit, beforeEdit, compareEdit, decode, editParams, editResult, editReturns, inspectText, parseText, type Edited } from './edited_file.js';
 import { defineModule, ModuleError } from './module.js';
 import { choice, params, path, str } from './params.js';
-import { compile, expand } from './regexp.js';
 
 const schema = params({
   path: path('The file; a link is followed.').meta({ aliases: ['dest', 'destfile', 'name'] }),
@@ -34,7 +34,7 @@ export const replace = defineModule<typeof schema, Edited>({
   before: (_wanted, _observed, change) => beforeEdit(change),
   result: (wanted, observed, output) => editResult(wanted, edit(wanted, observed).msg, output),
   // A pattern may match its own replacement (`a` -> `aa`): Ansible changes such a file with every run.
-  verify: ({ regexp, replace: text }) => !compile(regexp, 'regexp', { multiline: true }).test(text),
+  verify: ({ regexp, replace: text }) => substitute(pythonRegex(regexp, 'm'), text, replacement(text)) === text,
 });
 export default replace;
 
@@ -44,16 +44,12 @@ function edit(wanted: Wanted, { content }: Edited): { after: Buffer; msg: string
   const own = (text: string | undefined): string | undefined => (text === undefined ? undefined : codec.own(text));
   const [start, end] = section(codec.text, own(wanted.after), own(wanted.before));
   if (start === -1) return { after: content, msg: `before and after did not match ${wanted.path}` };
-  const regexp = compile(codec.own(wanted.regexp), 'regexp', { multiline: true });
-  const template = codec.own(wanted.replace);
   let count = 0;
+  const by = replacement(codec.own(wanted.replace));
   // The section stands for itself: ^ matches where it begins.
-  const changed = codec.text.slice(start, end).replace(new RegExp(regexp.source, `${regexp.flags}g`), (...found) => {
+  const changed = substitute(pythonRegex(codec.own(wanted.regexp), 'm'), codec.text.slice(start, end), (match) => {
     count++;
-    const groups: unknown = found.at(-1);
-    const named = typeof groups === 'object' && groups !== null;
-    const match = found.slice(0, named ? -3 : -2) as string[];
-    return expand(Object.assign(match, { groups: named ? groups : undefined }) as unknown as RegExpExecArray, template, 'replace');
+    return by(match);
   });
   const after = codec.encode(codec.text.slice(0, start) + changed + codec.text.slice(end));
   return { after, msg: after.equals(content) ? '' : `${count} replacements made` };
@@ -63,6 +59,6 @@ function edit(wanted: Wanted, { content }: Edited): { after: Buffer; msg: string
 function section(text: string, after: string | undefined, before: string | undefined): [number, number] {
   if (after === undefined && before === undefined) return [0, text.length];
   const middle = after !== undefined && before !== undefined ? '.*?' : '.*';
-  const regexp = compile(`${after ?? ''}(?P<subsection>${middle})${before ?? ''}`, after === undefined ? 'before' : 'after', { dotall: true });
-  return regexp.exec(text)?.indices?.groups?.['subsection'] ?? [-1, -1];
+  const regexp = pythonRegex(`${after ?? ''}(?P<subsection>${middle})${before ?? ''}`, 's');
+  return new RegExp(regexp.source, `${regexp.flags}d`).exec(text)?.indices?.groups?.['subsection'] ?? [-1, -1];
 }

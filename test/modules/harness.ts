@@ -43,7 +43,7 @@ export function inShells(test: TestFn, title: string, body: (t: ExecutionContext
 
 async function place(shell: Shell, root: string, dir: string): Promise<Place> {
   const env: Record<string, string> = {};
-  let program: string = shell;
+  let program = `/bin/${shell}`;
   if (shell === 'busybox') {
     const tools = joinPath(root, 'tools');
     await mkdir(tools);

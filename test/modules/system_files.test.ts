@@ -72,7 +72,8 @@ inShells(test, 'jobs and variables come into a crontab and go', async (t, place)
   t.is(await text(), 'MAILTO="root"\n');
   await t.throwsAsync(look(t, place, cron, { ...mine, name: 'x', job: 'a\nb' }), { message: /must be one line/ });
   await t.throwsAsync(look(t, place, cron, { ...mine, name: 'x', job: 'a', special_time: 'daily', minute: '1' }), { message: /not both/ });
-});
+// busybox ash prefers its own crontab to the one that stands in here.
+}, ['dash', 'bash']);
 
 inShells(test, 'a file of cron names who runs the job', async (t, place) => {
   const cron_file = join(place.dir, 'jobs');
