@@ -1,7 +1,7 @@
 import { isDict, Source, type Dict, type Origin, type Value } from '../value/value.js';
 import { placeIn } from '../yaml/index.js';
 import { complain, warn, type LoadContext } from './context.js';
-import { asList, given, place } from './keywords.js';
+import { asList, given, keyPlace, place } from './keywords.js';
 import { staticText } from './static.js';
 import type { Condition, Inherited } from './types.js';
 
@@ -27,11 +27,21 @@ export function inherit(around: Inherited, dict: Dict, at: Origin, ctx: LoadCont
   const result: Inherited = { ...around };
   for (const field of NEAREST) result[field] = given(dict, KEYWORDS[field]) ?? around[field];
   result.when = [...around.when, ...conditions(dict, 'when', at, ctx)];
-  const vars = given(dict, 'vars');
-  if (isDict(vars)) result.vars = [...around.vars, vars];
+  const vars = varsOf(dict, at, ctx);
+  if (vars !== undefined) result.vars = [...around.vars, vars];
   result.environment = [...around.environment, ...asList(given(dict, 'environment'))];
   result.tags = [...new Set([...around.tags, ...tagsOf(dict, at, ctx)])];
   return result;
+}
+
+/** The dict under `vars`; its names must be fit for expressions. */
+export function varsOf(dict: Dict, at: Origin, ctx: LoadContext): Dict | undefined {
+  const vars = given(dict, 'vars');
+  if (!isDict(vars)) return undefined;
+  for (const name of vars.keys()) {
+    if (!/^[A-Za-z_]\w*$/.test(String(name))) complain(ctx, `"${String(name)}" cannot name a variable`, keyPlace(vars, name, at), 'letters, digits and _ only');
+  }
+  return vars;
 }
 
 /** `tags`: a list, or text split at commas; {{ }} only from extra vars. */

@@ -2,7 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { isDict, Source, type Dict, type Origin, type Value } from '../value/value.js';
 import { originOf } from '../yaml/index.js';
 import { complain, display, isFile, parseText, readYaml, type LoadContext } from './context.js';
-import { conditions, inherit, nothingInherited, tagsOf } from './inherit.js';
+import { conditions, inherit, nothingInherited, tagsOf, varsOf } from './inherit.js';
 import { asList, checkKeywords, given, IMPORT_PLAYBOOK, keyPlace, place, PLAY, shown } from './keywords.js';
 import { loadRoles } from './roles.js';
 import { staticText } from './static.js';
@@ -70,10 +70,10 @@ async function importPlaybook(dict: Dict, at: Origin, path: string, ctx: LoadCon
     complain(ctx, `there is no playbook "${name}"`, origin, `looked for ${display(file)}`);
     return [];
   }
-  const vars = given(dict, 'vars');
+  const vars = varsOf(dict, at, ctx) ?? new Map();
   return loadPlays(await readYaml(file, ctx, origin), file, ctx, {
     // An outer import wins over an inner one, and both over the plays.
-    vars: layered(isDict(vars) ? vars : new Map(), outer.vars),
+    vars: layered(vars, outer.vars),
     when: [...outer.when, ...conditions(dict, 'when', at, ctx)],
     tags: [...outer.tags, ...tagsOf(dict, at, ctx)],
     via: `${at.file}:${at.line}:${at.column}${outer.via === '' ? '' : ` < ${outer.via}`}`,
@@ -88,7 +88,7 @@ function layered(below: Dict, above: Dict): Dict {
 
 async function loadPlay(dict: Dict, at: Origin, path: string, ctx: LoadContext, imported: Imported): Promise<Play> {
   checkKeywords(dict, PLAY, 'a play', at, ctx);
-  const vars = given(dict, 'vars');
+  const vars = varsOf(dict, at, ctx) ?? new Map();
   const own = new Map([...dict].filter(([key]) => key !== 'vars' && key !== 'tags'));
   const keywords = inherit({ ...nothingInherited(), when: imported.when, tags: [...imported.tags, ...tagsOf(dict, at, ctx)] }, own, at, ctx);
   const frame: Frame = {
@@ -110,7 +110,7 @@ async function loadPlay(dict: Dict, at: Origin, path: string, ctx: LoadContext, 
   return {
     origin: at, baseDir: dirname(path), name: given(dict, 'name'), hosts: hosts ?? 'all',
     gatherFacts: given(dict, 'gather_facts'), gatherSubset: subset(dict, at, ctx),
-    vars: layered(isDict(vars) ? vars : new Map(), imported.vars), varsFiles: asList(given(dict, 'vars_files')),
+    vars: layered(vars, imported.vars), varsFiles: asList(given(dict, 'vars_files')),
     strategy: strategyOf(dict, at, ctx), serial: given(dict, 'serial'), maxFailPercentage: given(dict, 'max_fail_percentage'),
     anyErrorsFatal: given(dict, 'any_errors_fatal'), forceHandlers: given(dict, 'force_handlers'),
     ignoreUnreachable: given(dict, 'ignore_unreachable'),

@@ -167,7 +167,8 @@ function explicitAction(value: Value, origin: Origin, local: boolean, ctx: LoadC
     rest = pieceOf(value, text.slice(offset), offset);
   }
   const name = written === undefined ? undefined : actionName(written);
-  if (written === undefined || written === '') complain(ctx, '"action" must be a module with its arguments', origin);
+  if (written?.startsWith('{{')) complain(ctx, 'the module of a task must be written out', origin, 'use "package", or one task for each with a condition');
+  else if (written === undefined || written === '') complain(ctx, '"action" must be a module with its arguments', origin);
   else if (name === undefined) complain(ctx, `there is no module "${written}"`, origin, suggestAction(written));
   return name === undefined ? undefined : { written: written!, name, value: rest, origin, local };
 }
