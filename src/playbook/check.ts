@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { basename, extname, isAbsolute, join } from 'node:path';
+import { basename, extname, isAbsolute, join, resolve } from 'node:path';
 import { checkArgs } from '../modules/index.js';
 import { didYouMean } from '../value/errors.js';
 import { isDict, Source, type Dict, type Origin, type Value } from '../value/value.js';
@@ -10,7 +10,7 @@ import { bringRole, bringTasks, includePoint } from './bring.js';
 import { NEAREST } from './inherit.js';
 import { caught, sorted, type Problem } from './problems.js';
 import { loadPlaybook } from './plays.js';
-import { checkValue, checkVarsFile, syntax } from './syntax.js';
+import { checkTemplateFile, checkValue, checkVarsFile, syntax } from './syntax.js';
 import type { Block, Entry, Inherited, Play, Role, Task } from './types.js';
 
 /**
@@ -21,14 +21,20 @@ import type { Block, Entry, Inherited, Play, Role, Task } from './types.js';
  */
 export async function checkProject(paths: readonly string[], ctx: LoadContext, folders: readonly string[] = []): Promise<Problem[]> {
   const beside = new Set(folders);
+  const templates = new Set([resolve(ctx.projectDir, 'templates')]);
   for (const path of paths) {
     const { plays } = await loadPlaybook(path, ctx);
     for (const play of plays) {
       beside.add(play.baseDir);
+      for (const base of [play.baseDir, ...play.roles.map((role) => role.path)]) templates.add(resolve(base, 'templates'));
       await checkPlay(play, ctx);
     }
   }
   for (const folder of beside) for (const kind of ['group_vars', 'host_vars']) await checkVarsFolder(join(folder, kind), ctx);
+  // Templates that no task names by a literal may still be used: what is wrong in them is a warning.
+  const first = ctx.problems.length;
+  for (const folder of templates) await checkTemplates(folder, ctx);
+  for (const each of ctx.problems.slice(first)) each.severity = 'warning';
   return sorted(ctx.problems);
 }
 
@@ -66,6 +72,14 @@ async function checkVarsFiles(play: Play, ctx: LoadContext): Promise<void> {
     const found = await firstFile(places);
     if (found !== undefined) await checkVarsFile(found, ctx);
     else complain(ctx, `there is no file of variables "${names.join('", "')}"`, originOf(play.varsFiles, play.varsFiles.indexOf(entry)) ?? play.origin, `looked for ${places.map(display).join(', ')}`);
+  }
+}
+
+async function checkTemplates(folder: string, ctx: LoadContext): Promise<void> {
+  if (!(await isFolder(folder))) return;
+  for (const name of (await readdir(folder, { recursive: true })).sort()) {
+    const path = join(folder, name);
+    if (/\.(hbs|j2)$/.test(name)) checkTemplateFile(path, { file: display(path), line: 1, column: 1 }, ctx);
   }
 }
 
@@ -164,6 +178,7 @@ class Walk {
     let found: string | undefined;
     for (const path of places) if (found === undefined && ((await isFile(path)) || (await isFolder(path)))) found = path;
     if (found === undefined) complain(this.ctx, `there is no file "${name}"`, origin, `looked for ${places.map(display).join(', ')}`);
+    else if (task.action === 'template') checkTemplateFile(found, origin, this.ctx);
     else if (task.action === 'include_vars') await checkVarsFile(found, this.ctx);
   }
 

@@ -44,7 +44,11 @@ export function raiseFirst(problems: readonly Problem[]): void {
 
 /** Problems once each, in the order of files and lines. */
 export function sorted(problems: readonly Problem[]): Problem[] {
-  const once = new Map(problems.map((each) => [JSON.stringify([each.message, each.origin]), each]));
+  const once = new Map<string, Problem>();
+  for (const each of problems) {
+    const key = JSON.stringify([each.message, each.origin]);
+    if (!once.has(key)) once.set(key, each);
+  }
   const rank = (each: Problem): [string, number, number] => [each.origin?.file ?? '', each.origin?.line ?? 0, each.origin?.column ?? 0];
   return [...once.values()].sort((a, b) => {
     const [left, right] = [rank(a), rank(b)];

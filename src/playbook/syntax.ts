@@ -1,4 +1,5 @@
 import { compileExpression, compileText } from '../expression/index.js';
+import { checkTemplate } from '../template/index.js';
 import { isDict, Source, type Origin, type Value } from '../value/value.js';
 import { complain, display, readYaml, type LoadContext } from './context.js';
 import { shown } from './keywords.js';
@@ -28,6 +29,11 @@ function attempt(compile: () => unknown, origin: Origin, ctx: LoadContext): void
   } catch (error) {
     ctx.problems.push(caught(error, origin));
   }
+}
+
+/** Compiles a template and its partials. @param from what names it */
+export function checkTemplateFile(path: string, from: Origin, ctx: LoadContext): void {
+  attempt(() => checkTemplate(display(path)), from, ctx);
 }
 
 /** A file of variables: a dict (or nothing), and every text in it compiles. */
