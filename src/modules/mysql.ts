@@ -1,0 +1,145 @@
+import { Duplex } from 'node:stream';
+import mysql, { type Connection as MysqlConnection } from 'mysql2/promise';
+import { sh } from '../shell/sh.js';
+import { ModuleError, type Channel } from './module.js';
+import { dialect, parseVersion, type Dialect } from './mysql_dialect.js';
+import { sql, type Sql } from './mysql_sql.js';
+import { int, path, secret, str } from './params.js';
+
+/** What the mysql modules share: logging in through the host's connection, and statements whose secrets stay hidden. */
+export const loginParams = {
+  login_user: str('Account to log in with; without it [client] of config_file is read, then root.').optional(),
+  login_password: secret('Its password.').optional(),
+  login_host: str('Host of the server as seen from the managed host.').default('localhost'),
+  login_port: int('TCP port of the server, where no socket is used.').default(3306),
+  login_unix_socket: path('Socket of the server; found by itself for localhost.').optional(),
+  config_file: path('Option file on the host whose [client] section is read.').default('~/.my.cnf'),
+  connect_timeout: int('Seconds until a login is given up.').default(30),
+};
+
+export interface Login {
+  login_user?: string | undefined;
+  login_password?: string | undefined;
+  login_host: string;
+  login_port: number;
+  login_unix_socket?: string | undefined;
+  config_file: string;
+  connect_timeout: number;
+}
+
+export type Row = Record<string, unknown>;
+
+export interface Answer {
+  /** Rows of a statement that has a result set. */
+  rows: Row[];
+  affected: number;
+}
+
+/** A login to a server. */
+export interface Session {
+  dialect: Dialect;
+  /** @throws ModuleError naming the statement with its secrets masked */
+  run(statement: Sql): Promise<Answer>;
+  close(): Promise<void>;
+}
+
+/** Where distributions put the socket (Debian, Red Hat, upstream). */
+const SOCKETS = ['/run/mysqld/mysqld.sock', '/var/run/mysqld/mysqld.sock', '/var/lib/mysql/mysql.sock', '/tmp/mysql.sock'];
+
+/** @throws ModuleError when the server cannot be reached or does not let the account in */
+export async function connectMysql(login: Login, channel: Channel, database?: string): Promise<Session> {
+  const found = await look(login, channel);
+  const client = login.login_user === undefined ? found.client : {};
+  const socket = login.login_unix_socket ?? (isLocal(login.login_host) ? client.socket ?? (client.host === undefined || isLocal(client.host) ? found.socket : undefined) : undefined);
+  const host = isLocal(login.login_host) ? client.host ?? '127.0.0.1' : login.login_host;
+  const port = login.login_port !== 3306 ? login.login_port : Number(client.port ?? 3306);
+  const where = socket === undefined ? { host: isLocal(host) ? '127.0.0.1' : host, port } : { socket };
+  const user = login.login_user ?? client.user ?? 'root';
+  const stream = await channel.open(where);
+  try {
+    const connection = await mysql.createConnection({
+      stream,
+      user,
+      password: login.login_password ?? client.password ?? '',
+      ...(database !== undefined && { database }),
+      connectTimeout: login.connect_timeout * 1000,
+      charset: 'utf8mb4',
+      dateStrings: true,
+      supportBigNumbers: true,
+      // The server knows who is behind its socket, and asks for nothing.
+      authPlugins: { auth_socket: () => () => Buffer.alloc(0), unix_socket: () => () => Buffer.alloc(0) },
+    } as mysql.ConnectionOptions);
+    connection.on('error', () => undefined);
+    return await begin(connection, stream);
+  } catch (error) {
+    stream.destroy();
+    if (error instanceof ModuleError) throw error;
+    const at = socket ?? `${host}:${port}`;
+    throw new ModuleError(`cannot log in to the server at ${at} as ${user}: ${(error as Error).message}`, { errno: (error as { errno?: number }).errno });
+  }
+}
+
+async function begin(connection: MysqlConnection, stream: Duplex): Promise<Session> {
+  const [rows] = await connection.query('SELECT VERSION() AS version');
+  const { version } = (rows as { version: string }[])[0]!;
+  return {
+    dialect: dialect(parseVersion(version)),
+    async run(statement) {
+      try {
+        const [result] = await connection.query(statement.text);
+        return Array.isArray(result) ? { rows: result as Row[], affected: result.length } : { rows: [], affected: (result as { affectedRows: number }).affectedRows };
+      } catch (error) {
+        const { errno, sqlState, sqlMessage, message } = error as { errno?: number; sqlState?: string; sqlMessage?: string; message: string };
+        let said = sqlMessage ?? message;
+        // A syntax error shows the statement from where it went wrong.
+        for (const value of statement.secrets) said = said.replaceAll(value, '********');
+        throw new ModuleError(`${said} (${errno ?? 'no error number'}); the statement was: ${statement.shown}`, { errno, sqlstate: sqlState, query: statement.shown });
+      }
+    },
+    async close() {
+      await connection.end().catch(() => undefined);
+      stream.destroy();
+    },
+  };
+}
+
+/** What the host has: a server's socket, and the [client] section of its option file. */
+async function look({ login_user, config_file, login_unix_socket, login_host }: Login, channel: Channel): Promise<{ socket: string | undefined; client: Record<string, string> }> {
+  if (login_user !== undefined && (login_unix_socket !== undefined || !isLocal(login_host))) return { socket: undefined, client: {} };
+  const file = config_file.startsWith('~/') ? sh`"$HOME"/${config_file.slice(2)}` : sh`${config_file}`;
+  const output = await channel.ask(
+    sh`for s in ${SOCKETS}; do if [ -S "$s" ]; then printf '%s\n' "$s"; break; fi; done; echo
+if [ -r ${file} ]; then cat ${file}; fi`,
+  );
+  if (output.rc !== 0) throw new ModuleError(`cannot look for the server's socket: ${output.stderr.trim()}`, { rc: output.rc });
+  const [socket, ...rest] = output.stdout.split('\n');
+  return { socket: socket || undefined, client: clientSection(rest.join('\n')) };
+}
+
+/** The options of [client] in an option file (MySQL manual, "Using Option Files"). */
+export function clientSection(text: string): Record<string, string> {
+  const options: Record<string, string> = {};
+  let section = '';
+  for (const line of text.split('\n')) {
+    const header = /^\s*\[([^\]]+)\]/.exec(line);
+    if (header) section = header[1]!.trim();
+    const option = /^\s*([\w-]+)\s*=\s*(.*?)\s*$/.exec(line);
+    if (section !== 'client' || !option) continue;
+    const value = /^(["'])(.*)\1$/.exec(option[2]!)?.[2] ?? option[2]!;
+    options[option[1]!.replaceAll('-', '_')] = value;
+  }
+  return options;
+}
+
+function isLocal(host: string): boolean {
+  return host === 'localhost' || host === '';
+}
+
+/** Runs statements in order. @returns them as they may be shown */
+export async function runAll(session: Session, statements: readonly Sql[]): Promise<string[]> {
+  for (const statement of statements) await session.run(statement);
+  return statements.map(({ shown }) => shown);
+}
+
+/** Keeps what follows out of the binary log. */
+export const SKIP_BINLOG = sql`SET SESSION sql_log_bin = 0`;

@@ -1,0 +1,85 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ExecutionContext } from 'ava';
+import { LocalConnection } from '../../src/connection/local.js';
+import type { Change, Channel, Conversation, Returns } from '../../src/modules/module.js';
+import { freePort } from '../connection/sshd.js';
+import { need } from '../connection/shells.js';
+
+/** A real MariaDB with a data folder, a socket and a port of its own. */
+export interface Server {
+  socket: string;
+  port: number;
+  /** Runs SQL as root and gives what the client prints. */
+  sql(text: string): string;
+  stop(): Promise<void>;
+}
+
+export async function startServer(...options: string[]): Promise<Server> {
+  need('mariadbd', 'mariadb-server');
+  const folder = mkdtempSync(join(tmpdir(), 'muster-db-'));
+  const data = join(folder, 'data');
+  const socket = join(folder, 's');
+  const port = await freePort();
+  execFileSync('mariadb-install-db', ['--no-defaults', '--user=root', `--datadir=${data}`, '--skip-test-db'], { stdio: 'ignore' });
+  const server = spawn(
+    'mariadbd',
+    ['--no-defaults', '--user=root', `--datadir=${data}`, `--socket=${socket}`, `--port=${port}`, '--bind-address=127.0.0.1', `--pid-file=${join(folder, 'pid')}`, '--innodb-buffer-pool-size=16M', '--plugin-load-add=auth_socket', ...options],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  let log = '';
+  server.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
+  const sql = (text: string): string => execFileSync('mariadb', ['--no-defaults', `--socket=${socket}`, '-N', '-B', '-e', text]).toString();
+  for (;;) {
+    if (server.exitCode !== null) throw new Error(`mariadbd: ${log.slice(-2000)}`);
+    if (existsSync(socket) && log.includes('ready for connections')) break;
+    await sleep(50);
+  }
+  return {
+    socket,
+    port,
+    sql,
+    async stop() {
+      const gone = new Promise((resolve) => server.once('exit', resolve));
+      server.kill('SIGKILL');
+      await gone;
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Conversations as the engine leads them. */
+export function talk(t: ExecutionContext) {
+  const connection = new LocalConnection('here');
+  t.teardown(() => connection.close());
+  const channel: Channel = {
+    open: (target) => connection.open(target, undefined),
+    ask: async (script) => (await connection.trip({ effect: undefined, inspections: [{ script, become: undefined, environment: {} }] })).inspections[0]!,
+  };
+  const look = async <T>(module: Conversation<any, any, any, any>, args: object, act: (wanted: any, session: any, observed: any) => Promise<T>): Promise<T> => {
+    const wanted = module.params.parse(args);
+    const session = await module.connect(wanted, channel);
+    try {
+      return await act(wanted, session, await module.inspect(wanted, session));
+    } finally {
+      await module.close(session);
+    }
+  };
+  return {
+    /** What a plan shows. */
+    plan: (module: Conversation<any, any, any, any>, args: object): Promise<Change[]> => look(module, args, async (wanted, _session, observed) => module.compare(wanted, observed)),
+    /** Applies, looks again with a login of its own, and expects nothing left to do. */
+    async apply(module: Conversation<any, any, any, any>, args: object): Promise<{ changes: Change[]; result: Returns }> {
+      const done = await look(module, args, async (wanted, session, observed) => {
+        const changes = module.compare(wanted, observed);
+        const applied = changes.length > 0 ? await module.apply(wanted, session, observed, changes) : undefined;
+        return { changes, result: module.result(wanted, observed, applied ?? undefined) };
+      });
+      if (module.verify !== false) t.deepEqual(await look(module, args, async (wanted, _session, observed) => module.compare(wanted, observed)), [], `${module.name} ${JSON.stringify(args)}`);
+      return done;
+    },
+  };
+}

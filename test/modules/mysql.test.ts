@@ -1,0 +1,195 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { ModuleError } from '../../src/modules/module.js';
+import { clientSection } from '../../src/modules/mysql.js';
+import mysqlDb from '../../src/modules/mysql_db.js';
+import { bind } from '../../src/modules/mysql_query.js';
+import mysqlQuery from '../../src/modules/mysql_query.js';
+import mysqlReplication from '../../src/modules/mysql_replication.js';
+import mysqlUser from '../../src/modules/mysql_user.js';
+import mysqlVariables from '../../src/modules/mysql_variables.js';
+import { startServer, talk, type Server } from './mariadb.js';
+
+let primary: Server;
+let replica: Server;
+test.before(async () => {
+  [primary, replica] = await Promise.all([startServer('--server-id=1', '--log-bin=bin', '--gtid-strict-mode=1'), startServer('--server-id=2', '--log-bin=bin', '--gtid-strict-mode=1')]);
+});
+test.after.always(() => Promise.all([primary?.stop(), replica?.stop()]));
+
+const login = (server: Server) => ({ login_user: 'root', login_unix_socket: server.socket });
+
+test('databases are made, changed and removed', async (t) => {
+  const { apply, plan } = talk(t);
+  const args = { ...login(primary), name: ['one', 'two'], encoding: 'utf8mb4', collation: 'utf8mb4_unicode_ci' };
+  t.is((await plan(mysqlDb, args)).length, 2);
+  const made = await apply(mysqlDb, args);
+  t.deepEqual(made.result, {
+    db: 'one two',
+    db_list: ['one', 'two'],
+    executed_commands: ["CREATE DATABASE `one` CHARACTER SET 'utf8mb4' COLLATE 'utf8mb4_unicode_ci'", "CREATE DATABASE `two` CHARACTER SET 'utf8mb4' COLLATE 'utf8mb4_unicode_ci'"],
+  });
+  const changed = await apply(mysqlDb, { ...args, collation: 'utf8mb4_bin', name: 'one,two' });
+  t.deepEqual(changed.changes.map(({ field }) => field), ['one.collation', 'two.collation']);
+  await apply(mysqlDb, { ...login(primary), name: 'one', encoding: 'utf8' });
+  t.is((await apply(mysqlDb, { ...args, state: 'absent' })).changes.length, 2);
+  t.deepEqual((await apply(mysqlDb, { ...args, state: 'absent' })).result.executed_commands, []);
+  await t.throwsAsync(plan(mysqlDb, { ...args, state: 'dump' }), { instanceOf: ModuleError, message: /mysqldump/ });
+});
+
+test('an account, its password and its privileges', async (t) => {
+  const { apply, plan } = talk(t);
+  primary.sql('CREATE DATABASE IF NOT EXISTS shop; CREATE TABLE IF NOT EXISTS shop.item (id int, name text)');
+  const args = { ...login(primary), name: 'sh\'op', host: '127.0.0.1', password: "pa'ss", priv: 'shop.*:SELECT,INSERT/*.*:REPLICATION CLIENT,PROCESS' };
+  const made = await apply(mysqlUser, args);
+  t.false(JSON.stringify(made).includes("pa'ss") || JSON.stringify(made).includes("pa\\'ss"));
+  t.true(made.result.password_changed);
+  t.deepEqual((await apply(mysqlUser, args)).changes, []);
+
+  const wrong = await plan(mysqlUser, { ...args, password: 'other' });
+  t.deepEqual(wrong, [{ field: '127.0.0.1: password', from: null, to: null, secret: true }]);
+  t.deepEqual(await plan(mysqlUser, { ...args, password: 'other', update_password: 'on_create' }), []);
+  await apply(mysqlUser, { ...args, password: 'other' });
+  await apply(mysqlUser, { ...args, password: '*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19', encrypted: true });
+  await apply(mysqlUser, { ...args, password: 'password' });
+
+  const privileges: [object, number][] = [
+    [{ priv: 'shop.*:SELECT' }, 2],
+    [{ priv: 'shop.item:SELECT(id, name),UPDATE (name)', append_privs: true }, 1],
+    [{ priv: { 'shop.*': 'ALL,GRANT', '*.*': 'USAGE' } }, 2],
+    [{ priv: 'shop.*:ALL' }, 1],
+    [{ priv: 'shop.*:SELECT,DELETE' }, 1],
+    [{ priv: 'shop.*:DELETE', subtract_privs: true }, 1],
+    [{ priv: '*.*:ALL,GRANT' }, 2],
+    [{ priv: '*.*:REPLICATION SLAVE,SLAVE MONITOR,BINLOG MONITOR' }, 1],
+    [{ priv: '' }, -1],
+  ];
+  for (const [more, expected] of privileges) {
+    if (expected < 0) await t.throwsAsync(plan(mysqlUser, { ...args, password: undefined, ...more }), { instanceOf: ModuleError });
+    else t.is((await apply(mysqlUser, { ...args, password: undefined, ...more })).changes.length, expected, JSON.stringify(more));
+  }
+  await t.throwsAsync(plan(mysqlUser, { ...args, priv: 'shop.*:SELECT; DROP TABLE x' }), { message: /not a privilege/ });
+
+  await apply(mysqlUser, { ...args, password: undefined, priv: undefined, tls_requires: { SSL: null }, resource_limits: { MAX_USER_CONNECTIONS: 3 } });
+  await apply(mysqlUser, { ...args, password: undefined, priv: undefined, tls_requires: { subject: '/CN=a', issuer: '/CN=b' } });
+  await apply(mysqlUser, { ...args, password: undefined, priv: undefined, tls_requires: {} });
+  await apply(mysqlUser, { ...args, host: '%', priv: undefined });
+  t.is((await apply(mysqlUser, { ...args, host_all: true, state: 'absent' })).changes.length, 2);
+  t.deepEqual((await apply(mysqlUser, { ...args, state: 'absent' })).changes, []);
+});
+
+test('an account that is let in by its socket', async (t) => {
+  const { apply } = talk(t);
+  const args = { ...login(primary), name: 'daemon', plugin: 'unix_socket', sql_log_bin: false };
+  await apply(mysqlUser, args);
+  await apply(mysqlUser, { ...login(primary), name: 'daemon', password: 'now by password' });
+  t.is((await apply(mysqlUser, args)).changes[0]!.field, 'localhost: plugin');
+  await apply(mysqlUser, { ...args, state: 'absent' });
+});
+
+test('queries tell rows and counts, with values put in', async (t) => {
+  const { apply, plan } = talk(t);
+  const args = { ...login(primary) };
+  await apply(mysqlDb, { ...args, name: 'query' });
+  const made = await apply(mysqlQuery, { ...args, login_db: 'query', single_transaction: true, query: ['CREATE TABLE t (id int, s text)', "INSERT INTO t VALUES (1, 'a%%'), (2, %s)"], positional_args: ["it's"] });
+  t.deepEqual(made.result.rowcount, [0, 2]);
+  const read = { ...args, login_db: 'query', query: ['SELECT * FROM t WHERE s = %(s)s', 'SHOW TABLES'], named_args: { s: "it's" } };
+  t.deepEqual(await plan(mysqlQuery, read), []);
+  const { result } = await apply(mysqlQuery, read);
+  t.deepEqual(result, { executed_queries: ["SELECT * FROM t WHERE s = 'it\\'s'", 'SHOW TABLES'], query_result: [[{ id: 2, s: "it's" }], [{ Tables_in_query: 't' }]], rowcount: [1, 1] });
+  t.is((await plan(mysqlQuery, { ...args, query: 'WITH x AS (SELECT 1) DELETE FROM t' })).length, 1);
+  const error = await t.throwsAsync(apply(mysqlQuery, { ...args, query: 'SELEKT 1' }), { instanceOf: ModuleError });
+  t.is((error as ModuleError).fields.errno ?? 1064, 1064);
+});
+
+test('a login that fails says why, and shows no password', async (t) => {
+  const { plan } = talk(t);
+  const error = await t.throwsAsync(plan(mysqlQuery, { login_user: 'nobody', login_password: 'hunter2', login_unix_socket: primary.socket, query: 'SELECT 1' }), { instanceOf: ModuleError, message: /Access denied/ });
+  t.false(JSON.stringify(error).includes('hunter2') || error!.message.includes('hunter2'));
+  await t.throwsAsync(plan(mysqlQuery, { login_user: 'root', login_unix_socket: '/tmp/no-such-socket', query: 'SELECT 1' }));
+});
+
+test('an option file of the host names account and socket', async (t) => {
+  const { plan } = talk(t);
+  const folder = mkdtempSync(join(tmpdir(), 'muster-test-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  primary.sql("CREATE USER filed@localhost IDENTIFIED BY 'p#w'");
+  const config_file = join(folder, 'my.cnf');
+  writeFileSync(config_file, `[mysqld]\nuser=x\n[client]\nuser = filed\npassword="p#w"\nsocket=${primary.socket}\n`);
+  t.deepEqual(await plan(mysqlQuery, { config_file, query: 'SELECT 1' }), []);
+  t.deepEqual(clientSection("[client]\n# c\nuser=a\n[mysql]\nuser=b\n[client]\nssl-ca='/x y'\n"), { user: 'a', ssl_ca: '/x y' });
+});
+
+test('by TCP, with a password', async (t) => {
+  const { plan } = talk(t);
+  primary.sql("CREATE USER tcp@'%' IDENTIFIED BY 'pw'");
+  t.deepEqual(await plan(mysqlQuery, { login_user: 'tcp', login_password: 'pw', login_host: '127.0.0.1', login_port: primary.port, query: 'SELECT 1' }), []);
+});
+
+test('variables', async (t) => {
+  const { apply, plan } = talk(t);
+  const set = (variable: string, value: unknown) => apply(mysqlVariables, { ...login(primary), variable, value });
+  t.deepEqual((await set('max_connections', 123)).result.queries, ['SET GLOBAL `max_connections` = 123']);
+  t.is((await set('max_connections', '123')).changes.length, 0);
+  await set('slow_query_log', true);
+  await set('slow_query_log', 'OFF');
+  await set('tmp_table_size', '32M');
+  await set('init_connect', "SET NAMES 'utf8mb4'");
+  await set('init_connect', '');
+  t.is((await apply(mysqlVariables, { ...login(primary), variable: 'max_connections' })).result.msg, '123');
+  await t.throwsAsync(set('no_such_variable', 1), { message: /has no variable/ });
+  await t.throwsAsync(plan(mysqlVariables, { ...login(primary), variable: 'max_connections', value: '1', mode: 'persist' }), { message: /SET PERSIST/ });
+});
+
+test('replication is set up, found as it should be, repaired, stopped and taken away', async (t) => {
+  const { apply, plan } = talk(t);
+  const on = login(replica);
+  await apply(mysqlUser, { ...login(primary), name: 'repl', host: '%', password: 'first', priv: '*.*:REPLICATION SLAVE' });
+  t.deepEqual((await apply(mysqlReplication, { ...on, mode: 'getreplica' })).result, { Is_Replica: false, queries: [] });
+  t.like((await apply(mysqlReplication, { ...login(primary), mode: 'getprimary' })).result, { Is_Primary: true });
+  await t.throwsAsync(apply(mysqlReplication, { ...on, mode: 'startreplica' }), { message: /no primary is set/ });
+
+  const args = { ...on, mode: 'changeprimary', primary_host: '127.0.0.1', primary_port: primary.port, primary_user: 'repl', primary_password: 'first', primary_use_gtid: 'slave_pos', primary_connect_retry: 1 };
+  const { result } = await apply(mysqlReplication, args);
+  t.is((result.queries as string[]).length, 1);
+  t.false(JSON.stringify(result).includes('first'));
+  t.is((await apply(mysqlReplication, { ...on, mode: 'startreplica' })).changes.length, 2);
+  const status = async (column: string): Promise<string> => String((await apply(mysqlReplication, { ...on, mode: 'getreplica' })).result[column]);
+  const until = async (column: string, value: string): Promise<void> => {
+    while ((await status(column)) !== value) await new Promise((resolve) => setTimeout(resolve, 50));
+    t.is(await status(column), value);
+  };
+  await until('Slave_IO_Running', 'Yes');
+  t.deepEqual((await apply(mysqlReplication, args)).changes, [], 'a running replica is as it should be');
+
+  // A running replica gets what differs, and runs on from where it was.
+  const retried = await apply(mysqlReplication, { ...args, primary_connect_retry: 2, primary_delay: 0 });
+  t.deepEqual(retried.result.queries, ['STOP SLAVE', 'CHANGE MASTER TO MASTER_CONNECT_RETRY = 2', 'START SLAVE']);
+  await until('Slave_IO_Running', 'Yes');
+
+  // The primary's account gets another password: the replica is told once the primary has turned it away.
+  primary.sql("ALTER USER repl@'%' IDENTIFIED BY 'second'");
+  replica.sql('STOP SLAVE; START SLAVE');
+  await until('Last_IO_Errno', '1045');
+  t.deepEqual(await plan(mysqlReplication, { ...args, primary_connect_retry: 2, primary_password: 'second' }), [{ field: 'primary_password', from: null, to: null, secret: true }]);
+  await apply(mysqlReplication, { ...args, primary_connect_retry: 2, primary_password: 'second' }).catch(() => undefined);
+  await until('Slave_IO_Running', 'Yes');
+
+  t.is((await apply(mysqlReplication, { ...on, mode: 'stopreplica' })).changes.length, 2);
+  t.is((await apply(mysqlReplication, { ...on, mode: 'resetreplica' })).changes.length, 1);
+  t.is((await apply(mysqlReplication, { ...on, mode: 'resetreplicaall' })).changes.length, 1);
+  t.is((await apply(mysqlReplication, { ...on, mode: 'resetreplicaall' })).changes.length, 0);
+  await apply(mysqlReplication, { ...args, connection_name: 'other', primary_use_gtid: undefined });
+  await apply(mysqlReplication, { ...on, mode: 'resetreplicaall', connection_name: 'other' });
+  replica.sql('CREATE DATABASE written');
+  t.is((await apply(mysqlReplication, { ...on, mode: 'resetprimary' })).changes.length, 1);
+});
+
+test('values in queries', (t) => {
+  t.is(bind("a % b LIKE '50%%'", {}).text, "a % b LIKE '50%%'");
+  t.is(bind('%s %% %s', { positional_args: [1, null] }).text, '1 % NULL');
+  t.throws(() => bind('%s %s', { positional_args: [1] }), { instanceOf: ModuleError });
+  t.throws(() => bind('%(a)s', { named_args: {} }), { instanceOf: ModuleError });
+});

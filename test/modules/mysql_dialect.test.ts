@@ -1,0 +1,82 @@
+import { execFileSync } from 'node:child_process';
+import test from 'ava';
+import { dialect, parseVersion } from '../../src/modules/mysql_dialect.js';
+import { parseGrants } from '../../src/modules/mysql_grants.js';
+import { nativeHash, passwordMatches, sha256Crypt } from '../../src/modules/mysql_password.js';
+
+const STATEMENTS: [version: string, replicaStatus: string, primaryStatus: string, change: string, resetPrimary: string][] = [
+  ['5.7.44-log', 'SHOW SLAVE STATUS', 'SHOW MASTER STATUS', 'CHANGE MASTER TO', 'RESET MASTER'],
+  ['8.0.21', 'SHOW SLAVE STATUS', 'SHOW MASTER STATUS', 'CHANGE MASTER TO', 'RESET MASTER'],
+  ['8.0.22', 'SHOW REPLICA STATUS', 'SHOW MASTER STATUS', 'CHANGE MASTER TO', 'RESET MASTER'],
+  ['8.0.36', 'SHOW REPLICA STATUS', 'SHOW MASTER STATUS', 'CHANGE REPLICATION SOURCE TO', 'RESET MASTER'],
+  ['8.4.3', 'SHOW REPLICA STATUS', 'SHOW BINARY LOG STATUS', 'CHANGE REPLICATION SOURCE TO', 'RESET BINARY LOGS AND GTIDS'],
+  ['9.7.0-1', 'SHOW REPLICA STATUS', 'SHOW BINARY LOG STATUS', 'CHANGE REPLICATION SOURCE TO', 'RESET BINARY LOGS AND GTIDS'],
+  ['10.11.6-MariaDB-0+deb12u1', 'SHOW SLAVE STATUS', 'SHOW MASTER STATUS', 'CHANGE MASTER TO', 'RESET MASTER'],
+  ['5.5.5-10.3.39-MariaDB', 'SHOW SLAVE STATUS', 'SHOW MASTER STATUS', 'CHANGE MASTER TO', 'RESET MASTER'],
+  ['11.8.2-MariaDB', 'SHOW SLAVE STATUS', 'SHOW MASTER STATUS', 'CHANGE MASTER TO', 'RESET MASTER'],
+];
+
+for (const [version, ...expected] of STATEMENTS) {
+  test(`the words of ${version}`, (t) => {
+    const { replicaStatus, primaryStatus, change, resetPrimary } = dialect(parseVersion(version));
+    t.deepEqual([replicaStatus, primaryStatus, change, resetPrimary], expected as never);
+  });
+}
+
+test('named connections and channels', (t) => {
+  const mariadb = dialect(parseVersion('10.11.6-MariaDB'));
+  t.is(mariadb.named('SHOW SLAVE STATUS', 'a'), "SHOW SLAVE 'a' STATUS");
+  t.is(mariadb.named('RESET SLAVE ALL', 'a'), "RESET SLAVE 'a' ALL");
+  const mysql = dialect(parseVersion('8.4.0'));
+  t.is(mysql.named('RESET REPLICA ALL', 'a'), "RESET REPLICA ALL FOR CHANNEL 'a'");
+  t.throws(() => parseVersion('eight'));
+});
+
+const GRANTS: [version: string, lines: string[], expected: Record<string, string[]>][] = [
+  [
+    '8.0.36',
+    [
+      'GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, SHUTDOWN, PROCESS, FILE, REFERENCES, INDEX, ALTER, SHOW DATABASES, SUPER, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, REPLICATION SLAVE, REPLICATION CLIENT, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, TRIGGER, CREATE TABLESPACE, CREATE ROLE, DROP ROLE ON *.* TO `root`@`localhost` WITH GRANT OPTION',
+      'GRANT APPLICATION_PASSWORD_ADMIN,BACKUP_ADMIN ON *.* TO `root`@`localhost` WITH GRANT OPTION',
+      'GRANT PROXY ON ``@`` TO `root`@`localhost` WITH GRANT OPTION',
+    ],
+    { '*.*': ['ALL', 'GRANT'] },
+  ],
+  ['8.0.36', ['GRANT USAGE ON *.* TO `a`@`%`', 'GRANT SELECT (`b`, `a`), UPDATE ON `d`.`t` TO `a`@`%`', 'GRANT EXECUTE ON PROCEDURE `d`.`p` TO `a`@`%`', 'GRANT `r`@`%` TO `a`@`%`'], { 'd.t': ['SELECT (a, b)', 'UPDATE'], 'PROCEDURE d.p': ['EXECUTE'] }],
+  [
+    '10.11.6-MariaDB',
+    ['GRANT BINLOG MONITOR, REPLICATION SLAVE ON *.* TO `r`@`%` IDENTIFIED BY PASSWORD \'*AB\' REQUIRE SSL WITH MAX_USER_CONNECTIONS 3', 'GRANT ALL PRIVILEGES ON `app\\_x`.* TO `r`@`%` WITH GRANT OPTION'],
+    { '*.*': ['BINLOG MONITOR', 'REPLICATION SLAVE'], 'app\\_x.*': ['ALL', 'GRANT'] },
+  ],
+];
+
+GRANTS.forEach(([version, lines, expected], i) => {
+  test(`grants as ${version} shows them (${i})`, (t) => {
+    const grants = parseGrants(lines, parseVersion(version));
+    t.deepEqual(Object.fromEntries([...grants].map(([on, names]) => [on, [...names]])), expected);
+  });
+});
+
+test('password hashes', (t) => {
+  t.is(nativeHash('password'), '*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19');
+  t.true(passwordMatches('mysql_native_password', '', ''));
+  t.false(passwordMatches('mysql_native_password', nativeHash('a'), 'b'));
+  for (const [password, salt] of [['pass', 'saltsalt'], ['z', 'x'], ['a longer password than a digest has bytes, by far', 'sixteen.chars.sa']] as const) {
+    const expected = execFileSync('openssl', ['passwd', '-5', '-salt', salt, '-stdin'], { input: `${password}\n` }).toString().trim().split('
+    t.is(sha256Crypt(Buffer.from(password), Buffer.from(salt), 5000), expected);
+  }
+  const salt = Buffer.from('0123456789abcdefghij');
+  const stored = `$A$005$${salt.toString()}${sha256Crypt(Buffer.from('secret'), salt, 5000)}`;
+  t.true(passwordMatches('caching_sha2_password', stored, 'secret'));
+  t.false(passwordMatches('caching_sha2_password', stored, 'other'));
+  t.is(passwordMatches('ed25519', 'x', 'y'), undefined);
+});
+).at(-1)!;
+    t.is(sha256Crypt(Buffer.from(password), Buffer.from(salt), 5000), expected);
+  }
+  const salt = Buffer.from('0123456789abcdefghij');
+  const stored = `$A$005$${salt.toString()}${sha256Crypt(Buffer.from('secret'), salt, 5000)}`;
+  t.true(passwordMatches('caching_sha2_password', stored, 'secret'));
+  t.false(passwordMatches('caching_sha2_password', stored, 'other'));
+  t.is(passwordMatches('ed25519', 'x', 'y'), undefined);
+});
