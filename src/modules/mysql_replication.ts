@@ -88,7 +88,7 @@ export default defineSession<typeof spec, Session, Observed>({
     const { dialect } = session;
     const name = connectionName(wanted, dialect);
     const look = async (statement: string): Promise<Row | undefined> => (await session.run(rawSql(statement))).rows[0];
-    const replica = wanted.mode === 'getprimary' || wanted.mode === 'resetprimary' ? undefined : await look(named(dialect.replicaStatus, name, dialect));
+    const replica = wanted.mode === 'getprimary' || wanted.mode === 'resetprimary' ? undefined : await replicaStatus(session, name);
     const primary = wanted.mode === 'getprimary' || wanted.mode === 'resetprimary' ? await look(dialect.primaryStatus) : undefined;
     const password = wanted.mode === 'changeprimary' && replica && wanted.primary_password !== undefined ? await storedPassword(session, name) : undefined;
     return { dialect, replica, primary, password };
@@ -197,6 +197,12 @@ function change(wanted: Args, { change: words, option, version }: Dialect, chang
   if (fresh && wanted.primary_host === undefined) throw new ModuleError('no primary is set yet: primary_host is needed');
   const statement = version.flavor === 'mariadb' && name !== undefined ? words.replace('MASTER', `MASTER '${name}'`) : words;
   return sql`${rawSql(statement)} ${joinSql(parts, ', ')}${rawSql(version.flavor === 'mysql' && name !== undefined ? ` FOR CHANNEL '${name}'` : '')}`;
+}
+
+/** MariaDB fails for a named connection that is not there, so all are asked for. MySQL gives no row. */
+async function replicaStatus({ dialect, run }: Session, name: string | undefined): Promise<Row | undefined> {
+  if (dialect.version.flavor === 'mysql' || name === undefined) return (await run(rawSql(named(dialect.replicaStatus, name, dialect)))).rows[0];
+  return (await run(sql`SHOW ALL SLAVES STATUS`)).rows.find((row) => row.Connection_name === name);
 }
 
 /** MySQL keeps the replication password in a table of its own, open to root only. */

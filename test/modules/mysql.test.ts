@@ -84,7 +84,7 @@ test('an account that is let in by its socket', async (t) => {
   const { apply } = talk(t);
   const args = { ...login(primary), name: 'daemon', plugin: 'unix_socket', sql_log_bin: false };
   await apply(mysqlUser, args);
-  await apply(mysqlUser, { ...login(primary), name: 'daemon', password: 'now by password' });
+  await apply(mysqlUser, { ...login(primary), name: 'daemon', password: 'now by password', sql_log_bin: false });
   t.is((await apply(mysqlUser, args)).changes[0]!.field, 'localhost: plugin');
   await apply(mysqlUser, { ...args, state: 'absent' });
 });
@@ -174,9 +174,10 @@ test('replication is set up, found as it should be, repaired, stopped and taken 
   replica.sql('STOP SLAVE; START SLAVE');
   await until('Last_IO_Errno', '1045');
   t.deepEqual(await plan(mysqlReplication, { ...args, primary_connect_retry: 2, primary_password: 'second' }), [{ field: 'primary_password', from: null, to: null, secret: true }]);
-  await apply(mysqlReplication, { ...args, primary_connect_retry: 2, primary_password: 'second' }).catch(() => undefined);
+  await apply(mysqlReplication, { ...args, primary_connect_retry: 2, primary_password: 'second' });
   await until('Slave_IO_Running', 'Yes');
 
+  await until('Slave_SQL_Running', 'Yes');
   t.is((await apply(mysqlReplication, { ...on, mode: 'stopreplica' })).changes.length, 2);
   t.is((await apply(mysqlReplication, { ...on, mode: 'resetreplica' })).changes.length, 1);
   t.is((await apply(mysqlReplication, { ...on, mode: 'resetreplicaall' })).changes.length, 1);

@@ -62,16 +62,7 @@ test('password hashes', (t) => {
   t.true(passwordMatches('mysql_native_password', '', ''));
   t.false(passwordMatches('mysql_native_password', nativeHash('a'), 'b'));
   for (const [password, salt] of [['pass', 'saltsalt'], ['z', 'x'], ['a longer password than a digest has bytes, by far', 'sixteen.chars.sa']] as const) {
-    const expected = execFileSync('openssl', ['passwd', '-5', '-salt', salt, '-stdin'], { input: `${password}\n` }).toString().trim().split('
-    t.is(sha256Crypt(Buffer.from(password), Buffer.from(salt), 5000), expected);
-  }
-  const salt = Buffer.from('0123456789abcdefghij');
-  const stored = `$A$005$${salt.toString()}${sha256Crypt(Buffer.from('secret'), salt, 5000)}`;
-  t.true(passwordMatches('caching_sha2_password', stored, 'secret'));
-  t.false(passwordMatches('caching_sha2_password', stored, 'other'));
-  t.is(passwordMatches('ed25519', 'x', 'y'), undefined);
-});
-).at(-1)!;
+    const expected = execFileSync('openssl', ['passwd', '-5', '-salt', salt, '-stdin'], { input: `${password}\n` }).toString().trim().split('$').at(-1)!;
     t.is(sha256Crypt(Buffer.from(password), Buffer.from(salt), 5000), expected);
   }
   const salt = Buffer.from('0123456789abcdefghij');
