@@ -1,0 +1,93 @@
+import test from 'ava';
+import { labDown } from '../../src/lab/lab.js';
+import { six, Stack } from './stack.js';
+
+const name = 'test';
+const site = 'playbooks/site.yml';
+let stack: Stack;
+
+test.before('six fresh hosts become the stack', async (t) => {
+  t.timeout(20 * 60_000);
+  stack = await Stack.up(name);
+  const first = await stack.muster('apply', site, ['--verify']);
+  t.is(first.code, 0, first.told);
+  for (const host of six) t.like(first.recap[host], { failed: 0, unreachable: 0, unknown: 0 });
+});
+test.after.always(() => labDown({ name }));
+
+test.serial('a second run changes nothing, and costs each host at most four trips', async (t) => {
+  const again = await stack.muster('apply', site, ['--stats']);
+  t.is(again.code, 0, again.told);
+  t.deepEqual(again.results('changed'), []);
+  for (const host of six) {
+    t.like(again.recap[host], { changed: 0, failed: 0, unreachable: 0, unknown: 0 });
+    t.true(again.stats[host]!.trips <= 4, `${host}: ${again.stats[host]!.trips} trips`);
+  }
+});
+
+test.serial('a plan finds nothing to do', async (t) => {
+  const plan = await stack.muster('plan', site);
+  t.is(plan.code, 0, plan.told);
+  t.deepEqual(plan.results('changed', 'unknown', 'failed'), []);
+});
+
+test.serial('no host has a Python', async (t) => {
+  for (const host of six) t.is(await stack.on(host, 'command -v python3 python || echo none'), 'none', host);
+});
+
+test.serial('a hundred requests: fifty to each web server', async (t) => {
+  const counts: Record<string, number> = {};
+  for (let i = 0; i < 100; i++) {
+    const answer = await stack.ask('/notes');
+    t.is(answer.status, 200, answer.body);
+    const server = answer.headers['x-served-by'] as string;
+    counts[server] = (counts[server] ?? 0) + 1;
+  }
+  t.deepEqual(counts, { web1: 50, web2: 50 });
+});
+
+test.serial("the application learns the client's address, whatever the client claims", async (t) => {
+  const answer = JSON.parse((await stack.ask('/notes', { headers: { 'x-forwarded-for': '203.0.113.7' } })).body);
+  t.is(answer.client, `${stack.lab.net}.1`);
+});
+
+test.serial('the check path, the statistics and the databases are not for everybody', async (t) => {
+  t.is((await stack.ask('/healthz')).status, 404);
+  t.deepEqual(await stack.ask('/healthz', { host: 'web1' }).then(({ status, body }) => ({ status, body })), { status: 200, body: '1.0.0\n' });
+  await t.throwsAsync(stack.ask('/', { port: 8404 }), { code: 'ECONNREFUSED' });
+  t.regex(await stack.on('lb1', `bash -c 'exec 3<>/dev/tcp/127.0.0.1/8404; printf "GET /;csv HTTP/1.0\\r\\n\\r\\n" >&3; cat <&3'`), /^web,web1,.*,UP,/m);
+  t.regex(await stack.on('db1', `mariadb -N -e "SELECT CONCAT(user, '@', host) FROM mysql.user ORDER BY 1"`), new RegExp(`^app@${stack.address('web1')}\napp@${stack.address('web2')}\n(mariadb.sys|mysql)@localhost`));
+});
+
+test.serial('what is written on the primary is read from the replica', async (t) => {
+  const text = `grüße ${Date.now()}`;
+  const written = await stack.write(text);
+  t.is(written.database, 'db1');
+  const read = await stack.until(
+    async () => JSON.parse((await stack.ask('/notes')).body) as { database: string; notes: { id: number; text: string }[] },
+    ({ notes }) => notes.some(({ id }) => id === written.id),
+  );
+  t.is(read.database, 'db2');
+  t.is(read.notes.find(({ id }) => id === written.id)?.text, text);
+  const replica = await stack.replica('db2');
+  t.like(replica, { Slave_IO_Running: 'Yes', Slave_SQL_Running: 'Yes', Seconds_Behind_Master: '0', Using_Gtid: 'Slave_Pos', Last_Error: '' });
+});
+
+test.serial('an ordinary account cannot write on the replica', async (t) => {
+  const script = `$c = json_decode(file_get_contents('/srv/app/shared/config.json'));
+    try { (new mysqli($c->HOST, $c->user, $c->password, $c->database))->query("INSERT INTO notes (text, server) VALUES ('x', 'y')"); echo "written"; }
+    catch (mysqli_sql_exception $e) { echo $e->getCode(); }`;
+  const insert = (at: string) => stack.on('web1', `php8.2 <<'EOF'\n<?php ${script.replace('HOST', at)}\nEOF`);
+  t.is(await insert('replica'), '1290'); // ER_OPTION_PREVENTS_STATEMENT: --read-only
+  t.is(await insert('primary'), 'written');
+});
+
+test.serial('no password is in a process list, a journal or the log of the run', async (t) => {
+  const password = await stack.on('web1', `sed -n 's/.*"password": "\\(.*\\)",/\\1/p' /srv/app/shared/config.json`);
+  t.regex(password, /^\w{24}$/);
+  for (const host of six) t.is(await stack.on(host, `grep -rlF '${password}' /var/log /home /root /tmp 2>/dev/null || echo clean`), 'clean', host);
+  const plan = await stack.muster('plan', site, ['-e', 'app_db_password=another-password-entirely']);
+  t.is(plan.code, 2);
+  const told = JSON.stringify(plan.events) + plan.stderr;
+  t.false(told.includes(password));
+});

@@ -1,0 +1,130 @@
+import { request, type IncomingHttpHeaders } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { labSsh, labUp, type LabState } from '../../src/lab/lab.js';
+import { LabError, run } from '../../src/lab/run.js';
+import type { Event, HostStats, Recap } from '../../src/report/events.js';
+import { muster as binary } from '../cli/muster.js';
+
+export const six = ['lb1', 'lb2', 'web1', 'web2', 'db1', 'db2'];
+
+/** The reference stack on a lab of its own, driven as a user drives it: by the command line. */
+export class Stack {
+  private constructor(readonly lab: LabState) {}
+
+  static async up(name: string, hosts: readonly string[] = six): Promise<Stack> {
+    return new Stack(await labUp({ name, hosts: hosts.map((host) => ({ name: host })), say: (line) => console.log(line) }));
+  }
+
+  address(host: string): string {
+    const found = this.lab.hosts.find(({ name }) => name === host);
+    if (!found) throw new Error(`the lab has no host ${host}`);
+    return found.address;
+  }
+
+  /** Runs a verb over the lab's inventory; its events come with the exit code. */
+  async muster(verb: 'apply' | 'plan' | 'drift', playbook: string, args: readonly string[] = [], options: { cwd?: string } = {}): Promise<Outcome> {
+    const lab = ['-e', `lab_name=${this.lab.name}`, '-e', `lab_net=${this.lab.net}`];
+    const ran = await binary([verb, playbook, '-i', 'inventory/lab.yml', ...lab, '--output', 'json', ...args], options);
+    const events = ran.stdout.split('\n').filter(Boolean).map((line) => JSON.parse(line) as Event);
+    return new Outcome(ran.code, events, ran.stderr);
+  }
+
+  /** Output of a command on the host, run by root. @throws LabError when it fails */
+  async on(host: string, command: string): Promise<string> {
+    return (await run('ssh', labSsh(this.lab, host, ['sudo sh']), { input: command })).trim();
+  }
+
+  /** The same, where failing is an answer. */
+  async tried(host: string, command: string): Promise<string> {
+    return this.on(host, command).catch((error: unknown) => {
+      if (error instanceof LabError) return error.message;
+      throw error;
+    });
+  }
+
+  /** One request through lb1, on a connection of its own. */
+  async ask(path: string, options: { method?: string; headers?: Record<string, string>; body?: string; host?: string; port?: number } = {}): Promise<Answer> {
+    const { host = 'lb1', port = 80, body, ...rest } = options;
+    return new Promise((resolve, reject) => {
+      const asked = request({ host: this.address(host), port, path, agent: false, timeout: 20_000, ...rest }, async (answer) => {
+        try {
+          resolve({ status: answer.statusCode!, headers: answer.headers, body: await text(answer) });
+        } catch (error) {
+          reject(error as Error);
+        }
+      });
+      asked.on('error', reject).on('timeout', () => asked.destroy(new Error(`${path} was not answered within 20 s`)));
+      asked.end(body);
+    });
+  }
+
+  /** Writes a note through lb1; the answer says who took it. */
+  async write(note: string): Promise<{ id: number; server: string; database: string }> {
+    const answer = await this.ask('/notes', {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: `text=${encodeURIComponent(note)}`,
+    });
+    if (answer.status !== 201) throw new Error(`POST /notes: ${answer.status} ${answer.body}`);
+    return JSON.parse(answer.body);
+  }
+
+  /** SHOW SLAVE STATUS of a host, by field. */
+  async replica(host: string): Promise<Record<string, string>> {
+    const lines = (await this.on(host, `mariadb -e 'SHOW SLAVE STATUS\\G'`)).split('\n');
+    return Object.fromEntries(lines.map((line) => line.trim().split(/: ?/, 2) as [string, string]));
+  }
+
+  /** Looks again until the answer pleases, within 30 seconds; the last answer is returned. */
+  async until<T>(look: () => Promise<T>, pleases: (value: T) => boolean): Promise<T> {
+    for (const end = Date.now() + 30_000; ; ) {
+      const value = await look();
+      if (pleases(value) || Date.now() > end) return value;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+}
+
+export interface Answer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  body: string;
+}
+
+/** What a run told. */
+export class Outcome {
+  constructor(
+    readonly code: number | null,
+    readonly events: readonly Event[],
+    readonly stderr: string,
+  ) {}
+
+  private one<K extends Event['event']>(kind: K): Extract<Event, { event: K }> {
+    const found = this.events.findLast((event): event is Extract<Event, { event: K }> => event.event === kind);
+    if (!found) throw new Error(`no ${kind} among the events; exit code ${this.code}; ${this.stderr}`);
+    return found;
+  }
+  get recap(): Record<string, Recap> {
+    return this.one('recap').hosts;
+  }
+  get stats(): Record<string, HostStats> {
+    return this.one('stats').hosts;
+  }
+  /** Results that are changed, failed or the like, as `host: task`, with what differs. */
+  results(...statuses: string[]): { host: string; task: string; changes: string }[] {
+    return this.events.flatMap((event) =>
+      event.event === 'result' && statuses.includes(event.result.status)
+        ? [{ host: event.host, task: event.task, changes: event.result.changes.map((change) => change.diff ?? `${change.field}: ${JSON.stringify(change.from)} -> ${JSON.stringify(change.to)}`).join('\n') }]
+        : [],
+    );
+  }
+  /** Errors, for a test that failed. */
+  get told(): string {
+    const failures = this.events.flatMap((event) =>
+      event.event === 'result' && ['failed', 'unreachable'].includes(event.result.status)
+        ? [`${event.host}: ${event.task}: ${event.result.message}\n${JSON.stringify(event.result.error)}`]
+        : [],
+    );
+    return [this.stderr, ...failures].join('\n');
+  }
+}
