@@ -2,7 +2,7 @@
 export type Node =
   | { kind: 'constant'; at: number; value: string | number | bigint | boolean | null | { float: number } }
   | { kind: 'name'; at: number; name: string }
-  | { kind: 'list'; at: number; members: Node[] }
+  | { kind: 'list'; at: number; members: Node[]; tuple?: true }
   | { kind: 'dict'; at: number; entries: [Node, Node][] }
   | { kind: 'attribute'; at: number; of: Node; name: string }
   | { kind: 'member'; at: number; of: Node; key: Node }

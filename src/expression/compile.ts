@@ -174,10 +174,11 @@ function compileBinary(node: Node & { kind: 'binary' }, context: Context): Eval 
   const left = compileNode(node.left, context);
   const right = compileNode(node.right, context);
   const { operator } = node;
+  const tuple = node.right.kind === 'list' && node.right.tuple ? true : undefined;
   const run = (a: Value, b: Value): Value => {
     if (operator === '%') {
       const format = read(a);
-      if (typeof format === 'string') return percentFormat(format, b);
+      if (typeof format === 'string') return percentFormat(format, b, tuple);
     }
     return arithmetic(operator, a, b);
   };

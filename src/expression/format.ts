@@ -4,10 +4,16 @@ import { asInt, characters, floatText, isFloat, keyOf, numeric, read, repr, str,
 import { defined, fail } from './undefined.js';
 import type { Value } from '../value/value.js';
 
-/** printf-style formatting. A list gives several values, a dict serves `%(name)s`. */
-export function percentFormat(format: string, given: Value): string {
+const CONVERSION = /%(?:\(([^)]*)\))?([-+ 0#]*)(\*|\d+)?(?:\.(\*|\d+)?)?[hlL]?([^])?/g;
+
+/**
+ * printf-style formatting. A dict serves `%(name)s`.
+ * @param several whether a list gives several values (a tuple in Python); without it, it does when the format has several places
+ */
+export function percentFormat(format: string, given: Value, several?: boolean): string {
   const value = read(given);
-  const positional = Array.isArray(value) ? value : undefined;
+  const places = () => [...format.matchAll(CONVERSION)].reduce((sum, one) => sum + (one[5] === '%' ? 0 : 1 + (one[3] === '*' ? 1 : 0) + (one[4] === '*' ? 1 : 0)), 0);
+  const positional = Array.isArray(value) && (several ?? places() !== 1) ? value : undefined;
   let next = 0;
   const take = (): Value => {
     if (!positional) {
@@ -18,7 +24,7 @@ export function percentFormat(format: string, given: Value): string {
     return positional[next++]!;
   };
   let usedNames = false;
-  const out = format.replace(/%(?:\(([^)]*)\))?([-+ 0#]*)(\*|\d+)?(?:\.(\*|\d+)?)?[hlL]?([^])?/g, (whole: string, name: string | undefined, flags: string, width: string | undefined, precision: string | undefined, type: string | undefined) => {
+  const out = format.replace(CONVERSION, (whole: string, name: string | undefined, flags: string, width: string | undefined, precision: string | undefined, type: string | undefined) => {
     if (type === '%') return '%';
     if (type === undefined) return fail('incomplete format');
     const hasPrecision = /\.(?:\*|\d*)[hlL]?.$/s.test(whole);

@@ -234,7 +234,7 @@ export class Parser {
       if (this.#endsTuple()) break;
       members.push(this.#expression(withChoice));
     }
-    return { kind: 'list', at, members };
+    return { kind: 'list', at, members, tuple: true };
   }
 
   #endsTuple(): boolean {

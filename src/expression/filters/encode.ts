@@ -50,8 +50,9 @@ export const ENCODING = table<Result>({
   'b64decode(value, encoding="utf-8")': (_, value, encoding) => Buffer.from(str(value), 'base64').toString(bufferEncoding(encoding)),
   'urlencode(value)': (_, given) => {
     const value = read(given);
-    if (value instanceof Map) return [...value].map(([key, one]) => `${percent(str(key), '')}=${percent(str(one), '')}`).join('&');
-    if (Array.isArray(value)) return value.map((pair) => iterate(pair).map((one) => percent(str(one), '')).join('=')).join('&');
+    const plus = (one: Value) => percent(str(one), '').replaceAll('%20', '+');
+    if (value instanceof Map) return [...value].map(([key, one]) => `${plus(key)}=${plus(one)}`).join('&');
+    if (Array.isArray(value)) return value.map((pair) => iterate(pair).map(plus).join('=')).join('&');
     return percent(str(value), '/');
   },
   'urldecode(value)': (_, value) => decodeURIComponent(str(value).replaceAll('+', ' ')),

@@ -141,8 +141,8 @@ export const LISTS = table<Result>({
   'sum(iterable, attribute=null, start=0)': (_, values, attribute, start) =>
     iterate(values).reduce<Value>((total, value) => arithmetic('+', total, attribute === null ? value : defined(attributePath(value, attribute))), start),
   'sort(value, reverse=false, case_sensitive=false, attribute=null)': (_, value, reverse, sensitive, attribute) => sorted([...iterate(value)], byAttribute(attribute, truthy(sensitive)), truthy(reverse)),
-  'unique(value, case_sensitive=null, attribute=null)': (_, value, sensitive, attribute) =>
-    unique(iterate(value), attribute === null && sensitive === null ? same : byAttribute(attribute, sensitive === null || truthy(sensitive))),
+  'unique(value, case_sensitive=false, attribute=null)': (_, value, sensitive, attribute) =>
+    unique(iterate(value), byAttribute(attribute, truthy(sensitive))),
   'reverse(value)': (_, given) => {
     const value = read(given);
     return typeof value === 'string' ? characters(value).reverse().join('') : [...iterate(value)].reverse();

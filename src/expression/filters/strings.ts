@@ -28,7 +28,7 @@ export const STRINGS = table<Result>({
     iterate(value).map((member) => str(attribute === null ? member : defined(attributePath(member, attribute)))).join(str(separator)),
   'format(value, *args, **kwargs)': (_, value, args: Value[], kwargs: Map<Value, Value>) => {
     if (args.length > 0 && kwargs.size > 0) fail('format takes either positional or named arguments', 'drop one kind');
-    return percentFormat(str(value), kwargs.size > 0 ? kwargs : args);
+    return percentFormat(str(value), kwargs.size > 0 ? kwargs : args, true);
   },
   'center(value, width=80)': (_, value, width) => {
     const text = str(value);
