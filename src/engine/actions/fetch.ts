@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { ModuleError } from '../../modules/module.js';
+import { sh } from '../../shell/sh.js';
+import { wayOf, whereOf } from '../job.js';
+import { failed, outcome, type Outcome } from '../outcome.js';
+import { inspectionOf } from '../perform.js';
+import { scopeOf } from '../scope.js';
+import { isCheck, type Call } from '../task.js';
+import { parsedArguments } from './say.js';
+
+/** Copies a file of the host to the controller, whole or not at all. */
+export async function fetch(call: Call): Promise<Outcome> {
+  const { args } = await parsedArguments(call);
+  const { run, frame } = call;
+  const { machine, way, name } = wayOf(call, false);
+  const source = String(args.src);
+  const answer = await machine.ask(way, inspectionOf(way, sh`f=${source}; if [ -d "$f" ]; then exit 21; fi; if [ ! -e "$f" ]; then exit 2; fi; base64 < "$f"`), async () => []);
+  if (answer.rc === 2) {
+    if (args.fail_on_missing) return failed(`there is no file ${source} on ${name}`, { fields: { file: source } });
+    return outcome({ changed: false, msg: `there is no file ${source}, ignored`, file: source });
+  }
+  if (answer.rc === 21) return failed(`${source} is a folder; fetch copies files`, { fields: { file: source } });
+  if (answer.rc !== 0) throw new ModuleError(`cannot read ${source}`, { ...answer });
+  const content = Buffer.from(answer.stdout, 'base64');
+  const dest = place(path.resolve(frame.play.play.baseDir, String(args.dest)), String(args.dest), source, name, args.flat === true);
+  const checksum = createHash('sha1').update(content).digest('hex');
+  const returns = { dest, file: source, checksum, remote_checksum: checksum, md5sum: createHash('md5').update(content).digest('hex') };
+  let present: Buffer | undefined;
+  try {
+    present = readFileSync(dest);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw new ModuleError(`cannot read ${dest}: ${(error as Error).message}`);
+  }
+  if (present?.equals(content)) return outcome({ ...returns, changed: false });
+  if (!isCheck(call, scopeOf(run, whereOf(call, false)))) {
+    mkdirSync(path.dirname(dest), { recursive: true });
+    const half = `${dest}.${process.pid}.part`;
+    writeFileSync(half, content);
+    renameSync(half, dest);
+  }
+  return outcome({ ...returns, changed: true }, { changes: [{ field: dest, from: present ? 'other content' : 'absent', to: `a copy of ${name}:${source}`, diff: undefined, secret: false }] });
+}
+
+/** `flat` puts the file itself (or into a folder, after a slash); otherwise below the host's name, with its whole path. */
+function place(dest: string, written: string, source: string, host: string, flat: boolean): string {
+  if (!flat) return path.join(dest, host, source);
+  let folder = written.endsWith('/');
+  try {
+    folder ||= statSync(dest).isDirectory();
+  } catch {
+    // Not there yet: a file of that name is made.
+  }
+  return folder ? path.join(dest, path.basename(source)) : dest;
+}

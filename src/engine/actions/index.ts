@@ -1,0 +1,30 @@
+import type { Outcome } from '../outcome.js';
+import type { Call } from '../task.js';
+import { addHost, groupBy } from './inventory.js';
+import { assert, debug, fail, includeVars, setFact } from './say.js';
+import { fetch } from './fetch.js';
+import { pause, reboot, waitForConnection } from './wait.js';
+
+/** What happens on the controller, or takes more than one module's trip. Each gets the call as it stands. */
+const ACTIONS: { [name: string]: (call: Call) => Promise<Outcome> } = {
+  debug,
+  set_fact: setFact,
+  include_vars: includeVars,
+  assert,
+  fail,
+  add_host: addHost,
+  group_by: groupBy,
+  pause,
+  fetch,
+  reboot,
+  wait_for_connection: waitForConnection,
+};
+
+export function action(name: string): ((call: Call) => Promise<Outcome>) | undefined {
+  return Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
+}
+
+/** Whether a task happens on the controller (includes and meta among them): nothing is inspected for it. */
+export function isAction(name: string): boolean {
+  return Object.hasOwn(ACTIONS, name) || name === 'meta' || name.startsWith('include_');
+}

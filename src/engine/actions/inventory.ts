@@ -1,0 +1,34 @@
+import { addHost as addToInventory, addToGroup } from '../../inventory/index.js';
+import { toPlain } from '../../value/value.js';
+import { argumentsOf } from '../job.js';
+import { outcome, type Outcome } from '../outcome.js';
+import type { Call } from '../task.js';
+import { parsedArguments } from './say.js';
+
+export async function addHost(call: Call): Promise<Outcome> {
+  const { run } = call;
+  const { args } = await parsedArguments(call);
+  const { args: values } = argumentsOf(call, false);
+  const given = String(args.name);
+  const [, name, port] = /^(.*[^:]):(\d+)$/.exec(given) ?? [undefined, given, undefined];
+  const vars = new Map(values);
+  for (const own of ['name', 'hostname', 'host', 'groups', 'groupname', 'group']) vars.delete(own);
+  if (port !== undefined) vars.set('ansible_port', Number(port));
+  const groups: string[] = args.groups ?? [];
+  const known = run.inventory.hosts.get(name!);
+  const changed = !known || groups.some((group) => !run.inventory.groups.get(group)?.hosts.includes(name!));
+  addToInventory(run.inventory, name!, groups, vars);
+  run.admit(name!);
+  return outcome({ add_host: { host_name: name, groups, host_vars: toPlain(vars, false) }, changed });
+}
+
+export async function groupBy(call: Call): Promise<Outcome> {
+  const { run, host } = call;
+  const { args } = await parsedArguments(call);
+  const clean = (name: string) => name.replaceAll(' ', '-');
+  const group = clean(String(args.key));
+  const parents = (args.parents as string[]).map(clean);
+  const changed = !run.inventory.groups.get(group)?.hosts.includes(host.name);
+  addToGroup(run.inventory, host.name, group, parents);
+  return outcome({ add_group: group, parent_groups: parents, changed });
+}

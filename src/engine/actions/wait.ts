@@ -1,0 +1,95 @@
+import { createInterface } from 'node:readline/promises';
+import { ConnectionError } from '../../connection/connection.js';
+import { raw, sh } from '../../shell/sh.js';
+import { wayOf } from '../job.js';
+import { inspectionOf } from '../perform.js';
+import { failed, outcome, unknown, type Outcome } from '../outcome.js';
+import { scopeOf } from '../scope.js';
+import { whereOf } from '../job.js';
+import { isCheck, type Call } from '../task.js';
+import { parsedArguments } from './say.js';
+
+/** Waits on the controller: a time, or for the operator's Enter. What was known of the hosts is old afterwards. */
+export async function pause(call: Call): Promise<Outcome> {
+  const { args } = await parsedArguments(call);
+  const { run } = call;
+  const seconds = args.seconds !== undefined || args.minutes !== undefined ? Number(args.seconds ?? 0) + 60 * Number(args.minutes ?? 0) : undefined;
+  const began = new Date();
+  let typed = '';
+  if (isCheck(call, scopeOf(run, whereOf(call, false)))) return outcome({ changed: false, stdout: 'not waited for in a plan' });
+  if (seconds !== undefined) await run.sleep(seconds);
+  else if (process.stdin.isTTY) {
+    const terminal = createInterface({ input: process.stdin, output: process.stderr });
+    typed = await terminal.question(`${String(args.prompt ?? 'Press enter to continue, Ctrl-C to stop')} `, { signal: run.options.stop }).catch(() => '');
+    terminal.close();
+  } else run.emit({ event: 'warning', message: 'nobody can be asked: standard input is not a terminal, so the pause is passed over', origin: call.task.origin });
+  run.machines.forgetAll();
+  const delta = Math.round((Date.now() - began.getTime()) / 1000);
+  return outcome({ changed: false, user_input: typed, delta, start: began.toISOString(), stop: new Date().toISOString() });
+}
+
+/** Tries to log in until it works. */
+export async function waitForConnection(call: Call): Promise<Outcome> {
+  const { args } = await parsedArguments(call);
+  const { run } = call;
+  if (isCheck(call, scopeOf(run, whereOf(call, false)))) return outcome({ changed: false, elapsed: 0 });
+  const began = performance.now();
+  await run.sleep(Number(args.delay));
+  const error = await loginWithin(call, Number(args.timeout), Number(args.sleep));
+  const elapsed = Math.round((performance.now() - began) / 1000);
+  return error ? failed(`could not log in within ${args.timeout} s: ${error.message}`, { remedy: error.remedy, fields: { elapsed } }) : outcome({ changed: false, elapsed });
+}
+
+async function loginWithin(call: Call, timeout: number, pause: number, test = 'true', until: (answer: string) => boolean = () => true): Promise<ConnectionError | undefined> {
+  const { machine, way } = wayOf(call, false);
+  const end = performance.now() + timeout * 1000;
+  for (;;) {
+    let last: ConnectionError;
+    try {
+      machine.forget();
+      await way.connection.reset();
+      const answer = await machine.ask(way, inspectionOf(way, raw(test)), async () => []);
+      if (answer.rc === 0 && until(answer.stdout)) return undefined;
+      last = new ConnectionError('protocol', answer.stderr.trim() || `"${test}" did not answer as wanted`);
+    } catch (error) {
+      if (!(error instanceof ConnectionError)) throw error;
+      last = error;
+    }
+    if (performance.now() >= end || call.run.stopping) return last;
+    await call.run.sleep(Math.max(pause, 0.5));
+  }
+}
+
+/** The kernel's name for this boot: differs after a reboot (random(4), /proc/sys/kernel/random/boot_id). */
+const BOOT_ID = 'cat /proc/sys/kernel/random/boot_id';
+
+/** Reboots the machine and waits until it answers again from a new boot. */
+export async function reboot(call: Call): Promise<Outcome> {
+  const { args } = await parsedArguments(call);
+  const { run, host } = call;
+  if (isCheck(call, scopeOf(run, whereOf(call, false)))) return unknown('a reboot is not made in a plan');
+  const { machine, way } = wayOf(call, false);
+  const began = performance.now();
+  machine.forget();
+  const before = (await machine.ask(way, inspectionOf(way, bootMark()), async () => [])).stdout.trim();
+  run.emit({ event: 'effect', host: host.name, id: call.task.id, task: 'reboot', changes: [] });
+  const command = args.reboot_command ?? 'shutdown -r now';
+  // A moment's delay lets the answer of this trip leave the machine before its sshd goes down.
+  const step = { script: sh`( sleep ${Number(args.pre_reboot_delay) + 1}; ${raw(String(command))} ) >/dev/null 2>&1 &` };
+  try {
+    const { output } = await machine.effect(way, step, [], async () => []);
+    if (output.rc !== 0) return failed(`"${command}" failed`, { rc: output.rc, stderr: output.stderr, stdout: output.stdout });
+  } catch (error) {
+    if (!(error instanceof ConnectionError) || error.kind !== 'lost') throw error;
+  }
+  await run.sleep(Number(args.pre_reboot_delay) + 1 + Number(args.post_reboot_delay));
+  const error = await loginWithin(call, Number(args.reboot_timeout), 1, bootMark().text, (answer) => answer.trim() !== before);
+  if (error) return failed(`the machine did not come back within ${args.reboot_timeout} s: ${error.message}`, { remedy: error.remedy });
+  const proof = await loginWithin(call, Number(args.reboot_timeout), 1, String(args.test_command ?? 'whoami'));
+  if (proof) return failed(`"${args.test_command}" does not work after the reboot: ${proof.message}`);
+  return outcome({ changed: true, rebooted: true, elapsed: Math.round((performance.now() - began) / 1000) });
+}
+
+function bootMark() {
+  return raw(BOOT_ID);
+}

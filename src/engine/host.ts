@@ -1,0 +1,41 @@
+import type { Recap } from '../report/events.js';
+import type { Outcome } from './outcome.js';
+
+/** A host's way through the run. */
+export class HostRun {
+  readonly recap: Recap = { ok: 0, changed: 0, failed: 0, unreachable: 0, skipped: 0, rescued: 0, ignored: 0, unknown: 0 };
+  /** The failure that takes the host out of what is being run; a rescue clears it. */
+  failed: Outcome | undefined;
+  /** The task that failed, for `ansible_failed_task`. */
+  failedTask: string | undefined;
+  /** Out for the whole run: what showed it to be out of reach. */
+  lost: Outcome | undefined;
+  /** Ended by `meta: end_host`, `end_play` or `end_batch`: out of the play, not failed. */
+  ended = false;
+  /** Out of the role it runs (`meta: end_role`): the role's folder. */
+  endedRole: string | undefined;
+  /** Tasks it ran (skipped ones don't count). */
+  done = 0;
+  /** Roles of the present play that run once and did. */
+  readonly rolesDone = new Set<string>();
+  /** How many blocks with a rescue are around the present task. */
+  rescuers = 0;
+  /** Names of notified handlers (of the present play), as notified. */
+  readonly notified = new Set<string>();
+  /**
+   * How many inspections a trip takes along. Unlimited until something changes; small after an effect (what is
+   * behind it most likely changes too, and its answers would be thrown away), growing again while nothing does.
+   */
+  window = Infinity;
+
+  constructor(readonly name: string) {}
+
+  get unreachable(): boolean {
+    return this.lost !== undefined;
+  }
+
+  /** Whether the next task is for this host. */
+  get running(): boolean {
+    return !this.failed && !this.lost && !this.ended;
+  }
+}

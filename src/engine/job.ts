@@ -1,0 +1,178 @@
+import { OMIT, Record, type Scope } from '../expression/index.js';
+import { loadModule, parseArgs, secretParams } from '../modules/index.js';
+import type { Controller } from '../modules/module.js';
+import type { Task } from '../playbook/types.js';
+import { ContentError, UnknownError } from '../value/errors.js';
+import { holdsSecret, Secret, toPlain, type Dict, type Value } from '../value/value.js';
+import { evaluate, truthy } from './evaluate.js';
+import type { Ahead, Machine, Way } from './machine.js';
+import { secretPieces, type Job } from './perform.js';
+import { mustFind, scopeOf, type Where } from './scope.js';
+import { isCheck, type Call } from './task.js';
+import { becomeOf, targetOf } from './target.js';
+import { includesOf } from './walk.js';
+
+/** The evaluated arguments of a call; members equal to `omit` are gone. */
+export function argumentsOf(call: Call, ahead: boolean, extra?: Dict): { args: Dict; record: Record } {
+  const record = new Record();
+  const scope = scopeOf(call.run, whereOf(call, ahead, extra));
+  const args = new Map<Value, Value>();
+  for (const [name, value] of call.task.args) {
+    const evaluated = evaluate(value, scope, record);
+    if (evaluated === OMIT) continue;
+    if (name === '_raw_args' || name === '_variable_params') spread(args, evaluated, call);
+    else args.set(name, evaluated);
+  }
+  return { args, record };
+}
+
+/** `args: "{{ dict }}"`: a whole dict of arguments known only now; those written out win. */
+function spread(args: Dict, value: Value, call: Call): void {
+  if (!(value instanceof Map)) throw new ContentError('the arguments are not a dict', call.task.origin);
+  for (const [name, member] of value) if (!args.has(name)) args.set(name, member);
+}
+
+export function whereOf(call: Call, ahead: boolean, extra?: Dict): Where {
+  const { frame, task, host, loop } = call;
+  return {
+    play: frame.play,
+    task,
+    host: host.name,
+    includes: includesOf(frame, host.name),
+    ahead,
+    ...(loop ? { loop } : {}),
+    ...(extra ? { extra } : {}),
+  };
+}
+
+/** The host a call really goes to: its own, or the one it is delegated to. */
+export function destination(call: Call, ahead: boolean, extra?: Dict): string {
+  const { task, host, run } = call;
+  if (task.delegateTo === undefined) return host.name;
+  const value = evaluate(task.delegateTo, scopeOf(run, whereOf(call, ahead, extra)));
+  if (value === OMIT || value === null) return host.name;
+  const name = String(toPlain(value, true));
+  if (!ahead) run.delegates.set(`${task.id} ${host.name}`, name);
+  return name;
+}
+
+/** How a call reaches its machine, whose connection variables are those of the machine's own host. */
+export function wayOf(call: Call, ahead: boolean, extra?: Dict): { machine: Machine; way: Way; name: string } {
+  const { run, task } = call;
+  const name = destination(call, ahead, extra);
+  const where = whereOf(call, ahead, extra);
+  const own = scopeOf(run, where);
+  const there = name === call.host.name ? own : scopeOf(run, { ...where, host: name });
+  const target = targetOf(name, there, task, run.options);
+  const environment: { [name: string]: string } = {};
+  for (const layer of task.environment) {
+    const value = evaluate(layer, own);
+    for (const part of Array.isArray(value) ? value : [value]) {
+      if (part === null || part === '') continue;
+      if (!(part instanceof Map)) throw new ContentError('environment is not a dict', task.origin, 'write NAME: value pairs');
+      for (const [key, member] of part) environment[String(toPlain(key, true))] = text(member);
+    }
+  }
+  return {
+    machine: run.machines.machine(target),
+    way: { connection: run.machines.connection(target), become: becomeOf(name, there, task, run.options), environment },
+    name,
+  };
+}
+
+function text(value: Value): string {
+  if (value === true) return 'True';
+  if (value === false) return 'False';
+  if (value === null) return '';
+  return value instanceof Secret ? String(value.reveal()) : typeof value === 'object' && 'toString' in value && !Array.isArray(value) && !(value instanceof Map) ? value.toString() : typeof value === 'object' ? JSON.stringify(toPlain(value, true)) : String(value);
+}
+
+/**
+ * Everything a module needs to meet its machine.
+ * @param ahead worked out before its turn: nothing with an effect may be evaluated
+ * @param extra values speculated for the tasks before it
+ */
+export async function moduleJob(call: Call, ahead: boolean, take: Ahead, extra?: Dict): Promise<Job> {
+  const { run, task, host, frame } = call;
+  const scope = scopeOf(run, whereOf(call, ahead, extra));
+  const module = await loadModule(task.action);
+  const { args, record } = argumentsOf(call, ahead, extra);
+  if (task.freeForm !== undefined && module.freeForm !== undefined && !args.has(module.freeForm)) {
+    args.set(module.freeForm, evaluate(task.freeForm, scope, record));
+  }
+  const secrets = new Set<string>();
+  const secretFields = new Set(secretParams(module));
+  for (const [name, value] of args) {
+    collect(value, secrets);
+    if (holdsSecret(value)) secretFields.add(String(toPlain(name, false)));
+  }
+  for (const name of secretFields) {
+    const value = args.get(name);
+    // A parameter marked secret makes its value a secret wherever the value came from.
+    if (typeof value === 'string' && value !== '') secrets.add(String(new Secret(value).reveal()));
+  }
+  const { machine, way } = wayOf(call, ahead, extra);
+  const facts = run.variables.facts(host.name);
+  const controller: Controller = {
+    host: host.name,
+    facts: facts as unknown as ReadonlyMap<string, unknown>,
+    find: (name, folder) => Promise.resolve().then(() => mustFind(run, frame.play, task, name, folder)),
+    render: (path) =>
+      Promise.resolve().then(() => {
+        const rendered = run.templates.render(path, scope);
+        for (const piece of secretPieces(rendered)) secrets.add(piece);
+        return rendered;
+      }),
+  };
+  return {
+    module,
+    args: parseArgs(module, toPlain(args, true) as { [key: string]: any }, task.argOrigins),
+    controller,
+    machine,
+    way,
+    ahead: take,
+    check: isCheck(call, scope),
+    diff: task.diff === undefined ? run.options.diff : truthy(evaluate(task.diff, scope)),
+    verify: run.options.verify,
+    timeout: task.timeout === undefined ? undefined : Number(String(evaluate(task.timeout, scope))) || undefined,
+    get secrets() {
+      return [...secrets];
+    },
+    secretFields,
+    announce: (changes) => {
+      run.emit({ event: 'effect', host: host.name, id: task.id, task: task.actionAsWritten, changes });
+      host.window = AFTER_EFFECT;
+    },
+    onOutput: censored(task, scope) ? () => {} : byLine((text) => run.emit({ event: 'output', host: host.name, text })),
+  };
+}
+
+/** Whole lines only: a secret that arrives in two pieces could not be masked. */
+function byLine(tell: (text: string) => void): (piece: string) => void {
+  let rest = '';
+  return (piece) => {
+    const end = (rest += piece).lastIndexOf('\n') + 1;
+    if (end > 0) tell(rest.slice(0, end));
+    rest = rest.slice(end);
+  };
+}
+
+/** Whether `no_log` hides the task. In doubt it does; the mistake itself is told by the task. */
+export function censored(task: Task, scope: Scope): boolean {
+  if (task.noLog === undefined) return false;
+  try {
+    return truthy(evaluate(task.noLog, scope));
+  } catch (error) {
+    if (error instanceof ContentError || error instanceof UnknownError) return true;
+    throw error;
+  }
+}
+
+/** Inspections taken along behind an effect; most of what follows a change changes too. */
+const AFTER_EFFECT = 16;
+
+function collect(value: Value, into: Set<string>): void {
+  if (value instanceof Secret) into.add(String(value.reveal()));
+  else if (Array.isArray(value)) for (const member of value) collect(member, into);
+  else if (value instanceof Map) for (const member of value.values()) collect(member, into);
+}

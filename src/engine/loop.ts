@@ -1,0 +1,67 @@
+import { lookupList, Record, type Scope } from '../expression/index.js';
+import type { Task } from '../playbook/types.js';
+import { ContentError } from '../value/errors.js';
+import { toPlain, type Dict, type Value } from '../value/value.js';
+import { evaluate } from './evaluate.js';
+
+/** The items of a task's loop. @throws ContentError when the loop is not over a list */
+export function loopItems(task: Task, scope: Scope): Value[] {
+  const { how, value, origin } = task.loop!;
+  const evaluated = evaluate(value, scope);
+  if (how === 'loop') {
+    if (Array.isArray(evaluated)) return evaluated;
+    const hint = evaluated instanceof Map ? 'use (… | dict2items)' : 'give a list';
+    throw new ContentError(`loop is over ${describe(evaluated)}, not over a list`, origin, hint);
+  }
+  const terms = Array.isArray(evaluated) ? evaluated : [evaluated];
+  if (how === 'items') return terms.flatMap((term) => (Array.isArray(term) ? term : [term]));
+  return lookupList(how, terms, new Map(), { scope, record: new Record() });
+}
+
+function describe(value: Value): string {
+  if (value === null) return 'nothing';
+  if (value instanceof Map) return 'a dict';
+  if (typeof value === 'string') return `the text "${value}"`;
+  return String(toPlain(value, false));
+}
+
+/** Variables of one round of the loop. */
+export function loopVariables(task: Task, items: readonly Value[], index: number): Dict {
+  const { loopVar, indexVar, extended } = task.loopControl;
+  const variables: Dict = new Map<Value, Value>([[loopVar, items[index]!]]);
+  if (indexVar !== undefined) variables.set(indexVar, index);
+  if (extended) {
+    const last = items.length - 1;
+    variables.set(
+      'ansible_loop',
+      new Map<Value, Value>([
+        ['allitems', [...items]],
+        ['index', index + 1],
+        ['index0', index],
+        ['revindex', items.length - index],
+        ['revindex0', last - index],
+        ['first', index === 0],
+        ['last', index === last],
+        ['length', items.length],
+        ...(index > 0 ? [['previtem', items[index - 1]!] as const] : []),
+        ...(index < last ? [['nextitem', items[index + 1]!] as const] : []),
+      ]),
+    );
+  }
+  return variables;
+}
+
+/** What stands for an item in output: the label of loop_control, else the item in short. */
+export function labelOf(task: Task, item: Value, scope: Scope): string {
+  let shown: Value = item;
+  if (task.loopControl.label !== undefined) {
+    try {
+      shown = evaluate(task.loopControl.label, scope);
+    } catch {
+      shown = item;
+    }
+  }
+  const plain = toPlain(shown, false);
+  const text = typeof plain === 'string' ? plain : JSON.stringify(plain);
+  return text.length > 200 ? `${text.slice(0, 199)}…` : text;
+}

@@ -1,0 +1,187 @@
+import type { Become, Connection, Inspection, Target } from '../connection/connection.js';
+import type { Output, Step } from '../shell/step.js';
+import type { Semaphore } from './semaphore.js';
+import { Mutex } from './semaphore.js';
+
+/** How a task reaches its machine: over which connection, as whom, with which environment. */
+export interface Way {
+  connection: Connection;
+  become: Become | undefined;
+  environment: Readonly<Record<string, string>>;
+}
+
+/** Inspections of the tasks behind the present one, worked out only when a trip is really made. */
+export type Ahead = () => Promise<AheadQuestion[]>;
+
+export interface AheadQuestion {
+  way: Way;
+  inspection: Inspection;
+}
+
+/**
+ * One machine, however many inventory names it has. Keeps the answers of inspections until an effect
+ * on the machine, a wait or an interruption makes them old; an answer is found again by its question (who asks,
+ * in which environment, with which text), so a task consumes what was looked ahead exactly when its
+ * arguments turn out to be what they were rendered to be.
+ */
+export class Machine {
+  readonly #answers = new Map<string, Output>();
+  readonly #exclusive = new Mutex();
+  readonly #trips = new Map<Connection, Mutex>();
+  #epoch = 0;
+  /** In a plan: something was planned here, so a failing inspection may be its consequence. */
+  planned: string | undefined;
+
+  constructor(
+    readonly key: string,
+    private readonly forks: Semaphore,
+  ) {}
+
+  /** One declarative task at a time: looks and acts with no other of ours in between. */
+  exclusive<T>(work: () => Promise<T>): Promise<T> {
+    return this.#exclusive.run(work);
+  }
+
+  /** Everything known about the machine is old now. */
+  forget(): void {
+    this.#epoch++;
+    this.#answers.clear();
+  }
+
+  /** Answers a question: from what is known, else by a trip that takes the questions of `ahead` along. */
+  async ask(way: Way, inspection: Inspection, ahead: Ahead): Promise<Output> {
+    const key = questionKey(way, inspection);
+    const known = this.#answers.get(key);
+    if (known) return known;
+    const [answer] = await this.#trip(way, undefined, [inspection], ahead);
+    return answer!;
+  }
+
+  /**
+   * Makes an effect; asks `again` (to verify) and the questions of `ahead` in the same trip.
+   * Whatever was known is forgotten before and after, also when the trip fails.
+   */
+  async effect(
+    way: Way,
+    step: Step,
+    again: readonly Inspection[],
+    ahead: Ahead,
+    onOutput?: (text: string) => void,
+  ): Promise<{ output: Output; again: Output[] }> {
+    let output: Output | undefined;
+    const answers = await this.#trip(way, { step, onOutput, took: (it) => (output = it) }, again, ahead);
+    return { output: output!, again: answers };
+  }
+
+  async #trip(
+    way: Way,
+    effect: { step: Step; onOutput: ((text: string) => void) | undefined; took: (output: Output) => void } | undefined,
+    asked: readonly Inspection[],
+    ahead: Ahead,
+  ): Promise<Output[]> {
+    const seen = new Set(asked.map((inspection) => questionKey(way, inspection)));
+    const inspections = [...asked];
+    for (const question of await ahead()) {
+      if (question.way.connection !== way.connection) continue;
+      const key = questionKey(question.way, question.inspection);
+      if (seen.has(key) || (!effect && this.#answers.has(key))) continue;
+      seen.add(key);
+      inspections.push(question.inspection);
+    }
+    let mutex = this.#trips.get(way.connection);
+    if (!mutex) this.#trips.set(way.connection, (mutex = new Mutex()));
+    return mutex.run(() =>
+      this.forks.run(async () => {
+        if (effect) this.forget();
+        const epoch = this.#epoch;
+        try {
+          const result = await way.connection.trip({
+            effect: effect && {
+              step: effect.step,
+              become: way.become,
+              environment: way.environment,
+              ...(effect.onOutput ? { onOutput: effect.onOutput } : {}),
+            },
+            inspections,
+          });
+          if (effect) effect.took(result.effect!);
+          if (this.#epoch === epoch) {
+            // What others learnt while the effect ran may be from before it.
+            if (effect) this.forget();
+            inspections.forEach((inspection, i) => {
+              const answer = result.inspections[i]!;
+              // Running out of time says nothing about the machine: such an answer is not kept.
+              if (answer.rc !== 124) this.#answers.set(questionKey(way, inspection), answer);
+            });
+          }
+          return result.inspections.slice(0, asked.length);
+        } catch (error) {
+          this.forget();
+          throw error;
+        }
+      }),
+    );
+  }
+}
+
+/** The inspection's own become and environment are those of its way; the connection tells the login user apart. */
+function questionKey(way: Way, inspection: Inspection): string {
+  const { become, environment, script } = inspection;
+  const who = become ? `${become.method} ${become.user} ${become.flags ?? ''}` : '';
+  return `${connectionId(way.connection)}\0${who}\0${JSON.stringify(environment)}\0${script.text}`;
+}
+
+const ids = new WeakMap<Connection, number>();
+let lastId = 0;
+function connectionId(connection: Connection): number {
+  let id = ids.get(connection);
+  if (id === undefined) ids.set(connection, (id = ++lastId));
+  return id;
+}
+
+/** Machines and connections of a run: one of each, however many hosts and tasks share them. */
+export class Machines {
+  readonly #machines = new Map<string, Machine>();
+  readonly #connections = new Map<string, { target: Target; connection: Connection }>();
+
+  constructor(
+    private readonly forks: Semaphore,
+    private readonly connect: (target: Target) => Connection,
+  ) {}
+
+  /** The machine behind a target. Two targets are one machine when host and port agree (or both are local). */
+  machine(target: Target): Machine {
+    const key = target.connection === 'local' ? 'local' : `${target.host.toLowerCase()}:${target.port ?? ''}`;
+    let machine = this.#machines.get(key);
+    if (!machine) this.#machines.set(key, (machine = new Machine(key, this.forks)));
+    return machine;
+  }
+
+  connection(target: Target): Connection {
+    const key =
+      target.connection === 'local'
+        ? 'local'
+        : JSON.stringify([target.host.toLowerCase(), target.port, target.user, target.privateKeyFile, target.sshConfigFile, target.knownHostsFile]);
+    let known = this.#connections.get(key);
+    if (!known) this.#connections.set(key, (known = { target, connection: this.connect(target) }));
+    return known.connection;
+  }
+
+  /** After a wait or anything else during which the world moved on. */
+  forgetAll(): void {
+    for (const machine of this.#machines.values()) machine.forget();
+  }
+
+  /** Every connection, with the target it was first made for. */
+  all(): Iterable<{ target: Target; connection: Connection }> {
+    return this.#connections.values();
+  }
+
+  async cancel(): Promise<void> {
+    await Promise.allSettled([...this.#connections.values()].map(({ connection }) => connection.cancel()));
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#connections.values()].map(({ connection }) => connection.close()));
+  }
+}

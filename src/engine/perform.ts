@@ -1,0 +1,230 @@
+import type { Inspection } from '../connection/connection.js';
+import type { Change, Channel, Controller, Conversation, Declarative, Imperative, Module, Output, Rendered } from '../modules/module.js';
+import { ModuleError, verifies } from '../modules/module.js';
+import type { Difference } from '../report/events.js';
+import { unifiedDiff } from '../report/diff.js';
+import type { Sh } from '../shell/sh.js';
+import { UnknownError } from '../value/errors.js';
+import type { Ahead, Machine, Way } from './machine.js';
+import { outcome, unknown, type Outcome } from './outcome.js';
+
+/** One module with its arguments, about to meet one machine. */
+export interface Job {
+  module: Module;
+  /** Parsed by the module's schema. */
+  args: unknown;
+  controller: Controller;
+  machine: Machine;
+  way: Way;
+  ahead: Ahead;
+  /** A plan: nothing may change. */
+  check: boolean;
+  /** Read old texts for diffs. */
+  diff: boolean;
+  /** Look again after an apply. */
+  verify: boolean;
+  /** Seconds after which the effect is ended. */
+  timeout: number | undefined;
+  /** Secret texts among the arguments, hidden in diffs. */
+  secrets: readonly string[];
+  /** Names of parameters whose value is secret. */
+  secretFields: ReadonlySet<string>;
+  /** The effect is about to be made. */
+  announce: (changes: Difference[]) => void;
+  onOutput: (text: string) => void;
+}
+
+/**
+ * Looks, compares and (unless in a plan) changes.
+ * @throws ModuleError, ConnectionError, ContentError, UnknownError
+ */
+export async function perform(job: Job): Promise<Outcome> {
+  const wanted = job.module.prepare ? await job.module.prepare(job.args, job.controller) : job.args;
+  switch (job.module.kind) {
+    case 'declarative':
+      return job.machine.exclusive(() => declarative(job, job.module as Declarative<any, any, any>, wanted));
+    case 'imperative':
+      return imperative(job, job.module, wanted);
+    case 'conversation':
+      return job.machine.exclusive(() => conversation(job, job.module as Conversation<any, any, any, any>, wanted));
+  }
+}
+
+export function inspectionOf(way: Way, script: Sh): Inspection {
+  return { script, become: way.become, environment: way.environment };
+}
+
+const nothingAhead: Ahead = () => Promise.resolve([]);
+
+async function declarative(job: Job, module: Declarative<any, any, any>, wanted: unknown): Promise<Outcome> {
+  const { machine, way } = job;
+  const question = inspectionOf(way, module.inspect(wanted));
+  const observe = (answer: Output) => {
+    if (answer.rc === 124) throw new ModuleError('looking at the host took too long and was ended', { ...answer });
+    return module.parse(answer, wanted);
+  };
+  let observed: unknown;
+  let changes: Change[];
+  let returns;
+  try {
+    observed = observe(await machine.ask(way, question, job.ahead));
+    changes = module.compare(wanted, observed);
+    if (changes.length === 0 || job.check) returns = module.result(wanted, observed);
+  } catch (error) {
+    throw behindAPlan(job, error);
+  }
+  if (changes.length === 0) return outcome({ ...returns, changed: module.readOnly === true && returns?.['changed'] === true });
+  const differences = await show(job, changes, async (change) => {
+    const text = module.before?.(wanted, observed, change);
+    return text && (await machine.ask(way, inspectionOf(way, text), nothingAhead));
+  });
+  if (job.check) return planned(job, differences, outcome({ ...returns, changed: true }, { changes: differences }));
+
+  job.announce(differences);
+  const step = withTimeout(module.apply(wanted, observed, changes), job.timeout);
+  const look = job.verify && verifies(module, wanted) ? [question] : [];
+  const { output, again } = await machine.effect(way, step, look, job.ahead, job.onOutput);
+  if (output.rc !== 0) throw ended(output, step.timeout, `changing ${changes.map((change) => change.field).join(', ')} failed`);
+  if (again[0]) {
+    const left = module.compare(wanted, observe(again[0]));
+    if (left.length)
+      throw new ModuleError(
+        `still different after the change: ${left.map((change) => `${change.field} is ${JSON.stringify(change.from)}, wanted ${JSON.stringify(change.to)}`).join('; ')}`,
+        { ...output },
+      );
+  }
+  return outcome({ ...module.result(wanted, observed, output), changed: true }, { changes: differences });
+}
+
+async function imperative(job: Job, module: Imperative<any, any>, wanted: unknown): Promise<Outcome> {
+  const { machine, way } = job;
+  const guard = module.guard?.(wanted);
+  if (guard) {
+    let reason;
+    try {
+      reason = module.guarded?.(await machine.ask(way, inspectionOf(way, guard), job.ahead), wanted);
+    } catch (error) {
+      throw behindAPlan(job, error);
+    }
+    if (reason !== undefined) return outcome({ changed: false, rc: 0, stdout: reason, stderr: '', msg: reason }, { message: reason });
+  }
+  if (job.check) {
+    machine.planned ??= `a ${module.name} is not run in a plan`;
+    return unknown(`the ${module.name} is not run in a plan`);
+  }
+  job.announce([]);
+  const step = withTimeout(module.run(wanted), job.timeout);
+  const { output } = await machine.effect(way, step, [], job.ahead, job.onOutput);
+  if (output.rc === 124 && step.timeout !== undefined) throw ended(output, step.timeout, `${module.name} failed`);
+  const returns = module.result(wanted, output);
+  const bad = typeof returns['failed'] === 'boolean' ? returns['failed'] : output.rc !== 0;
+  if (!bad) return outcome({ changed: module.changes !== false, ...returns, failed: false });
+  throw new ModuleError(typeof returns['msg'] === 'string' && returns['msg'] !== '' ? returns['msg'] : 'non-zero return code', {
+    changed: module.changes !== false,
+    rc: output.rc,
+    stdout: output.stdout,
+    stderr: output.stderr,
+    ...returns,
+  });
+}
+
+async function conversation(job: Job, module: Conversation<any, any, any, any>, wanted: unknown): Promise<Outcome> {
+  const { machine, way } = job;
+  const channel: Channel = {
+    open: (target) => way.connection.open(target, way.become),
+    ask: (script) => machine.ask(way, inspectionOf(way, script), job.ahead),
+  };
+  let session: unknown;
+  try {
+    let observed: unknown;
+    let changes: Change[];
+    try {
+      session = await module.connect(wanted, channel);
+      observed = await module.inspect(wanted, session);
+      changes = module.compare(wanted, observed);
+    } catch (error) {
+      throw behindAPlan(job, error);
+    }
+    if (changes.length === 0) return outcome({ ...module.result(wanted, observed), changed: false });
+    const differences = await show(job, changes, () => Promise.resolve(undefined));
+    if (job.check) return planned(job, differences, outcome({ ...module.result(wanted, observed), changed: true }, { changes: differences }));
+
+    job.announce(differences);
+    let applied;
+    try {
+      applied = await module.apply(wanted, session, observed, changes);
+    } finally {
+      machine.forget();
+    }
+    if (job.verify && verifies(module, wanted)) {
+      const left = module.compare(wanted, await module.inspect(wanted, session));
+      if (left.length) throw new ModuleError(`still different after the change: ${left.map((change) => change.field).join(', ')}`);
+    }
+    return outcome({ ...module.result(wanted, observed, applied ?? {}), changed: true }, { changes: differences });
+  } finally {
+    if (session !== undefined) await module.close(session);
+  }
+}
+
+function planned(job: Job, differences: Difference[], result: Outcome): Outcome {
+  job.machine.planned ??= `${job.module.name} would change ${differences.map((difference) => difference.field).join(', ')}`;
+  return result;
+}
+
+/** In a plan, what fails behind a planned change may be its consequence: it is not known rather than wrong. */
+function behindAPlan(job: Job, error: unknown): unknown {
+  if (!job.check || job.machine.planned === undefined || !(error instanceof ModuleError)) return error;
+  return new UnknownError(`${error.message} (now; but ${job.machine.planned} before)`);
+}
+
+function withTimeout<T extends { timeout?: number }>(step: T, seconds: number | undefined): T {
+  return seconds === undefined ? step : { ...step, timeout: Math.min(seconds, step.timeout ?? Infinity) };
+}
+
+function ended(output: Output, timeout: number | undefined, what: string): ModuleError {
+  if (output.rc === 124 && timeout !== undefined) return new ModuleError(`ended after ${timeout} s`, { ...output });
+  const last = output.stderr.trim().split('\n').at(-1);
+  return new ModuleError(last ? `${what}: ${last}` : `${what} with exit status ${output.rc}`, { ...output });
+}
+
+/** Changes as they are shown: diffs for texts, nothing of secrets. */
+async function show(
+  job: Job,
+  changes: readonly Change[],
+  before: (change: Change) => Promise<Output | undefined>,
+): Promise<Difference[]> {
+  const shown: Difference[] = [];
+  for (const change of changes) {
+    const secret = change.secret === true || job.secretFields.has(change.field);
+    let diff: string | undefined;
+    if (change.text && job.diff) {
+      const old = change.from === null || change.from === undefined ? undefined : await before(change);
+      const text = old === undefined || old.rc !== 0 ? '' : old.stdout;
+      const after = change.text.after ?? '';
+      diff = unifiedDiff(text, after, change.text.path, secretRanges(after, job.secrets));
+    }
+    const hidden = secret || holdsText(change.from, job.secrets) || holdsText(change.to, job.secrets);
+    shown.push({ field: change.field, from: hidden ? undefined : change.from, to: hidden ? undefined : change.to, diff, secret: hidden });
+  }
+  return shown;
+}
+
+function holdsText(value: unknown, secrets: readonly string[]): boolean {
+  if (secrets.length === 0 || value === undefined || value === null) return false;
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return secrets.some((secret) => text.includes(secret));
+}
+
+/** Where secrets stand in a text that was made with them. */
+function secretRanges(text: string, secrets: readonly string[]): [number, number][] {
+  const ranges: [number, number][] = [];
+  for (const secret of secrets)
+    for (let at = text.indexOf(secret); at >= 0; at = text.indexOf(secret, at + secret.length)) ranges.push([at, at + secret.length]);
+  return ranges;
+}
+
+/** The secret pieces of a rendered template, so that a diff hides them. */
+export function secretPieces(rendered: Rendered): string[] {
+  return rendered.secrets.map(([start, end]) => rendered.text.slice(start, end)).filter((piece) => piece !== '');
+}
+

@@ -1,0 +1,156 @@
+import type { Condition, Entry, Inherited, Play, Task } from '../playbook/types.js';
+import { matchHosts } from '../inventory/index.js';
+import { ContentError } from '../value/errors.js';
+import { Source, toPlain, type Dict, type Origin, type Value } from '../value/value.js';
+import { evaluate, truthy } from './evaluate.js';
+import type { Run } from './run.js';
+import { scopeOf } from './scope.js';
+
+/** A play under way: its hosts, its batch, its variables from files. */
+export class PlayRun {
+  /** Hosts the pattern (and --limit) names, in inventory order; set by `resolve`. */
+  members: string[] = [];
+  /** Names of the hosts of the present `serial` step. */
+  batch: string[] = [];
+  /** Contents of vars_files, by host. */
+  readonly varsFiles = new Map<string, Dict>();
+  /** Everything the play does, in order: facts, pre_tasks, roles, tasks, post_tasks, with handlers flushed between. */
+  readonly entries: readonly Entry[];
+  /** Handlers added by dynamic includes come behind the static ones. */
+  readonly handlers: Task[];
+  /** Set when nothing more of the play may run. */
+  over = false;
+
+  constructor(
+    readonly run: Run,
+    readonly play: Play,
+  ) {
+    this.handlers = [...play.handlers];
+    this.entries = [
+      ...(play.gatherFacts === false ? [] : [gatherTask(play)]),
+      ...play.sections.flatMap((section, i) => {
+        const next = play.sections[i + 1]?.name;
+        // Roles and tasks are one stretch: Ansible flushes after pre_tasks, after tasks and after post_tasks.
+        return section.name === 'roles' && next === 'tasks' ? section.entries : [...section.entries, flushTask(play)];
+      }),
+    ];
+  }
+
+  /** Works out which hosts the play is for. @throws ContentError for a pattern that cannot be read */
+  resolve(): string[] {
+    const { run, play } = this;
+    const { hosts, unmatched } = this.#match();
+    for (const { pattern: text, hint } of unmatched) {
+      run.emit({ event: 'warning', message: `no host or group matches "${text}"${hint ? `; ${hint}` : ''}`, origin: play.origin });
+    }
+    this.members = hosts;
+    this.batch = hosts;
+    return hosts;
+  }
+
+  #match() {
+    const { run, play } = this;
+    const where = { play: this, task: undefined, host: 'localhost', includes: [], ahead: false };
+    const value = toPlain(evaluate(play.hosts, scopeOf(run, where)), true);
+    const pattern = (Array.isArray(value) ? value : [value]).map(String);
+    return matchHosts(pattern, run.inventory, run.options.limit === undefined ? {} : { limit: run.options.limit });
+  }
+
+  /** The hosts the play would be for, told ahead of its turn; none where that hangs on what is still to come. */
+  peek(): readonly string[] {
+    try {
+      return this.members.length ? this.members : this.#match().hosts;
+    } catch {
+      return [];
+    }
+  }
+
+  /** Hosts of the batch that are still in the play (`ansible_play_hosts`). */
+  alive(): string[] {
+    return this.batch.filter((name) => this.run.hosts.get(name)?.running ?? true);
+  }
+
+  /** The batches of `serial`: numbers, percentages, or a list of them whose last repeats. */
+  batches(): string[][] {
+    const { serial } = this.play;
+    if (serial === undefined || this.members.length === 0) return [this.members];
+    const where = { play: this, task: undefined, host: this.members[0]!, includes: [], ahead: false };
+    const value = toPlain(evaluate(serial, scopeOf(this.run, where)), true);
+    const sizes = (Array.isArray(value) ? value : [value]).map((size) => batchSize(size, this.members.length, this.play.origin));
+    const batches: string[][] = [];
+    for (let start = 0; start < this.members.length; ) {
+      const size = sizes[Math.min(batches.length, sizes.length - 1)] ?? this.members.length;
+      batches.push(this.members.slice(start, start + size));
+      start += size;
+    }
+    return batches;
+  }
+
+  /** Reads vars_files for a host, once. */
+  async loadVarsFiles(host: string): Promise<void> {
+    if (this.varsFiles.has(host) || this.play.varsFiles.length === 0) return;
+    const scope = scopeOf(this.run, { play: this, task: undefined, host, includes: [], ahead: false });
+    this.varsFiles.set(host, await this.run.variables.loadVarsFiles(this.play, scope));
+  }
+}
+
+/** `30%` of 10 hosts is 3, at least 1; 0 and what is beyond all hosts mean all. */
+function batchSize(size: unknown, total: number, origin: Origin): number {
+  const percent = /^\s*(\d+(?:\.\d+)?)\s*%\s*$/.exec(String(size));
+  const number = percent ? Math.max(1, Math.floor((total * Number(percent[1])) / 100)) : Number(size);
+  if (!Number.isInteger(number) || number < 0)
+    throw new ContentError(`serial is "${String(size)}"`, origin, 'write a number of hosts or a percentage such as 30%');
+  return number === 0 ? total : number;
+}
+
+const NOTHING: Omit<Task, keyof Inherited | 'around' | 'id' | 'origin' | 'name' | 'action' | 'actionAsWritten' | 'args' | 'fileDir' | 'freeForm'> = {
+  kind: 'task',
+  argOrigins: new Map(),
+  loop: undefined,
+  loopControl: { loopVar: 'item', indexVar: undefined, label: undefined, pause: undefined, extended: false },
+  register: undefined,
+  until: [] as Condition[],
+  retries: undefined,
+  delay: undefined,
+  changedWhen: undefined,
+  failedWhen: undefined,
+  notify: [],
+  listen: [],
+  role: undefined,
+};
+
+/** A task the engine itself puts into a play. */
+export function ownTask(play: Play, action: string, name: string, args: { [key: string]: Value }, freeForm?: string): Task {
+  return {
+    ...NOTHING,
+    ...play.keywords,
+    around: play.keywords,
+    // What a play's tags and conditions select is its tasks; facts and handlers are always at hand.
+    tags: ['always'],
+    when: [],
+    kind: 'task',
+    id: `${play.origin.file}:${play.origin.line}:${play.origin.column}#${name}`,
+    origin: play.origin,
+    name,
+    action,
+    actionAsWritten: action,
+    args: new Map(Object.entries(args)),
+    freeForm,
+    fileDir: play.baseDir,
+  };
+}
+
+function gatherTask(play: Play): Task {
+  const args: { [key: string]: Value } = {};
+  if (play.gatherSubset) args['gather_subset'] = play.gatherSubset;
+  const task = ownTask(play, 'setup', 'Gathering Facts', args);
+  const value = play.gatherFacts;
+  if (value instanceof Source) task.when = [{ expression: value.text.replace(/^\s*\{\{(.*)\}\}\s*$/s, '$1'), origin: value.origin }];
+  else if (value !== undefined) task.when = [{ expression: truthy(value), origin: play.origin }];
+  return task;
+}
+
+function flushTask(play: Play): Task {
+  return ownTask(play, 'meta', 'flush handlers', {}, 'flush_handlers');
+}
+

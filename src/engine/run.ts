@@ -1,0 +1,250 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { connect } from '../connection/index.js';
+import { loadInventory, type Inventory } from '../inventory/index.js';
+import { checkProject, loadPlaybook, type LoadContext, type Problem } from '../playbook/index.js';
+import type { Play, Task } from '../playbook/types.js';
+import { mask } from '../report/mask.js';
+import type { Event, HostStats } from '../report/events.js';
+import { Templates } from '../template/index.js';
+import { Variables } from '../variables/index.js';
+import { ContentError } from '../value/errors.js';
+import { flush } from './handlers.js';
+import { HostRun } from './host.js';
+import { Journal } from './journal.js';
+import { Machines } from './machine.js';
+import type { RunOptions, RunSummary } from './options.js';
+import { PlayRun } from './play.js';
+import { Semaphore } from './semaphore.js';
+import { walk, type Frame } from './walk.js';
+
+/** A run under way: what all plays share. */
+export class Run {
+  readonly hosts = new Map<string, HostRun>();
+  readonly templates = new Templates();
+  readonly machines: Machines;
+  /** `--start-at-task`, until its task is met. */
+  startAt: string | undefined;
+  /** Where the tasks in progress were delegated to: task id and host -> name. */
+  readonly delegates = new Map<string, string>();
+  readonly times: { task: string; host: string; seconds: number }[] = [];
+  readonly load: LoadContext;
+  readonly id = `${new Date().toISOString().replace(/[-:]/g, '').replace(/\.\d+/, '')}-${randomBytes(3).toString('hex')}`;
+  plays: PlayRun[] = [];
+  readonly #loaded = new Map<string, Promise<any>>();
+  readonly #throttles = new Map<string, Semaphore>();
+  readonly #journal: Journal | undefined;
+
+  constructor(
+    readonly options: RunOptions,
+    readonly inventory: Inventory,
+    readonly variables: Variables,
+  ) {
+    this.machines = new Machines(new Semaphore(options.forks), options.connect ?? connect);
+    this.startAt = options.startAtTask;
+    this.load = { projectDir: options.projectDir, rolesPath: options.rolesPath, extraVars: options.extraVars, problems: [] };
+    this.#journal = options.journalDir === undefined ? undefined : new Journal(options.journalDir, this.id);
+    for (const name of inventory.hosts.keys()) this.admit(name);
+  }
+
+  /** A host may appear during the run (`add_host`). */
+  admit(name: string): HostRun {
+    let host = this.hosts.get(name);
+    if (!host) this.hosts.set(name, (host = new HostRun(name)));
+    return host;
+  }
+
+  /** The one way out for everything that is told: masked, journalled, shown. */
+  readonly emit = (event: Event): void => {
+    const clean = mask.event(event);
+    this.#journal?.write(clean);
+    this.options.emit(clean);
+  };
+
+  /** Nothing new may begin. */
+  get stopping(): boolean {
+    return this.options.stop.aborted;
+  }
+
+  /** Waits, but not beyond an interruption. @param seconds may be a fraction */
+  async sleep(seconds: number): Promise<void> {
+    if (!(seconds > 0) || this.stopping) return;
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.options.stop.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, seconds * 1000);
+      this.options.stop.addEventListener('abort', done);
+    });
+  }
+
+  tell(problems: readonly Problem[]): void {
+    for (const { message, hint, origin } of problems) {
+      this.emit({ event: 'warning', message: hint === undefined ? message : `${message}; ${hint}`, ...(origin ? { origin } : {}) });
+    }
+  }
+
+  /** What a dynamic include loads, once. */
+  loaded<T>(key: string, load: () => Promise<T>): Promise<T> {
+    let promise = this.#loaded.get(key);
+    if (!promise) {
+      promise = load().finally(() => this.tell(this.load.problems.splice(0)));
+      this.#loaded.set(key, promise);
+    }
+    return promise;
+  }
+
+  /** How many hosts may be in a task at once. */
+  throttle(task: Task, limit: () => number): { run<T>(work: () => Promise<T>): Promise<T> } {
+    if (task.throttle === undefined) return { run: (work) => work() };
+    let semaphore = this.#throttles.get(task.id);
+    if (!semaphore) this.#throttles.set(task.id, (semaphore = new Semaphore(Math.max(1, limit()))));
+    return semaphore;
+  }
+
+  isHandler(task: Task): boolean {
+    return this.plays.some((play) => play.handlers.includes(task));
+  }
+
+  /** The plays behind a play that a host is in, as far as their patterns can be read already. */
+  *playsAfter(play: PlayRun, host: string): Generator<PlayRun> {
+    for (const next of this.plays.slice(this.plays.indexOf(play) + 1)) {
+      if (next.peek().includes(host)) yield next;
+    }
+  }
+
+  async refreshInventory(): Promise<void> {
+    const fresh = await loadInventory(this.options.inventory);
+    this.inventory.groups.clear();
+    this.inventory.hosts.clear();
+    for (const [name, group] of fresh.groups) this.inventory.groups.set(name, group);
+    for (const [name, host] of fresh.hosts) {
+      this.inventory.hosts.set(name, host);
+      this.admit(name);
+    }
+  }
+
+  closeJournal(): void {
+    this.#journal?.close();
+  }
+}
+
+/**
+ * Runs playbooks as told.
+ * @throws ContentError (one, or several in an AggregateError) for what is wrong before any host is touched
+ */
+export async function run(options: RunOptions): Promise<RunSummary> {
+  const began = performance.now();
+  const inventory = await loadInventory(options.inventory);
+  const variables = new Variables(inventory, { extraVars: options.extraVars });
+  const plays: Play[] = [...(options.plays ?? [])];
+  const context: LoadContext = { projectDir: options.projectDir, rolesPath: options.rolesPath, extraVars: options.extraVars, problems: [] };
+  const problems = options.playbooks.length ? await checkProject(options.playbooks, context, inventory.sources.map(folderOf)) : [];
+  const errors = problems.filter((problem) => problem.severity === 'error');
+  if (errors.length) throw new AggregateError(errors.map(({ message, origin, hint }) => new ContentError(message, origin, hint)), errors[0]!.message);
+  for (const file of options.playbooks) plays.push(...(await loadPlaybook(file, context)).plays);
+  for (const play of plays) await variables.addPlaybookDir(play.baseDir);
+  await variables.load();
+
+  const run = new Run(options, inventory, variables);
+  run.plays = plays.map((play) => new PlayRun(run, play));
+  const kill = () => void run.machines.cancel();
+  options.kill.addEventListener('abort', kill);
+  run.tell(problems);
+  run.emit({ event: 'run', verb: options.verb, playbooks: options.playbooks, check: options.check, run: run.id });
+  try {
+    for (const play of run.plays) {
+      if (run.stopping) break;
+      if (!(await runPlay(run, play))) break;
+    }
+  } finally {
+    options.kill.removeEventListener('abort', kill);
+    await run.machines.close();
+  }
+  return conclude(run, began);
+}
+
+/** The folder an inventory source is, or stands in: group_vars/ and host_vars/ are there. */
+function folderOf(source: string): string {
+  return existsSync(source) && statSync(source).isDirectory() ? source : path.dirname(source);
+}
+
+/** One play, batch by batch. False when no further play may run. */
+async function runPlay(run: Run, play: PlayRun): Promise<boolean> {
+  const members = play.resolve();
+  const { origin, name } = play.play;
+  run.emit({ event: 'play', play: name === undefined ? String(play.play.hosts) : String(name), hosts: members, origin });
+  if (members.length === 0) {
+    run.emit({ event: 'note', message: 'no host matched' });
+    return true;
+  }
+  for (const host of members) run.admit(host);
+  for (const batch of play.batches()) {
+    if (run.stopping || play.over) break;
+    play.batch = batch;
+    const hosts = batch.map((host) => run.hosts.get(host)!).filter((host) => !host.failed && !host.lost);
+    for (const host of hosts) {
+      host.ended = false;
+      host.notified.clear();
+      host.rolesDone.clear();
+    }
+    if (hosts.length === 0) continue;
+    await Promise.all(hosts.map((host) => play.loadVarsFiles(host.name)));
+    const frame = (): Frame => ({ entries: play.entries, index: 0, play, includes: [], parent: undefined });
+    if (play.play.strategy === 'linear') await walk(run, frame(), hosts);
+    else {
+      const lanes = new Semaphore(play.play.strategy === 'host_pinned' ? run.options.forks : Infinity);
+      await Promise.all(hosts.map((host) => lanes.run(() => walk(run, frame(), [host]))));
+    }
+    await forced(run, frame(), hosts);
+    for (const host of hosts) host.ended = false;
+    if (hosts.every((host) => host.failed || host.lost)) return false;
+  }
+  return true;
+}
+
+/** `force_handlers`: hosts that failed still run what they notified. */
+async function forced(run: Run, frame: Frame, hosts: readonly HostRun[]): Promise<void> {
+  const { forceHandlers } = frame.play.play;
+  if (forceHandlers !== true && !run.options.forceHandlers) return;
+  const broken = hosts.filter((host) => host.failed && !host.lost && host.notified.size > 0);
+  const failures = broken.map((host) => host.failed);
+  for (const host of broken) host.failed = undefined;
+  await flush(run, frame, broken);
+  broken.forEach((host, i) => (host.failed ??= failures[i]));
+}
+
+function conclude(run: Run, began: number): RunSummary {
+  const seconds = (performance.now() - began) / 1000;
+  const recaps = new Map([...run.hosts].filter(([, host]) => Object.values(host.recap).some((count) => count > 0)).map(([name, host]) => [name, host.recap]));
+  run.emit({ event: 'stats', hosts: statsOf(run), slowest: [...run.times].sort((a, b) => b.seconds - a.seconds).slice(0, 10), seconds });
+  run.emit({ event: 'recap', hosts: Object.fromEntries(recaps), seconds });
+  run.closeJournal();
+  const any = (test: (host: HostRun) => boolean) => [...run.hosts.values()].some(test);
+  let exitCode = 0;
+  if (run.stopping) exitCode = 130;
+  else if (any((host) => host.recap.failed > 0)) exitCode = 3;
+  else if (any((host) => host.recap.unreachable > 0)) exitCode = 4;
+  else if (run.options.check && any((host) => host.recap.changed > 0)) exitCode = 2;
+  return { hosts: recaps, exitCode };
+}
+
+function statsOf(run: Run): { [host: string]: HostStats } {
+  const stats: { [host: string]: HostStats } = {};
+  for (const { target, connection } of run.machines.all()) {
+    const { counters } = connection;
+    const sum = (stats[target.name] ??= { connections: 0, trips: 0, conversations: 0, bytesOut: 0, bytesIn: 0, connecting: 0, waiting: 0 });
+    sum.connections++;
+    sum.trips += counters.trips;
+    sum.conversations += counters.conversations;
+    sum.bytesOut += counters.bytesOut;
+    sum.bytesIn += counters.bytesIn;
+    sum.connecting += counters.connecting / 1000;
+    sum.waiting += counters.waiting / 1000;
+  }
+  return stats;
+}
+

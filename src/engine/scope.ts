@@ -1,0 +1,83 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import type { Scope, Services } from '../expression/index.js';
+import { display, searchPath, type Place } from '../playbook/index.js';
+import type { Task } from '../playbook/types.js';
+import { ContentError } from '../value/errors.js';
+import type { Dict, Value } from '../value/value.js';
+import type { PlayRun } from './play.js';
+import type { Run } from './run.js';
+
+/** For whom, where and when something is evaluated. */
+export interface Where {
+  play: PlayRun;
+  task: Task | undefined;
+  /** Whose variables. */
+  host: string;
+  /** Loop variable, index variable, `ansible_loop`, `item`. */
+  loop?: Dict;
+  /** Strongest but for extra vars: the present result under its register name, speculated facts. */
+  extra?: Dict;
+  /** Variables of the dynamic includes around the task, outermost first. */
+  includes: readonly Dict[];
+  /** Nothing with an effect may happen: the engine only looks ahead. */
+  ahead: boolean;
+}
+
+/** Variables and services as a task sees them. */
+export function scopeOf(run: Run, where: Where): Scope {
+  const { play, task } = where;
+  const services: Services = {
+    find: (name, folder) => findFile(run, play, task, name, folder),
+    baseDir: task ? (task.role?.path ?? task.fileDir) : play.play.baseDir,
+    render: (file, record, overrides) => run.templates.render(file, scopeOf(run, { ...where, extra: new Map([...(where.extra ?? []), ...overrides]) }), record).text,
+    ahead: where.ahead,
+  };
+  return run.variables.scope({
+    host: where.host,
+    play: play.play,
+    playHostsAll: play.members,
+    playHosts: play.alive(),
+    batch: play.batch,
+    task,
+    loop: where.loop,
+    extra: where.extra,
+    includeParams: where.includes,
+    varsFiles: play.varsFiles.get(where.host),
+    services,
+    check: run.options.check,
+    diff: run.options.diff,
+    forks: run.options.forks,
+    limit: run.options.limit,
+    runTags: run.options.tags,
+    skipTags: run.options.skipTags,
+    playbookDir: play.play.baseDir,
+  });
+}
+
+/** From where a task's files are looked up; a play's own values have the playbook's folder alone. */
+function placeOf(play: PlayRun, task: Task | undefined): Place {
+  const { baseDir } = play.play;
+  return { role: task?.role, fileDir: task?.fileDir ?? baseDir, baseDir };
+}
+
+export function findFile(run: Run, play: PlayRun, task: Task | undefined, name: string, folder: string): string | undefined {
+  const wanted = name.startsWith('~/') ? path.join(process.env['HOME'] ?? '/', name.slice(2)) : name;
+  if (path.isAbsolute(wanted)) return existsSync(wanted) ? wanted : undefined;
+  return searchPath(placeOf(play, task), folder, run.options.projectDir)
+    .map((place) => path.join(place, wanted))
+    .find((file) => existsSync(file));
+}
+
+/** @throws ContentError naming every place that was looked at */
+export function mustFind(run: Run, play: PlayRun, task: Task, name: string, folder: 'files' | 'templates' | 'vars' | 'tasks'): string {
+  const found = findFile(run, play, task, name, folder);
+  if (found !== undefined) return found;
+  const shown = path.isAbsolute(name) ? [name] : searchPath(placeOf(play, task), folder, run.options.projectDir).map((place) => display(path.join(place, name)));
+  throw new ContentError(`there is no file "${name}"`, task.argOrigins.get('src') ?? task.origin, `looked at ${shown.join(', ')}`);
+}
+
+/** A dict of one variable. */
+export function single(name: string, value: Value): Dict {
+  return new Map([[name, value]]);
+}
