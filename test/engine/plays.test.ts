@@ -1,0 +1,397 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import type { RunOptions } from '../../src/engine/options.js';
+import { exists, Rig } from './rig.js';
+
+/** Runs a playbook over a, b, c (three machines, each with a folder of its own under the project). */
+async function play(t: ExecutionContext, site: string, more: Partial<RunOptions> & { files?: { [path: string]: string } } = {}) {
+  const { files, ...options } = more;
+  const rig = await Rig.make({ 'site.yml': site, ...files });
+  t.teardown(() => rig.remove());
+  await rig.write({
+    'hosts.yml': `all:\n  vars: {project: "${rig.folder}"}\n  hosts:\n${['a', 'b', 'c'].map((host) => `    ${host}: {ansible_connection: ssh, root: "${rig.folder}/hosts/${host}"}`).join('\n')}\n`,
+  });
+  for (const host of ['a', 'b', 'c']) await mkdir(path.join(rig.folder, 'hosts', host), { recursive: true });
+  const summary = await rig.run(options);
+  const told = rig.events.flatMap((event) => (event.event === 'result' ? [`${event.task} ${event.host} ${event.result.status}`] : []));
+  const read = (file: string) => readFile(path.join(rig.folder, 'hosts', file), 'utf8');
+  return { rig, summary, told, read, has: (file: string) => exists(path.join(rig.folder, 'hosts', file)) };
+}
+
+const head = '- hosts: all\n  gather_facts: false\n';
+
+test('a converged play costs one trip for each machine, a change one more', async (t) => {
+  const site = `${head}  tasks:
+    - copy: {dest: "{{ root }}/one", content: "1"}
+    - file: {path: "{{ root }}/dir", state: directory}
+    - lineinfile: {path: "{{ root }}/two", line: "2", create: true}
+    - stat: {path: "{{ root }}/one"}
+`;
+  const { rig } = await play(t, site);
+  await rig.run();
+  // stat's answer, and all others, come with the first.
+  t.deepEqual(rig.trips.map(({ machine }) => machine).sort(), ['a', 'b', 'c']);
+  t.true(rig.trips.every(({ effect }) => !effect));
+  await rig.write({ 'hosts/a/one': 'changed\n' });
+  const again = await rig.run();
+  t.is(again.hosts.get('a')!.changed, 1);
+  t.is(rig.trips.filter(({ machine, effect }) => machine === 'a' && effect).length, 1);
+  t.is(rig.trips.filter(({ machine }) => machine === 'a').length, 2);
+});
+
+test('handlers run once, in the order they are written, and what they notify too', async (t) => {
+  const { told, read } = await play(
+    t,
+    `${head}  tasks:
+    - {name: x, copy: {dest: "{{ root }}/x", content: x}, notify: [last, first]}
+    - {name: y, copy: {dest: "{{ root }}/y", content: y}, notify: topic}
+    - {name: quiet, copy: {dest: "{{ root }}/y", content: y}, notify: never}
+  handlers:
+    - {name: first, shell: "echo first >> {{ root }}/log", notify: last}
+    - {name: second, listen: topic, shell: "echo second >> {{ root }}/log"}
+    - {name: last, shell: "echo last >> {{ root }}/log"}
+    - {name: never, shell: "echo never >> {{ root }}/log"}
+`,
+    { limit: 'a' },
+  );
+  t.is(await read('a/log'), 'first\nsecond\nlast\n');
+  t.deepEqual(told, ['x a changed', 'y a changed', 'quiet a ok', 'first a changed', 'second a changed', 'last a changed']);
+});
+
+test('flush_handlers runs them at once', async (t) => {
+  const { read } = await play(
+    t,
+    `${head}  tasks:
+    - {copy: {dest: "{{ root }}/x", content: x}, notify: say}
+    - meta: flush_handlers
+    - shell: echo task >> {{ root }}/log
+  handlers:
+    - {name: say, shell: "echo handler >> {{ root }}/log"}
+`,
+    { limit: 'a' },
+  );
+  t.is(await read('a/log'), 'handler\ntask\n');
+});
+
+test('a failing host leaves the play, the others go on, handlers of the failed do not run', async (t) => {
+  const { summary, told, has } = await play(
+    t,
+    `${head}  tasks:
+    - {name: change, copy: {dest: "{{ root }}/x", content: x}, notify: say}
+    - {name: break, fail: {msg: broken on purpose}, when: inventory_hostname == 'b'}
+    - {name: after, copy: {dest: "{{ root }}/after", content: x}}
+  handlers:
+    - {name: say, copy: {dest: "{{ root }}/said", content: x}}
+`,
+  );
+  t.is(summary.exitCode, 3);
+  t.true(told.includes('break b failed'));
+  t.false(told.includes('after b changed'));
+  t.true(await has('a/after'));
+  t.true(await has('c/said'));
+  t.false(await has('b/said'));
+  t.deepEqual(summary.hosts.get('b'), { ok: 1, changed: 1, failed: 1, unreachable: 0, skipped: 0, rescued: 0, ignored: 0, unknown: 0 });
+});
+
+test('rescue mends, always runs, and both know what failed', async (t) => {
+  const { summary, told, read } = await play(
+    t,
+    `${head}  tasks:
+    - block:
+        - {name: bad, command: "false"}
+        - {name: passed over, command: "true"}
+      rescue:
+        - {name: mend, copy: {dest: "{{ root }}/why", content: "{{ ansible_failed_task.name }} {{ ansible_failed_result.rc }}"}}
+      always:
+        - {name: anyway, copy: {dest: "{{ root }}/anyway", content: x}}
+    - {name: after, copy: {dest: "{{ root }}/after", content: x}}
+`,
+    { limit: 'a' },
+  );
+  t.deepEqual(told, ['bad a rescued', 'mend a changed', 'anyway a changed', 'after a changed']);
+  t.is(await read('a/why'), 'bad 1');
+  t.is(summary.exitCode, 0);
+  t.is(summary.hosts.get('a')!.rescued, 1);
+});
+
+test('always runs after a failure nobody rescues, and the host stays failed', async (t) => {
+  const { summary, told } = await play(
+    t,
+    `${head}  tasks:
+    - block:
+        - {name: bad, command: "false"}
+      always:
+        - {name: anyway, copy: {dest: "{{ root }}/anyway", content: x}}
+    - {name: after, command: "true"}
+`,
+    { limit: 'a' },
+  );
+  t.deepEqual(told, ['bad a failed', 'anyway a changed']);
+  t.is(summary.exitCode, 3);
+});
+
+test('ignore_errors, failed_when and changed_when', async (t) => {
+  const { told, summary } = await play(
+    t,
+    `${head}  tasks:
+    - {name: ignored, command: "false", ignore_errors: true, register: r}
+    - {name: judged, command: "false", failed_when: j.rc > 1, changed_when: false, register: j}
+    - {name: bad, command: echo wrong, failed_when: "'wrong' in b.stdout", register: b, ignore_errors: true}
+    - {name: seen, debug: {msg: x}, when: r is failed and j is not changed and b.failed_when_result}
+`,
+    { limit: 'a' },
+  );
+  t.deepEqual(told, ['ignored a ignored', 'judged a ok', 'bad a ignored', 'seen a ok']);
+  t.is(summary.exitCode, 0);
+});
+
+test('until tries again until it holds, and gives up after its retries', async (t) => {
+  const { told, read, rig } = await play(
+    t,
+    `${head}  tasks:
+    - {name: count, shell: "echo x >> {{ root }}/n; wc -l < {{ root }}/n", register: n, until: n.stdout | int >= 3, retries: 5, delay: 0}
+    - {name: never, command: echo no, register: r, until: r.stdout == 'yes', retries: 2, delay: 0, ignore_errors: true}
+    - {name: attempts, copy: {dest: "{{ root }}/attempts", content: "{{ n.attempts }} {{ r.attempts }}"}}
+`,
+    { limit: 'a' },
+  );
+  t.is(await read('a/attempts'), '3 3');
+  t.deepEqual(told, ['count a changed', 'never a ignored', 'attempts a changed']);
+  t.is(rig.events.filter((event) => event.event === 'retry').length, 4);
+});
+
+test('serial takes batches one after the other, and a batch that fails whole ends the run', async (t) => {
+  const { told, rig } = await play(
+    t,
+    `- hosts: all
+  gather_facts: false
+  serial: [1, 2]
+  tasks:
+    - {name: log, shell: "echo {{ ansible_play_batch | join(',') }} >> {{ project }}/order"}
+- hosts: all
+  gather_facts: false
+  serial: 1
+  tasks:
+    - {name: stop, fail: {msg: no}}
+`,
+    { forks: 1 },
+  );
+  t.is(await readFile(path.join(rig.folder, 'order'), 'utf8'), 'a\nb,c\nb,c\n');
+  t.deepEqual(told.filter((line) => line.startsWith('stop')), ['stop a failed']);
+});
+
+test('any_errors_fatal and max_fail_percentage stop every host', async (t) => {
+  for (const keyword of ['any_errors_fatal: true', 'max_fail_percentage: 30']) {
+    const { told, summary } = await play(
+      t,
+      `${head}  ${keyword}
+  tasks:
+    - {name: bad, command: "false", when: inventory_hostname == 'a'}
+    - {name: after, command: "true"}
+`,
+    );
+    t.false(told.some((line) => line.startsWith('after')), keyword);
+    t.is(summary.exitCode, 3);
+  }
+});
+
+test('run_once runs on the first host and all have its result', async (t) => {
+  const { told, read } = await play(
+    t,
+    `${head}  tasks:
+    - {name: once, command: "echo from {{ inventory_hostname }}", run_once: true, register: r}
+    - {name: all, copy: {dest: "{{ root }}/r", content: "{{ r.stdout }}"}}
+`,
+  );
+  t.is(told.filter((line) => line.startsWith('once')).length, 1);
+  for (const host of ['a', 'b', 'c']) t.is(await read(`${host}/r`), 'from a');
+});
+
+test('delegate_to works on the other machine with the host\'s own variables', async (t) => {
+  const { read, has } = await play(
+    t,
+    `${head}  tasks:
+    - {name: there, copy: {dest: "{{ hostvars['c'].root }}/{{ inventory_hostname }}", content: "{{ root | basename }}"}, delegate_to: c}
+`,
+    { limit: 'a,b' },
+  );
+  t.is(await read('c/a'), 'a');
+  t.is(await read('c/b'), 'b');
+  t.false(await has('a/a'));
+});
+
+test('loops: labels, index, extended variables, registered results', async (t) => {
+  const { rig, read } = await play(
+    t,
+    `${head}  tasks:
+    - name: each
+      copy: {dest: "{{ root }}/{{ i }}", content: "{{ one.k }} {{ ansible_loop.last }}"}
+      loop: [{k: x}, {k: y}]
+      loop_control: {loop_var: one, index_var: i, label: "{{ one.k }}", extended: true}
+      register: all
+      when: one.k != 'never'
+    - copy: {dest: "{{ root }}/sum", content: "{{ all.results | map(attribute='one.k') | join }} {{ all is changed }}"}
+    - {name: flat, with_items: [[1, 2], 3], debug: {msg: "{{ item }}"}}
+    - {name: none, loop: [], debug: {msg: "{{ item }}"}}
+`,
+    { limit: 'a' },
+  );
+  t.is(await read('a/1'), 'y True');
+  t.is(await read('a/sum'), 'xy True');
+  t.deepEqual(rig.events.flatMap((event) => (event.event === 'item' ? [event.label] : [])), ['x', 'y', '1', '2', '3']);
+  t.true(rig.statuses().some((line) => / a skipped$/.test(line)));
+});
+
+test('includes: tasks by item, roles, and different files for different hosts', async (t) => {
+  const { told, read } = await play(
+    t,
+    `${head}  tasks:
+    - {name: pick, include_tasks: "{{ 'one' if inventory_hostname == 'a' else 'two' }}.yml", vars: {given: v}}
+    - {name: role, include_role: {name: thing}, vars: {extra: e}, loop: [1, 2]}
+`,
+    {
+      limit: 'a,b',
+      files: {
+        'one.yml': '- {name: in one, copy: {dest: "{{ root }}/one", content: "{{ given }}"}}\n',
+        'two.yml': '- {name: in two, copy: {dest: "{{ root }}/two", content: "{{ given }}"}}\n',
+        'roles/thing/tasks/main.yml': '- {name: say, copy: {dest: "{{ root }}/thing{{ item }}", content: "{{ d }}{{ extra }}"}, notify: heard}\n',
+        'roles/thing/defaults/main.yml': 'd: default-\n',
+        'roles/thing/handlers/main.yml': '- {name: heard, shell: "echo heard >> {{ root }}/heard"}\n',
+      },
+    },
+  );
+  t.is(await read('a/one'), 'v');
+  t.is(await read('b/two'), 'v');
+  t.is(await read('a/thing2'), 'default-e');
+  t.is(await read('a/heard'), 'heard\n');
+  t.true(told.includes('in one a changed'));
+});
+
+test('a plan changes nothing, carries registered results on, and says what it cannot know', async (t) => {
+  const { told, has, summary } = await play(
+    t,
+    `${head}  tasks:
+    - {name: file, copy: {dest: "{{ root }}/x", content: x}, register: made, notify: heard}
+    - {name: follows, copy: {dest: "{{ root }}/y", content: y}, when: made is changed}
+    - {name: command, command: echo hi, register: said}
+    - {name: unknowable, copy: {dest: "{{ root }}/z", content: "{{ said.stdout }}"}}
+    - {name: allowed, command: echo asked, check_mode: false, register: asked}
+    - {name: uses, copy: {dest: "{{ root }}/asked", content: "{{ asked.stdout }}"}}
+  handlers:
+    - {name: heard, copy: {dest: "{{ root }}/heard", content: x}}
+`,
+    { limit: 'a', check: true, diff: true },
+  );
+  t.deepEqual(told, ['file a changed', 'follows a changed', 'command a unknown', 'unknowable a unknown', 'allowed a changed', 'uses a changed', 'heard a changed']);
+  t.false(await has('a/x'));
+  t.false(await has('a/heard'));
+  t.is(summary.exitCode, 2);
+  t.is(summary.hosts.get('a')!.unknown, 2);
+});
+
+test('meta: end_host, end_play and clear_host_errors', async (t) => {
+  const { told } = await play(
+    t,
+    `${head}  tasks:
+    - {meta: end_host, when: inventory_hostname == 'a'}
+    - {name: rest, command: "true"}
+    - {name: bad, command: "false", when: inventory_hostname == 'b'}
+    - meta: clear_host_errors
+    - {name: back, command: "true"}
+    - meta: end_play
+    - {name: never, command: "true"}
+- hosts: all
+  gather_facts: false
+  tasks:
+    - {name: next, command: "true"}
+`,
+  );
+  t.deepEqual(told.filter((line) => line.startsWith('rest')).sort(), ['rest b changed', 'rest c changed']);
+  t.deepEqual(told.filter((line) => line.startsWith('back')).sort(), ['back b changed', 'back c changed']);
+  t.false(told.some((line) => line.startsWith('never')));
+  t.is(told.filter((line) => line.startsWith('next')).length, 3);
+});
+
+test('add_host and group_by reach later plays', async (t) => {
+  const { told } = await play(
+    t,
+    `${head}  tasks:
+    - {add_host: {name: fresh, groups: new, ansible_connection: local, colour: red}, run_once: true}
+    - {group_by: {key: "is_{{ inventory_hostname }}"}}
+- hosts: new:is_b
+  gather_facts: false
+  tasks:
+    - {name: hello, debug: {msg: "{{ colour | default('none') }}"}}
+`,
+  );
+  t.deepEqual(told.filter((line) => line.startsWith('hello')).sort(), ['hello b ok', 'hello fresh ok']);
+});
+
+test('tags select tasks; --start-at-task passes over what comes before', async (t) => {
+  const site = `${head}  tasks:
+    - {name: one, command: "true", tags: x}
+    - {name: two, command: "true"}
+    - {name: three, command: "true", tags: [never, y]}
+`;
+  t.deepEqual((await play(t, site, { tags: ['x'], limit: 'a' })).told, ['one a changed']);
+  t.deepEqual((await play(t, site, { skipTags: ['x'], limit: 'a' })).told, ['two a changed']);
+  t.deepEqual((await play(t, site, { tags: ['y'], limit: 'a' })).told, ['three a changed']);
+  t.deepEqual((await play(t, site, { startAtTask: 'two', limit: 'a' })).told, ['two a changed']);
+});
+
+test('no_log hides results; a secret is masked wherever it appears', async (t) => {
+  const { rig } = await play(
+    t,
+    `${head}  tasks:
+    - {name: hidden, command: echo hush, no_log: true, register: r}
+    - {name: made, set_fact: {word: "{{ lookup('password', project ~ '/secret', length=20) }}"}}
+    - {name: echoed, shell: "echo {{ word }}", register: e}
+    - {name: shown, debug: {var: e.stdout}}
+    - {name: file, copy: {dest: "{{ root }}/f", content: "word={{ word }}\\nplain\\n"}}
+`,
+    { limit: 'a', diff: true },
+  );
+  const secret = (await readFile(path.join(rig.folder, 'secret'), 'utf8')).trim();
+  t.is(secret.length, 20);
+  const all = JSON.stringify(rig.events);
+  t.false(all.includes(secret));
+  t.false(all.includes('hush'));
+  t.is((await readFile(path.join(rig.folder, 'hosts/a/f'), 'utf8')).split('\n')[0], `word=${secret}`);
+});
+
+test('an undefined variable fails the task with its name and place', async (t) => {
+  const { rig, summary } = await play(t, `${head}  tasks:\n    - {name: bad, copy: {dest: "{{ root }}/x", content: "{{ misspelt }}"}}\n`, { limit: 'a' });
+  t.is(summary.exitCode, 3);
+  t.regex(rig.failures()[0]!, /misspelt/);
+});
+
+test('after the stop signal nothing new begins', async (t) => {
+  const stop = new AbortController();
+  const { told, summary } = await play(t, `${head}  tasks:\n    - {name: one, command: "true"}\n    - {name: two, command: "true"}\n`, {
+    limit: 'a',
+    stop: stop.signal,
+    emit: () => {},
+  });
+  t.is(summary.exitCode, 0);
+  t.deepEqual(told, []);
+  const rig = await Rig.make({ 'hosts.yml': 'all: {hosts: {a: {ansible_connection: local}}}\n', 'site.yml': '- hosts: all\n  gather_facts: false\n  tasks:\n    - {name: one, command: "true"}\n    - {name: two, command: "true"}\n' });
+  t.teardown(() => rig.remove());
+  const half = await rig.run({ stop: stop.signal, emit: (event) => (rig.events.push(event), event.event === 'busy' && stop.abort()) });
+  t.is(half.exitCode, 130);
+  t.deepEqual(rig.events.flatMap((event) => (event.event === 'result' ? [event.task] : [])), ['one']);
+});
+
+test('vars_files, play vars and their order; lookups and facts in a plan of several plays', async (t) => {
+  const { read } = await play(
+    t,
+    `- hosts: all
+  vars: {x: play, y: play}
+  vars_files: [more.yml]
+  tasks:
+    - {copy: {dest: "{{ root }}/v", content: "{{ x }} {{ y }} {{ ansible_facts.system }} {{ ansible_system }}"}, vars: {x: task}}
+`,
+    { limit: 'a', files: { 'more.yml': 'y: file\n' } },
+  );
+  t.is(await read('a/v'), 'task file Linux Linux');
+});

@@ -1,0 +1,132 @@
+import { mkdtemp, mkdir, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
+import { lstatSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { LocalConnection } from '../../src/connection/local.js';
+import type { Connection, Trip, TripResult } from '../../src/connection/connection.js';
+import type { RunOptions, RunSummary } from '../../src/engine/options.js';
+import { run } from '../../src/engine/run.js';
+import type { Event } from '../../src/report/events.js';
+
+/** A project in a temporary folder, run for real through /bin/sh on this machine under several machine names. */
+export class Rig {
+  readonly events: Event[] = [];
+  readonly connections = new Map<string, LocalConnection>();
+  /** What each trip carried: machine, whether an effect, how many inspections. */
+  readonly trips: { machine: string; effect: boolean; inspections: number }[] = [];
+
+  private constructor(readonly folder: string) {}
+
+  /** @param files path -> content, relative to the project */
+  static async make(files: { [path: string]: string }): Promise<Rig> {
+    const rig = new Rig(await mkdtemp(path.join(tmpdir(), 'muster-engine-')));
+    await rig.write(files);
+    return rig;
+  }
+
+  async write(files: { [path: string]: string }): Promise<void> {
+    for (const [name, content] of Object.entries(files)) {
+      const file = path.join(this.folder, name);
+      await mkdir(path.dirname(file), { recursive: true });
+      await writeFile(file, content);
+    }
+  }
+
+  async run(more: Partial<RunOptions> = {}): Promise<RunSummary> {
+    this.events.length = 0;
+    this.trips.length = 0;
+    return run({
+      verb: 'apply',
+      playbooks: [path.join(this.folder, 'site.yml')],
+      inventory: [path.join(this.folder, 'hosts.yml')],
+      limit: undefined,
+      tags: [],
+      skipTags: [],
+      extraVars: new Map(),
+      forks: 10,
+      check: false,
+      diff: false,
+      verify: true,
+      startAtTask: undefined,
+      forceHandlers: false,
+      rolesPath: [],
+      verbosity: 0,
+      defaults: {
+        become: false,
+        becomeUser: undefined,
+        becomeMethod: undefined,
+        remoteUser: undefined,
+        connection: undefined,
+        privateKeyFile: undefined,
+        connectTimeout: 10,
+        connectionPassword: undefined,
+        becomePassword: undefined,
+        hostKeyChecking: undefined,
+        sshConfigFile: undefined,
+        knownHostsFile: undefined,
+      },
+      projectDir: this.folder,
+      journalDir: undefined,
+      emit: (event) => this.events.push(event),
+      stop: new AbortController().signal,
+      kill: new AbortController().signal,
+      connect: (target) => this.#watched(target.host, new LocalConnection(target.name)),
+      ...more,
+    });
+  }
+
+  #watched(machine: string, connection: Connection): Connection {
+    const trip = connection.trip.bind(connection);
+    connection.trip = (what: Trip): Promise<TripResult> => {
+      this.trips.push({ machine, effect: what.effect !== undefined, inspections: what.inspections.length });
+      return trip(what);
+    };
+    return connection;
+  }
+
+  /** `host task -> status`, in the order hosts were told, sorted by task and host. */
+  statuses(): string[] {
+    return this.events.flatMap((event) => (event.event === 'result' ? [`${event.id} ${event.host} ${event.result.status}`] : [])).sort();
+  }
+
+  /** Results as registered, by task and host; times and temporary names left out. */
+  results(): string[] {
+    return this.events
+      .flatMap((event) => (event.event === 'result' ? [`${event.id} ${event.host} ${JSON.stringify(event.result.data, (key, value) => (VOLATILE.has(key) ? undefined : value))}`] : []))
+      .sort();
+  }
+
+  /** Every message a failed or unreachable host gave. */
+  failures(): string[] {
+    return this.events.flatMap((event) => (event.event === 'result' && event.result.error ? [`${event.host}: ${event.result.error.message}`] : []));
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+const VOLATILE = new Set(['start', 'end', 'delta', 'elapsed', 'mtime', 'atime', 'ctime', 'inode', 'ino', 'backup_file', 'ansible_facts', 'version']);
+
+/** A folder as text: every file with its mode and content, links with their targets. */
+export async function snapshot(folder: string): Promise<string> {
+  const lines: string[] = [];
+  const visit = async (dir: string, prefix: string) => {
+    for (const name of (await readdir(dir)).sort()) {
+      const file = path.join(dir, name);
+      const info = lstatSync(file);
+      const shown = `${prefix}${name} ${(info.mode & 0o7777).toString(8)}`;
+      if (info.isSymbolicLink()) lines.push(`${shown} -> ${await readlink(file)}`);
+      else if (info.isDirectory()) {
+        lines.push(`${shown}/`);
+        await visit(file, `${prefix}${name}/`);
+      } else lines.push(`${shown} ${JSON.stringify(await readFile(file, 'latin1'))}`);
+    }
+  };
+  await visit(folder, '');
+  return lines.join('\n');
+}
+
+export async function exists(file: string): Promise<boolean> {
+  return stat(file).then(() => true, () => false);
+}
