@@ -9,6 +9,7 @@ import { complain, display, findTaskFile, firstFile, isFile, isFolder, readYaml,
 import { bringRole, bringTasks, includePoint } from './bring.js';
 import { NEAREST } from './inherit.js';
 import { caught, sorted, type Problem } from './problems.js';
+import { checkKeywords, INSIDE } from './keywords.js';
 import { loadPlaybook } from './plays.js';
 import { checkTemplateFile, checkValue, checkVarsFile, syntax } from './syntax.js';
 import type { Block, Entry, Inherited, Play, Role, Task } from './types.js';
@@ -109,7 +110,9 @@ const FILES: { [action: string]: { key: string; folder: string } } = {
 /** One pass over the tasks of a play. */
 class Walk {
   #names = new Set<string>();
-  #notifications: { name: string; origin: Origin }[] = [];
+  #notifications: { name: string; origin: Origin; included: boolean }[] = [];
+  /** How many includes deep the pass is. */
+  #depth = 0;
   /** Something may bring handlers that are not known yet. */
   #open = false;
   #includes = new Set<string>();
@@ -150,7 +153,7 @@ class Walk {
     this.#bareExpressions(task);
     await this.#files(task);
     for (const [i, name] of task.notify.entries()) {
-      if (typeof name === 'string') this.#notifications.push({ name, origin: originOf(task.notify, i) ?? task.notifyOrigin ?? task.origin });
+      if (typeof name === 'string') this.#notifications.push({ name, origin: originOf(task.notify, i) ?? task.notifyOrigin ?? task.origin, included: this.#depth > 0 });
     }
     if (task.action === 'include_tasks' || task.action === 'include_role') await this.#include(task);
   }
@@ -185,6 +188,8 @@ class Walk {
   /** What a literal include brings is looked at already; what is wrong in it is a warning until it is loaded. */
   async #include(task: Task): Promise<void> {
     const { ctx } = this;
+    const apply = task.args.get('apply');
+    if (isDict(apply)) checkKeywords(apply, INSIDE, '"apply"', task.argOrigins.get('apply') ?? task.origin, ctx);
     const text = (name: string): Value => task.args.get(name) ?? 'main';
     const key = task.action === 'include_tasks' ? 'file' : task.args.has('role') ? 'role' : 'name';
     const [name, tasks, vars, defaults, handlers] = [task.args.get(key), text('tasks_from'), text('vars_from'), text('defaults_from'), text('handlers_from')];
@@ -197,6 +202,7 @@ class Walk {
     this.#includes.add(known);
     const point = { ...includePoint(task, this.play.baseDir, ctx), origin: task.argOrigins.get(key) ?? task.origin };
     const first = ctx.problems.length;
+    this.#depth++;
     try {
       const brought = task.action === 'include_role'
         ? await bringRole(name, { from: { tasks, vars, defaults, handlers } }, point, ctx)
@@ -207,15 +213,16 @@ class Walk {
     } catch (error) {
       ctx.problems.push(caught(error, point.origin));
     }
+    this.#depth--;
     for (const each of ctx.problems.slice(first)) if (each.origin !== point.origin) each.severity = 'warning';
   }
 
   /** Literal names in `notify` that no handler bears. */
   notifications(): void {
-    for (const { name, origin } of this.#notifications) {
+    for (const { name, origin, included } of this.#notifications) {
       if (this.#names.has(name)) continue;
       const hint = didYouMean(name, this.#names) ?? (this.#names.size > 0 ? `there are ${[...this.#names].map((each) => `"${each}"`).join(', ')}` : 'the play has no handlers');
-      if (this.#open) warn(this.ctx, `no handler known so far is called "${name}"`, origin, hint);
+      if (this.#open || included) warn(this.ctx, `no handler known so far is called "${name}"`, origin, hint);
       else complain(this.ctx, `there is no handler "${name}"`, origin, hint);
     }
   }

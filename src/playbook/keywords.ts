@@ -13,7 +13,8 @@ const COMMON: Keywords = {
   become_flags: 'text', remote_user: 'text', connection: 'text', port: 'number', ignore_errors: 'bool', ignore_unreachable: 'bool',
   any_errors_fatal: 'bool', no_log: 'bool', check_mode: 'bool', diff: 'bool', run_once: 'bool', throttle: 'number', timeout: 'number',
 };
-const INSIDE: Keywords = { ...COMMON, when: 'conditions', delegate_to: 'text', delegate_facts: 'bool' };
+/** What blocks, roles and tasks share, and what `apply` gives to included tasks. */
+export const INSIDE: Keywords = { ...COMMON, when: 'conditions', delegate_to: 'text', delegate_facts: 'bool' };
 
 export const PLAY: Keywords = {
   ...COMMON, hosts: 'texts', gather_facts: 'bool', gather_subset: 'texts', vars_files: 'any', strategy: 'word', serial: 'any',
