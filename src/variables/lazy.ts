@@ -1,6 +1,6 @@
 /** Containers whose members are evaluated when they are read: one broken member spoils only itself. */
-import { ContentError } from '../value/errors.js';
-import { Source, type Dict, type Value } from '../value/value.js';
+import { ContentError, UnknownError } from '../value/errors.js';
+import { Source, Unknown, type Dict, type Value } from '../value/value.js';
 
 /** How members of a lazy container come about. `label` names one for messages (`app.port`, `users[0]`). */
 export type Evaluate = (value: Value, label: string) => Value;
@@ -71,7 +71,8 @@ export class VariablesDict extends LazyDict {
         value = this.get(key)!;
       } catch (error) {
         if (error instanceof ContentError) continue;
-        throw error;
+        if (!(error instanceof UnknownError)) throw error;
+        value = new Unknown(error.why);
       }
       yield [key, value];
     }

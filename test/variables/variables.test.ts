@@ -2,7 +2,7 @@ import test from 'ava';
 import { Record } from '../../src/expression/index.js';
 import { addHost } from '../../src/inventory/index.js';
 import { ContentError, UndefinedError } from '../../src/value/errors.js';
-import { Float, Secret, type Dict } from '../../src/value/value.js';
+import { Float, Secret, Unknown, type Dict } from '../../src/value/value.js';
 import { folder, hostVars, play, project, read, role, services, task, vars } from './project.js';
 
 test('variables refer to each other and keep their types', async (t) => {
@@ -69,6 +69,15 @@ test('hostvars give inventory, facts and what tasks set, nothing of the play', a
   t.false((hostvars.get('s') as Dict).has('url'));
   t.false((hostvars.get('s') as Dict).has('role_name'));
   t.is(hostvars.get('nobody'), undefined);
+});
+
+test('all variables of a host taken as one value: what cannot be evaluated is left out, what only a real run could tell is unknown', async (t) => {
+  const variables = await hostVars(t, 'good: 1\nbad: "{{ missing }}"\nlater: "{{ built.rc }}"\nme: "{{ hostvars.h }}"\nfine: "{{ me.good }}"\n');
+  variables.setRegistered('h', 'built', new Unknown('make is not run in a plan'));
+  t.is(read(variables, 'fine'), 1);
+  const whole = new Map(variables.scope({ host: 'h', services }).get('me', new Record()) as Dict);
+  t.false(whole.has('bad'));
+  t.true(whole.get('later') instanceof Unknown);
 });
 
 test('magic variables', async (t) => {
