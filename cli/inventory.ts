@@ -3,7 +3,6 @@ import type { Inventory } from '../src/inventory/types.js';
 import { harmless } from '../src/report/style.js';
 import { type Dict, toPlain } from '../src/value/value.js';
 import { UsageError } from './exit.js';
-import { variablesRoom } from './later.js';
 import { type Flags, inventoryOptions } from './options.js';
 import { inventoryOf } from './run.js';
 import { loadSettings } from './settings.js';
@@ -63,7 +62,7 @@ function branch(inventory: Inventory, name: string, indent: string): string[] {
 async function host(flags: InventoryFlags): Promise<void> {
   const inventory = await load(flags);
   const { matchHosts } = await import('../src/inventory/index.js');
-  const { Variables } = await variablesRoom();
+  const { Variables } = await import('../src/variables/index.js');
   const { dumpYaml } = await import('../src/yaml/index.js');
   const name = flags.host!;
   const { hosts, unmatched } = matchHosts(name, inventory);
