@@ -1,7 +1,7 @@
 import type { CommandModule } from 'yargs';
 import type { Inventory } from '../src/inventory/types.js';
 import { harmless } from '../src/report/style.js';
-import { type Dict, toPlain } from '../src/value/value.js';
+import { toPlain, toValue } from '../src/value/value.js';
 import { UsageError } from './exit.js';
 import { type Flags, inventoryOptions } from './options.js';
 import { inventoryOf } from './run.js';
@@ -83,7 +83,7 @@ async function host(flags: InventoryFlags): Promise<void> {
     print(
       found.flatMap(({ key, value, origin, level }) => [
         `# ${origin ? `${origin.file}:${origin.line}` : level}`,
-        dumpYaml(new Map([[key, value]]) as Dict).trimEnd(),
+        dumpYaml(new Map([[key, toValue(toPlain(value, false))]]), { flow: 'none', width: 1000 }).trimEnd(),
       ]),
     );
 }

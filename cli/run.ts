@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { RunOptions } from '../src/engine/options.js';
+import { display } from '../src/playbook/context.js';
 import type { Event } from '../src/report/events.js';
 import { mask } from '../src/report/mask.js';
 import type { Output, Reporter } from '../src/report/reporter.js';
@@ -64,7 +65,7 @@ export function inventoryOf(flags: Pick<Flags, 'inventory'>, settings: Settings)
   const sources = flags.inventory.length > 0 ? flags.inventory : (settings.inventory ?? []);
   for (const source of sources)
     if (!source.includes(',') && !existsSync(source)) throw new UsageError(`muster: there is no inventory ${source}; -i takes a file, a folder or "host1,host2,"`);
-  return sources.map((source) => (source.includes(',') ? source : resolve(source)));
+  return sources.map((source) => (source.includes(',') ? source : display(source)));
 }
 
 async function password(question: string): Promise<string> {
