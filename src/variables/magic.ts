@@ -1,4 +1,4 @@
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { OMIT, Record } from '../expression/index.js';
 import { groupsOf, hostsOf } from '../inventory/index.js';
 import type { Dict, Value } from '../value/value.js';
@@ -25,20 +25,20 @@ export const MAGIC: ReadonlyMap<string, (scope: VariableScope, record: Record) =
 >([
   ['inventory_hostname', ({ context }) => context.host],
   ['inventory_hostname_short', ({ context }) => context.host.split('.')[0]!],
-  ['inventory_file', (scope) => hostOf(scope)?.source],
-  ['inventory_dir', (scope) => mapped(hostOf(scope)?.source, dirname)],
-  ['ansible_inventory_sources', ({ variables }) => variables.inventory.sources],
+  ['inventory_file', (scope) => mapped(hostOf(scope)?.source, absolute)],
+  ['inventory_dir', (scope) => mapped(hostOf(scope)?.source, (file) => dirname(absolute(file)))],
+  ['ansible_inventory_sources', ({ variables }) => variables.inventory.sources.map(absolute)],
   ['groups', ({ variables: { inventory } }) => new LazyDict(inventory.groups, (name) => [...hostsOf(inventory, name as string)])],
   ['group_names', ({ variables, context }) => groupsOf(variables.inventory, context.host).map((group) => group.name).filter((name) => name !== 'all').sort()],
   ['hostvars', (scope, record) => scope.hostvars(record)],
   ['vars', (scope, record) => scope.asDict(record)],
   ['ansible_facts', (scope, record) => scope.facts(record)],
-  ['playbook_dir', ({ context }) => context.playbookDir],
-  ['role_path', ({ context }) => context.task?.role?.path],
+  ['playbook_dir', ({ context }) => mapped(context.playbookDir, absolute)],
+  ['role_path', ({ context }) => mapped(context.task?.role?.path, absolute)],
   ['role_name', ({ context }) => context.task?.role?.name],
   ['ansible_role_name', ({ context }) => context.task?.role?.name],
   ['ansible_parent_role_names', ({ context }) => parents(context).map((role) => role.name)],
-  ['ansible_parent_role_paths', ({ context }) => parents(context).map((role) => role.path)],
+  ['ansible_parent_role_paths', ({ context }) => parents(context).map((role) => absolute(role.path))],
   ['ansible_play_role_names', ({ context }) => context.play?.roles.map((role) => role.name)],
   ['role_names', ({ context }) => context.play?.roles.map((role) => role.name)],
   ['ansible_play_name', (scope, record) => mapped(scope.context.play?.name, (name) => scope.evaluate(name, 'ansible_play_name', record))],
@@ -73,6 +73,11 @@ function hostOf({ variables, context }: VariableScope) {
 
 function parents({ task }: VariableScope['context']) {
   return [...ancestry(task?.role?.parent)];
+}
+
+/** Folders and files are absolute, as in Ansible: they may be used where another folder is the current one. */
+function absolute(path: string): string {
+  return resolve(path);
 }
 
 function listed(hosts: readonly string[] | undefined): Value | undefined {

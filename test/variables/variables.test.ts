@@ -1,4 +1,5 @@
 import test from 'ava';
+import { resolve } from 'node:path';
 import { Record } from '../../src/expression/index.js';
 import { addHost } from '../../src/inventory/index.js';
 import { ContentError, UndefinedError } from '../../src/value/errors.js';
@@ -91,7 +92,7 @@ test('magic variables', async (t) => {
   const wanted: { [name: string]: unknown } = {
     inventory_hostname: 'h', inventory_file: `${root}/inventory/hosts.yml`, inventory_dir: `${root}/inventory`, group_names: ['prod', 'web'],
     groups: { all: ['h', 'w2.example.com'], ungrouped: [], web: ['h', 'w2.example.com'], prod: ['h', 'w2.example.com'] },
-    role_name: 'inner', ansible_role_name: 'inner', role_path: 'roles/inner', ansible_parent_role_names: ['outer'], ansible_play_role_names: ['outer'],
+    role_name: 'inner', ansible_role_name: 'inner', role_path: resolve('roles/inner'), ansible_parent_role_names: ['outer'], ansible_play_role_names: ['outer'],
     ansible_play_name: 'Web', ansible_play_hosts: ['h'], ansible_play_hosts_all: ['h', 'w2.example.com'], ansible_play_batch: ['h'], play_hosts: ['h'],
     ansible_check_mode: true, ansible_diff_mode: false, ansible_forks: 5, ansible_limit: 'web', ansible_run_tags: ['deploy'], ansible_skip_tags: [], playbook_dir: root,
   };
