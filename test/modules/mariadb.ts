@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
+import type { Become, Connection } from '../../src/connection/connection.js';
 import { LocalConnection } from '../../src/connection/local.js';
 import type { Change, Channel, Conversation, Returns } from '../../src/modules/module.js';
 import { freePort } from '../connection/sshd.js';
@@ -52,12 +53,11 @@ export async function startServer(...options: string[]): Promise<Server> {
 }
 
 /** Conversations as the engine leads them. */
-export function talk(t: ExecutionContext) {
-  const connection = new LocalConnection('here');
+export function talk(t: ExecutionContext, connection: Connection = new LocalConnection('here'), become?: Become) {
   t.teardown(() => connection.close());
   const channel: Channel = {
-    open: (target) => connection.open(target, undefined),
-    ask: async (script) => (await connection.trip({ effect: undefined, inspections: [{ script, become: undefined, environment: {} }] })).inspections[0]!,
+    open: (target) => connection.open(target, become),
+    ask: async (script) => (await connection.trip({ effect: undefined, inspections: [{ script, become, environment: {} }] })).inspections[0]!,
   };
   const look = async <T>(module: Conversation<any, any, any, any>, args: object, act: (wanted: any, session: any, observed: any) => Promise<T>): Promise<T> => {
     const wanted = module.params.parse(args);

@@ -10,6 +10,8 @@ import mysqlQuery from '../../src/modules/mysql_query.js';
 import mysqlReplication from '../../src/modules/mysql_replication.js';
 import mysqlUser from '../../src/modules/mysql_user.js';
 import mysqlVariables from '../../src/modules/mysql_variables.js';
+import { connect } from '../../src/connection/index.js';
+import { makeUser, startSshd, targetOf } from '../connection/sshd.js';
 import { startServer, talk, type Server } from './mariadb.js';
 
 let primary: Server;
@@ -120,6 +122,23 @@ test('an option file of the host names account and socket', async (t) => {
   writeFileSync(config_file, `[mysqld]\nuser=x\n[client]\nuser = filed\npassword="p#w"\nsocket=${primary.socket}\n`);
   t.deepEqual(await plan(mysqlQuery, { config_file, query: 'SELECT 1' }), []);
   t.deepEqual(clientSection("[client]\n# c\nuser=a\n[mysql]\nuser=b\n[client]\nssl-ca='/x y'\n"), { user: 'a', ssl_ca: '/x y' });
+});
+
+test('over ssh, as root by the socket: forwarded, and bridged by sudo for another user', async (t) => {
+  const sshd = await startSshd();
+  t.teardown(() => sshd.stop());
+  const name = `mustersql${process.pid}`;
+  const user = makeUser(name, 'pass word', 'ALL=(ALL) ALL');
+  t.teardown(() => user.remove());
+  const read = { ...login(primary), query: "SELECT REPEAT('x', 500000) AS x, CURRENT_USER() AS who" };
+  const sudo = { method: 'sudo', user: 'root', flags: undefined, password: 'pass word' } as const;
+  const byPassword = targetOf(sshd, { user: name, privateKeyFile: undefined, password: 'pass word' });
+  for (const [target, become] of [[targetOf(sshd), undefined], [targetOf(sshd), sudo], [byPassword, sudo]] as const) {
+    const { result } = await talk(t, connect(target), become).apply(mysqlQuery, read);
+    const [[row]] = result.query_result as [[{ x: string; who: string }]];
+    t.is(row.x.length, 500_000);
+    t.is(row.who, 'root@localhost');
+  }
 });
 
 test('by TCP, with a password', async (t) => {
