@@ -17,7 +17,7 @@ export interface Found {
 }
 
 /** What has to be looked at: the file itself or, where that may be a folder, the file inside it. */
-function candidates({ dest, base }: Destination): Sh[] {
+export function candidates({ dest, base }: Destination): Sh[] {
   if (base === undefined) return [hostPath(dest)];
   const inside = hostPath(`${dest.replace(/\/+$/, '')}/${base}`);
   return dest.endsWith('/') ? [inside] : [hostPath(dest), hostPath(`${dest}/.`), inside];

@@ -1,0 +1,65 @@
+/**
+ * Downloads on the host by what it has: curl, wget, or Debian's apt-helper (hosts need have none of the first two).
+ * Headers and passwords go to curl through standard input, never as arguments, which anyone may list. wget reads
+ * no configuration from a pipe: it gets a private file in memory (/dev/shm), gone right after.
+ */
+import { join, raw, sh, type Sh } from '../shell/sh.js';
+
+export interface Download {
+  url: string;
+  headers: Readonly<Record<string, string>>;
+  user: string | undefined;
+  password: string | undefined;
+  /** Seconds without an answer after which it is given up. */
+  timeout: number;
+  validateCerts: boolean;
+  useProxy: boolean;
+  agent: string;
+}
+
+/** Fetches to the file in "$1" of the function muster_fetch, which this defines. */
+export function fetcher({ url, headers, user, password, timeout, validateCerts, useProxy, agent }: Download): Sh {
+  const named = Object.entries(headers);
+  const configured = named.length > 0 || user !== undefined;
+  const curlConfig = [
+    `url = ${curlQuote(url)}`,
+    `user-agent = ${curlQuote(agent)}`,
+    ...named.map(([name, value]) => `header = ${curlQuote(`${name}: ${value}`)}`),
+    ...(user === undefined ? [] : [`user = ${curlQuote(`${user}:${password ?? ''}`)}`]),
+    ...(validateCerts ? [] : ['insecure']),
+    ...(useProxy ? [] : ['noproxy = "*"']),
+  ];
+  const wgetConfig = [
+    ...named.map(([name, value]) => `header = ${name}: ${value}`),
+    ...(user === undefined ? [] : [`user = ${user}`, `password = ${password ?? ''}`, 'auth_no_challenge = on']),
+  ];
+  const curl = sh`printf '%s\\n' ${curlConfig} | curl -fsSL --connect-timeout ${timeout} --speed-limit 1 --speed-time ${timeout} -K - -o "$1"`;
+  const certs = validateCerts ? join([]) : raw('--no-check-certificate');
+  const wget = configured
+    ? sh`wget --version >/dev/null 2>&1 || { echo "busybox' wget takes headers and passwords only as arguments; install curl" >&2; return 1; }
+    w=$(mktemp /dev/shm/.muster.XXXXXX) || return
+    printf '%s\\n' ${wgetConfig} >"$w" && wget --config="$w" -q -T ${timeout} ${certs} -U ${agent} -O "$1" ${url}
+    set -- $?; rm -f -- "$w"; return $1`
+    : sh`wget -q -T ${timeout} ${certs} -U ${agent} -O "$1" ${url}`;
+  const peer = validateCerts ? [] : ['-o', 'Acquire::https::Verify-Peer=false', '-o', 'Acquire::https::Verify-Host=false'];
+  const apt = configured
+    ? raw(`echo "the host has neither curl nor wget; apt-helper sends no headers or passwords: install curl" >&2; return 1`)
+    : sh`o=$(/usr/lib/apt/apt-helper -o Acquire::http::Timeout=${timeout} -o Acquire::https::Timeout=${timeout} ${peer} download-file ${url} "$1" 2>&1) || { printf '%s\\n' "$o" >&2; return 1; }`;
+  return sh`muster_fetch() {
+  ${useProxy ? join([]) : raw('unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY')}
+  if command -v curl >/dev/null; then
+    ${curl}
+  elif command -v wget >/dev/null; then
+    ${wget}
+  elif [ -x /usr/lib/apt/apt-helper ]; then
+    ${apt}
+  else
+    echo 'nothing on the host can download: install curl or wget' >&2; return 1
+  fi
+}`;
+}
+
+/** curl(1), "-K, --config": within quotes \\ and \" and \t \n \r \v are escapes. */
+function curlQuote(text: string): string {
+  return `"${text.replace(/["\\]/g, '\\$&').replaceAll('\t', '\\t').replaceAll('\n', '\\n').replaceAll('\r', '\\r')}"`;
+}

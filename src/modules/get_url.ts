@@ -1,0 +1,134 @@
+import { basename } from 'node:path/posix';
+import { join, raw, sh } from '../shell/sh.js';
+import { attributeParams, compareAttributes, describe, newMode, resolveMode, applyAttributes } from './attributes.js';
+import { candidates, inspectDestination, parseDestination, type Destination, type Found } from './destination.js';
+import { fetcher, type Download } from './download.js';
+import { fields } from './look.js';
+import { defineModule, ModuleError, type Change } from './module.js';
+import { any, bool, int, params, path, secret, str } from './params.js';
+import { replaced, replaceFiles, unsafeWrites } from './replace_file.js';
+import { fileReturns } from './whole_file.js';
+import { hostPath } from './words.js';
+
+const schema = params({
+  url: str('What to fetch: http, https, or what else the host\'s tools know.'),
+  dest: path('Where the file goes; in a folder it gets the last part of the address as its name.'),
+  checksum: str('What the file must hash to: `sha256:…` (md5, sha1, sha224, sha256, sha384, sha512); a file that does is not fetched again.').default(''),
+  force: bool('Fetch again a file that is there and has no checksum to be known by. (Ansible tells no change when the same arrives; here it counts as one.)').default(false),
+  headers: any('Headers to send: a dict, or `name: value` with commas between.').optional(),
+  url_username: str('User for basic authentication.').meta({ aliases: ['username'] }).optional(),
+  url_password: secret('Password for basic authentication.').meta({ aliases: ['password'] }).optional(),
+  force_basic_auth: bool("Taken for Ansible's sake: the password is sent with the first request always.").default(false),
+  timeout: int('Seconds without an answer after which it is given up.').default(10),
+  validate_certs: bool('Check the certificate of the server.').default(true),
+  use_proxy: bool('Use the proxy the host\'s environment names.').default(true),
+  http_agent: str('What to call oneself.').default('muster'),
+  backup: bool('Keep the old file under its name with process id and time behind it.').default(false),
+  ...attributeParams,
+  unsafe_writes: unsafeWrites,
+});
+
+interface Wanted extends Destination {
+  args: typeof schema._output;
+  download: Download;
+  checksum: { algorithm: string; hex: string } | undefined;
+}
+
+interface Observed extends Found {
+  /** The hash of what is there, by the algorithm of `checksum`. */
+  hash: string;
+}
+
+export const getUrl = defineModule<typeof schema, Observed, Wanted>({
+  name: 'get_url',
+  summary: 'Fetches a file from the web to the host.',
+  params: schema,
+  returns: { ...fileReturns, url: 'What was fetched.' },
+  examples: [
+    `- get_url:
+    url: https://example.com/tool-1.2.tar.gz
+    dest: /opt/tool-1.2.tar.gz
+    checksum: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+`,
+  ],
+  async prepare(args) {
+    let url: URL;
+    try {
+      url = new URL(args.url);
+    } catch {
+      throw new ModuleError(`"${args.url}" is no address`);
+    }
+    // What stands in front of the @ would be seen in the list of processes.
+    const user = args.url_username ?? (url.username === '' ? undefined : decodeURIComponent(url.username));
+    const password = args.url_password ?? (url.password === '' ? undefined : decodeURIComponent(url.password));
+    url.username = url.password = '';
+    const headers = readHeaders(args.headers);
+    for (const text of [user ?? '', password ?? '', ...Object.entries(headers).flat()]) {
+      if (/[\r\n\0]/.test(text)) throw new ModuleError('headers, user and password must be one line each');
+    }
+    const base = decodeURIComponent(basename(url.pathname)) || 'index.html';
+    return {
+      args, dest: args.dest, base: base.includes('/') || base.includes('\0') ? 'index.html' : base, follow: true, checksum: readChecksum(args.checksum),
+      download: { url: url.href, headers, user, password, timeout: args.timeout, validateCerts: args.validate_certs, useProxy: args.use_proxy, agent: args.http_agent },
+    };
+  },
+  inspect(wanted) {
+    const hash = wanted.checksum ? sh`for p in ${candidates(wanted)}; do if [ -f "$p" ]; then h=$(${raw(wanted.checksum.algorithm)}sum <"$p") || exit; break; fi; done` : join([]);
+    return join([inspectDestination(wanted, {}), raw('h='), hash, raw(`printf '%s\\000' "\${h%% *}"`)]);
+  },
+  parse(output, wanted) {
+    const all = fields(output, `looking at ${wanted.dest}`);
+    const hash = all.pop()!;
+    return { ...parseDestination({ ...output, stdout: all.map((field) => `${field}\0`).join('') }, wanted, {}), hash };
+  },
+  compare({ args, checksum }, { entry: { path, stat }, umask, hash }) {
+    if (stat && stat.kind !== 'file') throw new ModuleError(`${path} is there and is no regular file but a ${stat.kind}`);
+    const fetched: Change = { field: 'content', from: stat ? (hash === '' ? path : `${checksum!.algorithm}:${hash}`) : null, to: checksum ? `${checksum.algorithm}:${checksum.hex}` : args.url };
+    const stale = stat === undefined || (checksum ? hash !== checksum.hex : args.force);
+    return [...(stale ? [fetched] : []), ...(stat ? compareAttributes(args, stat, umask) : [])];
+  },
+  apply({ args, download, checksum }, { entry, umask }, changes) {
+    const path = hostPath(entry.path);
+    const { stat } = entry;
+    if (!changes.some(({ field }) => field === 'content')) return replaceFiles([], [path], { after: [applyAttributes(path, args, stat!, umask, changes)] });
+    const fetch = sh`d=$(mktemp -d) && f=$d/file || exit
+trap 'rm -rf -- "$d"' EXIT
+${fetcher(download)}
+muster_fetch "$f" || { rc=$?; printf '%s\\n' ${`fetching ${download.url} failed`} >&2; exit $rc; }
+[ -f "$f" ]`;
+    const check = checksum
+      ? sh`h=$(${raw(checksum.algorithm)}sum <"$f") && h=\${h%% *} && { [ "$h" = ${checksum.hex} ] || { printf '%s\\n' ${`${download.url} does not have the checksum ${checksum.algorithm}:${checksum.hex} but `}"$h" >&2; false; }; }`
+      : join([]);
+    const mode = stat && args.mode !== undefined ? resolveMode(args.mode, stat.mode, false, umask) : newMode(args.mode, false, umask);
+    const file = { path, was: stat, content: { host: raw('"$f"') }, owner: args.owner, group: args.group, mode, backup: args.backup, source: download.url };
+    return replaceFiles([file], [path], { before: [fetch, check] });
+  },
+  result({ args }, { entry }, output) {
+    const done = output ? replaced(output, 1, `fetching ${args.url}`) : undefined;
+    const { path: dest, ...rest } = describe(entry.path, done ? done.seen.entries[0]!.stat : entry.stat);
+    return { url: args.url, dest, ...rest, ...done?.notes };
+  },
+  verify: ({ args, checksum }) => !args.force || checksum !== undefined,
+});
+export default getUrl;
+
+function readChecksum(text: string): Wanted['checksum'] {
+  if (text === '') return undefined;
+  const match = /^(md5|sha1|sha224|sha256|sha384|sha512):\s*(.*)$/i.exec(text);
+  if (!match) throw new ModuleError(`checksum must be algorithm:hexadecimal, for example sha256:9f86…, not "${text}"`);
+  const [algorithm, hex] = [match[1]!.toLowerCase(), match[2]!.trim().toLowerCase()];
+  if (/^\w+:\/\//.test(hex)) throw new ModuleError('checksum by address is not supported; write out the hash, so that the playbook says what is trusted');
+  if (!/^[0-9a-f]+$/.test(hex)) throw new ModuleError(`checksum is not hexadecimal: "${hex}"`);
+  return { algorithm, hex };
+}
+
+function readHeaders(headers: unknown): Record<string, string> {
+  if (headers === undefined || headers === null) return {};
+  if (typeof headers === 'object' && !Array.isArray(headers)) return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));
+  if (typeof headers !== 'string') throw new ModuleError('headers must be a dict');
+  return Object.fromEntries(headers.split(',').map((each) => {
+    const at = each.indexOf(':');
+    if (at === -1) throw new ModuleError(`headers must be name: value with commas between, not "${headers}"`);
+    return [each.slice(0, at).trim(), each.slice(at + 1).trim()];
+  }));
+}
