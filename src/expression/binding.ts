@@ -1,6 +1,6 @@
 /** Binds positional and named arguments to a signature like `value, width=4, *rest, **options`. */
 import { didYouMean } from '../value/errors.js';
-import type { Value } from '../value/value.js';
+import { toValue, type Value } from '../value/value.js';
 import { fail, type Result } from './undefined.js';
 
 interface Parameter {
@@ -19,7 +19,7 @@ export function signature(text: string): Signature {
     if (part.startsWith('**')) return { name: part.slice(2), fallback: undefined, kind: 'named' };
     if (part.startsWith('*')) return { name: part.slice(1), fallback: undefined, kind: 'rest' };
     const [name, fallback] = part.split('=', 2) as [string, string | undefined];
-    return { name, fallback: fallback === undefined ? undefined : (JSON.parse(fallback) as Value), kind: 'one' };
+    return { name, fallback: fallback === undefined ? undefined : toValue(JSON.parse(fallback)), kind: 'one' };
   });
 }
 

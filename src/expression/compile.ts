@@ -1,5 +1,5 @@
 /** Turns expressions into closures. */
-import { ContentError, didYouMean, UnknownError } from '../value/errors.js';
+import { ContentError, didYouMean, UndefinedError, UnknownError } from '../value/errors.js';
 import { Callable, Float, Source, Unknown, type Origin, type Value } from '../value/value.js';
 import { attribute, member, slice } from './access.js';
 import type { Arguments, Comparison, FilterUse, Node } from './ast.js';
@@ -150,11 +150,24 @@ function compileName(name: string, at: number, context: Context): Eval {
   return (frame) => {
     const own = local ? frame.local(name) : undefined;
     if (own !== undefined) return own;
-    const value = frame.scope.get(name, frame.record);
-    if (value !== undefined) return value instanceof Source ? evaluateSource(value, frame.scope, frame.record) : value;
+    const value = undefinedInside(() => {
+      const found = frame.scope.get(name, frame.record);
+      return found instanceof Source ? evaluateSource(found, frame.scope, frame.record) : found;
+    });
+    if (value !== undefined) return value;
     if (global !== undefined) return typeof global === 'function' ? new Callable(name, (args, named) => global(frame, args, named) as Value) : global;
     return new Undefined(`"${name}" is undefined`, () => didYouMean(name, frame.scope.names()), place);
   };
+}
+
+/** A variable whose text reads something undefined is undefined itself, so that `default` serves it. */
+function undefinedInside<T>(get: () => T): T | Undefined {
+  try {
+    return get();
+  } catch (error) {
+    if (!(error instanceof UndefinedError)) throw error;
+    return new Undefined(error.message, () => error.hint, error.origin && (() => error.origin!));
+  }
 }
 
 /** An attribute or member; that of an undefined value is undefined likewise. */
@@ -165,7 +178,7 @@ function access(at: number, context: Context, of: Eval, get: (value: Value, fram
     if (value instanceof Undefined) return value;
     const found = get(value, frame);
     if (found instanceof Undefined) found.place ??= place;
-    else if (found instanceof Source) return evaluateSource(found, frame.scope, frame.record);
+    else if (found instanceof Source) return undefinedInside(() => evaluateSource(found, frame.scope, frame.record));
     return found;
   });
 }

@@ -9,7 +9,7 @@ import { compileNode, Context } from './compile.js';
 import { FILTERS } from './filters/index.js';
 import { Frame } from './frame.js';
 import { LOOKUPS, OMIT, runLookup } from './globals.js';
-import { GrammarError, lexExpression, lexTemplate } from './lexer.js';
+import { GrammarError, lexExpression, lexTemplate, type LexOptions } from './lexer.js';
 import { Parser } from './parser.js';
 import { find } from './registry.js';
 import { untracked } from './secrecy.js';
@@ -118,12 +118,23 @@ export function compileJinja(text: string, file: string): Template {
     const place = placeInText(body, origin, offset);
     return { ...place, line: place.line + shift };
   });
-  const lstrip = /lstrip_blocks\s*:\s*true/i.test(header?.[1] ?? '');
-  return compileStatements(body, origin, context, false, lstrip);
+  return compileStatements(body, origin, context, false, headerOptions(header?.[1] ?? '', origin));
 }
 
-function compileStatements(text: string, origin: Origin, context: Context, native: boolean, lstripBlocks = false): Template {
-  const statements = context.check(0, () => new Parser(lexTemplate(text, lstripBlocks)).template());
+/** `#jinja2: lstrip_blocks: True, trim_blocks: False` in a template's first line. */
+function headerOptions(header: string, origin: Origin): LexOptions {
+  const options: LexOptions = {};
+  for (const pair of header.split(',').filter((one) => one.trim() !== '')) {
+    const [, name, value] = /^\s*(\w+)\s*[:=]\s*(.*?)\s*$/.exec(pair) ?? [];
+    if (name === 'lstrip_blocks') options.lstripBlocks = /^true$/i.test(value!);
+    else if (name === 'trim_blocks') options.trimBlocks = /^true$/i.test(value!);
+    else throw new ContentError(`the #jinja2 line sets "${name ?? pair.trim()}"`, origin, 'it can set lstrip_blocks and trim_blocks');
+  }
+  return options;
+}
+
+function compileStatements(text: string, origin: Origin, context: Context, native: boolean, options: LexOptions = {}): Template {
+  const statements = context.check(0, () => new Parser(lexTemplate(text, options)).template());
   context.scopes.push(new Set());
   const { mentions } = context;
   const [only] = statements;
@@ -134,19 +145,21 @@ function compileStatements(text: string, origin: Origin, context: Context, nativ
     return { origin, mentions, evaluate, render: (scope, record) => rendered(evaluate(scope, record)) };
   }
   const body = compileBody(statements, context);
-  const render = (scope: Scope, record: Record) => {
+  const write = (frame: Frame) => {
     const out = new Out();
-    untracked(() => {
-      try {
-        body(new Frame(scope, record), out);
-      } catch (error) {
-        throw context.placed(error, 0);
-      }
-    });
+    try {
+      body(frame, out);
+    } catch (error) {
+      throw context.placed(error, 0);
+    }
+    return out;
+  };
+  const render = (scope: Scope, record: Record) => {
+    const out = untracked(() => write(new Frame(scope, record)));
     if (out.secrets.length > 0) record.secret = true;
     return out;
   };
-  const evaluate = (scope: Scope, record: Record) => finish(() => render(scope, record).value(), new Frame(scope, record), record, place);
+  const evaluate = (scope: Scope, record: Record) => finish((frame) => write(frame).value(), new Frame(scope, record), record, place);
   return { origin, mentions, evaluate, render };
 }
 
@@ -156,15 +169,27 @@ function rendered(value: Value): { text: string; secrets: [number, number][] } {
   return out;
 }
 
-/** What leaves an evaluation is defined, known, and marked when it is secret. */
+/** How many evaluations are under way: variables are evaluated inside what reads them. */
+let depth = 0;
+
+/**
+ * What leaves an evaluation is defined, known, and marked when it is secret. Only the outermost one marks the
+ * record: a secret variable that was merely compared does not count.
+ */
 function finish(run: (frame: Frame) => Result, frame: Frame, record: Record, place: () => Origin): Value {
-  const result = untracked(() => run(frame));
+  let result: Result;
+  depth++;
+  try {
+    result = untracked(() => run(frame));
+  } finally {
+    depth--;
+  }
   if (result instanceof Undefined) {
     result.place ??= place;
     return result.raise();
   }
   if (result instanceof Unknown) throw new UnknownError(result.why);
-  if (typeof result === 'object' && !record.secret && holdsSecret(result)) record.secret = true;
+  if (depth === 0 && typeof result === 'object' && !record.secret && holdsSecret(result)) record.secret = true;
   return result;
 }
 

@@ -41,11 +41,19 @@ export function lexExpression(text: string): Token[] {
   return tokens;
 }
 
-/** Tokens of a text with `{{ }}`, `{% %}` and `{# #}`; `trim_blocks` is on, as in Ansible. */
-export function lexTemplate(text: string, lstripBlocks = false): Token[] {
+export interface LexOptions {
+  /** White space before a block at the start of its line goes. Off by default, as in Ansible. */
+  lstripBlocks?: boolean;
+  /** The line break right behind a block goes. On by default, as in Ansible. */
+  trimBlocks?: boolean;
+}
+
+/** Tokens of a text with `{{ }}`, `{% %}` and `{# #}`. */
+export function lexTemplate(text: string, { lstripBlocks = false, trimBlocks = true }: LexOptions = {}): Token[] {
   const tokens: Token[] = [];
   let at = 0;
   let trimNext = false;
+  const afterBlock = (offset: number) => (trimBlocks ? afterBreak(text, offset) : offset);
   const pushText = (to: number, trimEnd: boolean, isBlock: boolean) => {
     let piece = text.slice(at, to);
     const start = at;
@@ -66,7 +74,7 @@ export function lexTemplate(text: string, lstripBlocks = false): Token[] {
       const end = text.indexOf('#}', inside);
       if (end < 0) throw new GrammarError('the comment is not closed', begin, 'write "#}" at its end');
       trimNext = text[end - 1] === '-' && end > inside;
-      at = trimNext || text[end - 1] === '+' ? end + 2 : afterBlock(text, end + 2);
+      at = trimNext || text[end - 1] === '+' ? end + 2 : afterBlock(end + 2);
       continue;
     }
     const of = what === '%' ? 'block' : 'variable';
@@ -77,12 +85,12 @@ export function lexTemplate(text: string, lstripBlocks = false): Token[] {
       close.lastIndex = body;
       const end = close.exec(text);
       if (!end) throw new GrammarError('"raw" is not closed', begin, 'write "{% endraw %}" at its end');
-      let piece = text.slice(raw[1] === '-' || raw[1] === '+' ? body : afterBlock(text, body), end.index);
+      let piece = text.slice(raw[1] === '-' || raw[1] === '+' ? body : afterBlock(body), end.index);
       if (raw[1] === '-') piece = piece.trimStart();
       if (end[1] === '-') piece = piece.trimEnd();
       if (piece !== '') tokens.push({ kind: 'text', text: piece, at: body });
       trimNext = end[2] === '-';
-      at = trimNext || end[2] === '+' ? end.index + end[0].length : afterBlock(text, end.index + end[0].length);
+      at = trimNext || end[2] === '+' ? end.index + end[0].length : afterBlock(end.index + end[0].length);
       continue;
     }
     tokens.push({ kind: 'begin', of, at: begin });
@@ -95,7 +103,7 @@ export function lexTemplate(text: string, lstripBlocks = false): Token[] {
     tokens.push({ kind: 'end', of, at: end });
     at = end + (sign ? 3 : 2);
     trimNext = sign === '-';
-    if (of === 'block' && !sign) at = afterBlock(text, at);
+    if (of === 'block' && !sign) at = afterBlock(at);
   }
   pushText(text.length, false, false);
   tokens.push({ kind: 'eof', at: text.length });
@@ -110,8 +118,8 @@ function nextBegin(text: string, from: number): number {
   return -1;
 }
 
-/** `trim_blocks`: the line break right behind a block goes with it. */
-function afterBlock(text: string, at: number): number {
+/** The offset behind a line break that stands there. */
+function afterBreak(text: string, at: number): number {
   if (text[at] === '\n') return at + 1;
   return text[at] === '\r' && text[at + 1] === '\n' ? at + 2 : at;
 }

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { basename, isAbsolute, resolve } from 'node:path';
 import { NotAheadError } from '../value/errors.js';
-import { type Value } from '../value/value.js';
+import { Secret, type Value } from '../value/value.js';
 import { member } from './access.js';
 import { subelements } from './filters/lists.js';
 import { percentFormat } from './format.js';
@@ -12,6 +12,7 @@ import { asDict, asInt, iterate, keyOf, read, str, truthy } from './python.js';
 import { lookupPassword } from './password.js';
 import { random } from './random.js';
 import { pythonRegex } from './regex.js';
+import { Record } from './index.js';
 import { table, type Env } from './registry.js';
 import { fail, Undefined } from './undefined.js';
 
@@ -85,8 +86,16 @@ export const LOOKUPS = table<Value[]>({
       return truthy(rstrip) ? text.trimEnd() : text;
     }),
   'unvault(_terms)': (env, terms: Value[]) => terms.map((term) => readText(findFile(env, str(term), 'files'))),
-  'template(_terms, template_vars={}, convert_data=true, trim_blocks=true, lstrip_blocks=false)': (env, terms: Value[], vars) =>
-    terms.map((term) => env.scope.services.render(findFile(env, str(term), 'templates'), env.record, new Map([...asDict(vars, 'template_vars')].map(([key, value]) => [str(key), value])))),
+  'template(_terms, template_vars={}, convert_data=true)': (env, terms: Value[], vars) =>
+    terms.map((term) => {
+      const overrides = new Map([...asDict(vars, 'template_vars')].map(([key, value]) => [str(key), value]));
+      const record = new Record();
+      const text = env.scope.services.render(findFile(env, str(term), 'templates'), record, overrides);
+      for (const host of record.hosts) env.record.hosts.add(host);
+      for (const fact of record.facts) env.record.facts.add(fact);
+      for (const [name, origin] of record.origins) env.record.origins.set(name, origin);
+      return record.secret ? new Secret(text) : text;
+    }),
   'pipe(_terms)': (env, terms: Value[]) => {
     if (env.scope.services.ahead) throw new NotAheadError('the lookup "pipe"');
     return terms.map((term) => {

@@ -191,3 +191,38 @@ test('a text is compiled once', (t) => {
   const source = sourceOf('{{ one }}');
   t.is(compileText(source), compileText(source));
 });
+
+test('a variable that reads something undefined is undefined itself', (t) => {
+  const scope = scopeOf(vars);
+  const lazy = { ...scope, get: (name: string, record: Record) => (name === 'lazy' ? compileText(sourceOf('{{ gone }}', 9)).evaluate(scope, record) : scope.get(name, record)) };
+  const run = (text: string) => compileText(sourceOf(text)).evaluate(lazy, new Record());
+  t.is(run("{{ lazy | default('d') }}"), 'd');
+  t.false(run('{{ lazy is defined }}'));
+  t.like(t.throws(() => run('{{ lazy }}'), { instanceOf: UndefinedError })!.origin, { line: 9 });
+});
+
+test('a secret that is only compared inside a variable does not mark the reader', (t) => {
+  const scope = scopeOf(vars);
+  const lazy = { ...scope, get: (name: string, record: Record) => (name === 'lazy' ? compileText(sourceOf('x{{ secret }}')).evaluate(scope, record) : scope.get(name, record)) };
+  const record = new Record();
+  t.true(compileText(sourceOf("{{ lazy == 'xs3cret' }}")).evaluate(lazy, record));
+  t.false(record.secret);
+  t.true(compileText(sourceOf('{{ lazy }}')).evaluate(lazy, record) instanceof Secret);
+  t.true(record.secret);
+});
+
+test('the template lookup keeps what was secret', (t) => {
+  const record = new Record();
+  const render = (_path: string, inner: Record) => ((inner.secret = true), inner.hosts.add('web2'), 'text');
+  t.true(evaluate("{{ lookup('template', 'x.j2') }}", {}, { render }, record) instanceof Secret);
+  t.deepEqual([...record.hosts], ['web2']);
+});
+
+test('the first line of a template can set how blocks are trimmed', (t) => {
+  const render = (text: string) => compileJinja(text, 'x.j2').render(scopeOf(), new Record()).text;
+  t.is(render('a\n  {% if true %}\nb\n  {% endif %}\n'), 'a\n  b\n  ');
+  t.is(render('#jinja2: lstrip_blocks: True\na\n  {% if true %}\nb\n  {% endif %}\n'), 'a\nb\n');
+  t.is(render('#jinja2: trim_blocks: False\n{% if true %}\nb{% endif %}\n'), '\nb\n');
+  t.throws(() => render('#jinja2: variable_start_string: "[%"\n'), { instanceOf: ContentError });
+  t.like(t.throws(() => render('#jinja2: lstrip_blocks: True\n{{ nope }}'), { instanceOf: ContentError })!.origin, { line: 2, column: 4 });
+});

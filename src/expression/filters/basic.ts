@@ -12,9 +12,10 @@ export const BASIC = table<Result>({
     if (!(value instanceof Undefined)) return value;
     return message === null ? value.raise() : fail(str(message), 'give the variable a value');
   },
+  // What is no boolean word is false, as Ansible has it.
   'bool(value)': (_, value) => {
     const known = toBool(value);
-    return typeof known === 'boolean' || known === null ? known : fail(`"${str(value)}" is neither true nor false`, 'bool knows yes, no, true, false, on, off, 1 and 0');
+    return typeof known === 'boolean' || known === null ? known : false;
   },
   'int(value, default=0, base=10)': (_, given, fallback, base) => {
     const value = read(given);

@@ -1,7 +1,7 @@
 /** Lists: Jinja's filters and Ansible's set theory, combinations and sub-elements. */
 import type { Value } from '../../value/value.js';
 import { attributePath, member } from '../access.js';
-import { arithmetic, asInt, compare, equals, isNumber, iterate, read, str, truthy, typeName, characters } from '../python.js';
+import { arithmetic, asInt, compare, equals, isNumber, iterate, numeric, read, str, truthy, typeName, characters } from '../python.js';
 import { random, shuffle } from '../random.js';
 import { table, type Env } from '../registry.js';
 import { defined, fail, Undefined, type Result } from '../undefined.js';
@@ -37,19 +37,20 @@ function seenSet() {
   const mark = (value: Value) => {
     const open = read(value);
     if (typeof open === 'string') return `s${open}`;
-    return typeof open === 'number' && Number.isInteger(open) ? `n${open}` : undefined;
+    const number = numeric(open);
+    return number === undefined ? undefined : `n${number}`;
   };
   return {
     has(value: Value): boolean {
       const text = mark(value);
-      return (text !== undefined && quick.has(text)) || (text?.startsWith('s') ? false : others.some((one) => equals(one, value)));
+      return text === undefined ? others.some((one) => equals(one, value)) : quick.has(text);
     },
     /** @returns whether it is new */
     add(value: Value): boolean {
       if (this.has(value)) return false;
       const text = mark(value);
-      if (text !== undefined) quick.add(text);
-      if (!text?.startsWith('s')) others.push(value);
+      if (text === undefined) others.push(value);
+      else quick.add(text);
       return true;
     },
   };
