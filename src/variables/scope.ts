@@ -90,11 +90,9 @@ export class VariableScope implements Scope {
   /** The layer a name is taken from, for `explain`; loop and magic variables have none. */
   find(name: string): Found | undefined {
     for (const layer of this.#stack()) {
-      if (layer.vars.has(name)) return { layer, key: name };
-      if (layer.level === 'facts' && name.startsWith('ansible_')) {
-        const key = name.slice('ansible_'.length);
-        if (layer.vars.has(key)) return { layer, key };
-      }
+      // A fact is a variable only under its injected name: facts called "hostname" or "kernel" must not hide variables.
+      const key = layer.level !== 'facts' ? name : name.startsWith('ansible_') ? name.slice('ansible_'.length) : undefined;
+      if (key !== undefined && layer.vars.has(key)) return { layer, key };
     }
     return undefined;
   }

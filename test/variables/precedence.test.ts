@@ -59,6 +59,7 @@ test('injected facts stand between host_vars and play vars', async (t) => {
   const { variables } = await project(t, { 'inventory/hosts.yml': 'all: {hosts: {h: {ansible_a: host, ansible_b: host}}}' });
   variables.setFacts('h', new Map([['a', 'fact'], ['ansible_b', 'fact']]));
   t.is(read(variables, 'ansible_a'), 'fact');
+  t.is(read(variables, 'a'), undefined);
   t.is(read(variables, 'ansible_a', { play: play({ vars: new Map([['ansible_a', 'play']]) }) }), 'play');
   t.deepEqual(read(variables, 'ansible_facts'), { a: 'fact', b: 'fact' });
 });
