@@ -7,7 +7,6 @@ import { mask } from '../src/report/mask.js';
 import type { Output, Reporter } from '../src/report/reporter.js';
 import { wantsColour } from '../src/report/style.js';
 import { EXIT, UsageError } from './exit.js';
-import { engineRoom } from './later.js';
 import type { Flags } from './options.js';
 import { askSecret } from './prompt.js';
 import { type Settings, loadSettings } from './settings.js';
@@ -81,7 +80,7 @@ function split(tags: string[] | undefined): string[] {
 
 /** Runs what was prepared, shows it with a reporter, listens to signals. @returns the exit code */
 export async function execute(prepared: Prepared, reporter: Reporter): Promise<number> {
-  const { run } = await engineRoom();
+  const { run } = await import('../src/engine/run.js');
   const stop = new AbortController();
   const kill = new AbortController();
   const emit = (event: Event) => reporter.event(event);
