@@ -56,6 +56,7 @@ interface Account {
   shadow: string[] | undefined;
   /** Name and number of all groups, the primary one first. */
   groups: { name: string; gid: number }[];
+  /** Whether the wanted home folder, or else the present one, is there. */
   homeExists: boolean;
 }
 interface Observed {
@@ -85,7 +86,7 @@ echo @namesake; account group "$u" || exit`,
     sh`if [ -n "$e" ]; then
   echo @ids; id -G -- "$u" && id -Gn -- "$u" || exit
   h=\${e%:*}; h=\${h##*:}
-  [ -d "$h" ] && echo @home
+  [ -d ${wanted.home === undefined ? sh`"$h"` : hostPath(wanted.home)} ] && echo @home
   [ -r /etc/shadow ] && { echo @shadow; account shadow "$u" || exit; }`,
     wanted.generate_ssh_key ? sh`  ${keyPath(wanted)}; ${tellKey}` : sh``,
     sh`fi
@@ -158,7 +159,8 @@ function compare(wanted: Wanted, { account, group, key }: Observed): Change[] {
     differ('comment', account.comment, wanted.comment);
     differ('home', account.home, wanted.home);
     differ('shell', account.shell, wanted.shell);
-    if (wanted.create_home && !account.homeExists && (wanted.home ?? account.home) === account.home && account.home !== '/nonexistent') changes.push({ field: 'home folder', from: 'absent', to: account.home });
+    const home = wanted.home ?? account.home;
+    if (wanted.create_home && !account.homeExists && !(wanted.move_home && home !== account.home) && home !== '/nonexistent') changes.push({ field: 'home folder', from: 'absent', to: home });
     compareShadow(wanted, account, changes);
   }
   if (generate) changes.push({ field: 'ssh_key', from: key?.fingerprint ?? null, to: 'new' });
