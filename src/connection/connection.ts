@@ -85,7 +85,7 @@ export interface Target {
   user: string | undefined;
   password: string | undefined;
   privateKeyFile: string | undefined;
-  /** Seconds until a connection attempt is given up. */
+  /** Seconds until a connection attempt is given up; 0 leaves it to ssh_config, then 10. */
   connectTimeout: number;
   /** How unknown host keys are met; undefined leaves it to ssh_config, then `yes`. */
   hostKeyChecking: 'yes' | 'accept-new' | 'off' | undefined;

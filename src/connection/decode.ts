@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Output } from '../shell/step.js';
 import { becomeError } from './become.js';
 import { ConnectionError, type Become, type Trip, type TripResult } from './connection.js';
@@ -126,11 +127,11 @@ export class TripDecoder {
     if (part.inspections.length === 0 || part.spoilt) return undefined;
     if (part.answers === undefined) return new ConnectionError('lost', `${host}: the shell that asked ${part.inspections.length} inspections was ended (status ${part.rc})`);
     if (part.answers.length !== part.inspections.length)
-      return new ConnectionError('protocol', `${host} gave ${part.answers.length} answers to ${part.inspections.length} inspections`, 'the host needs base64 and cksum (coreutils or busybox)');
+      return new ConnectionError('protocol', `${host} gave ${part.answers.length} answers to ${part.inspections.length} inspections`, 'the host needs base64 and sha256sum (coreutils or busybox)');
     return undefined;
   }
 
-  #onOut([what, first, second]: string[]): void {
+  #onOut([what, first]: string[]): void {
     const part = this.#parts[this.#section.out];
     switch (what) {
       case 'begin':
@@ -151,7 +152,7 @@ export class TripDecoder {
         this.#effectRc = Number(first);
         break;
       case 'answers':
-        this.#answer = { check: `${first} ${second}`, text: [] };
+        this.#answer = { check: first!, text: [] };
         break;
       case 'done':
         if (part && this.#answer) this.#take(part, this.#answer);
@@ -197,7 +198,7 @@ export class TripDecoder {
 
   #take(part: Part, { check, text }: { check: string; text: Buffer[] }): void {
     const encoded = Buffer.concat(text);
-    if (`${cksum(encoded)} ${encoded.length}` !== check) {
+    if (createHash('sha256').update(encoded).digest('hex') !== check) {
       part.spoilt = true;
       return;
     }
@@ -263,18 +264,4 @@ export class Marks {
     if (from > 0) this.onText(data.subarray(0, from));
     this.#pending = data.subarray(from);
   }
-}
-
-const CRC = Uint32Array.from({ length: 256 }, (_, n) => {
-  let crc = n << 24;
-  for (let bit = 0; bit < 8; bit++) crc = crc & 0x80000000 ? (crc << 1) ^ 0x04c11db7 : crc << 1;
-  return crc;
-});
-
-/** The checksum of POSIX cksum (IEEE Std 1003.1, cksum): CRC-32/CKSUM over the bytes and their number. */
-export function cksum(data: Buffer): number {
-  let crc = 0;
-  for (const byte of data) crc = (crc << 8) ^ CRC[((crc >>> 24) ^ byte) & 255]!;
-  for (let length = data.length; length > 0; length = Math.floor(length / 256)) crc = (crc << 8) ^ CRC[((crc >>> 24) ^ length) & 255]!;
-  return ~crc >>> 0;
 }

@@ -17,6 +17,9 @@ const HOST_KEYS: ServerHostKeyAlgorithm[] = ['ssh-ed25519', 'ecdsa-sha2-nistp256
 const ATTEMPTS = 6;
 const PAUSE_MS = 250;
 
+/** How long a host may take to close a link we are done with. */
+const FAREWELL_MS = 1000;
+
 /** An authenticated link, and how to let go of it. */
 interface Link {
   client: Client;
@@ -169,7 +172,14 @@ async function attemptLogin(wanted: SshSettings, through: Duplex | undefined): P
     return { error: classify(error as ClientError, wanted, authentication), early: !met && hungUp(error as ClientError) };
   }
   if (!through) client.setNoDelay(true);
-  return { link: { client, release: () => void client.end() } };
+  return { link: { client, release: () => leave(client) } };
+}
+
+/** Says goodbye, and does not wait for a host that no longer hears it (a reboot). */
+function leave(client: Client): void {
+  client.end();
+  const impatience = setTimeout(() => client.destroy(), FAREWELL_MS);
+  client.once('close', () => clearTimeout(impatience));
 }
 
 /** RSA keys are one type with three signature algorithms. */
@@ -235,7 +245,7 @@ function classify(error: ClientError, { name, host, port, connectTimeout }: SshS
   }
   if (error.level === 'client-timeout') return fail('timeout', `${at} did not let us in within ${connectTimeout} s`, 'is the host up and not overloaded? raise it with --timeout');
   if (error.level === 'client-authentication') return authentication.failure();
-  if (authentication.tried.length > 0 && hungUp(error)) return authentication.failure();
+  if (authentication.tried.length > 0 && (hungUp(error) || /too many authentication failures/i.test(error.message))) return authentication.failure();
   if (hungUp(error)) return fail('refused', `${at} hangs up before the login (${error.message})`, "sshd may be overloaded (MaxStartups) or may have shut us out (fail2ban, PerSourcePenalties): see the host's log");
   return fail('protocol', `${at}: ${error.message}`, 'does sshd run there, and does it share algorithms with us?');
 }

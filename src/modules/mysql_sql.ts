@@ -35,7 +35,8 @@ export function rawSql(text: string): Sql {
 
 /** A string that must not be shown. */
 export function hidden(value: string): Sql {
-  return new Sql(mysql.escape(value), "'********'", value === '' ? [] : [value]);
+  const quoted = mysql.escape(value);
+  return new Sql(quoted, "'********'", value === '' ? [] : [quoted.slice(1, -1), value]);
 }
 
 /** A quoted identifier; a dot is part of the name. */

@@ -22,7 +22,7 @@ class Disturbed extends LocalConnection {
       transform: (chunk: Buffer, _encoding, done) => {
         const text = chunk.toString('latin1');
         const spoil = / answers /.test(text) && this.trips++ < this.disturb;
-        done(null, Buffer.from(spoil ? text.replace(/( answers \d+ \d+\n)/, '$1noise') : text, 'latin1'));
+        done(null, Buffer.from(spoil ? text.replace(/( answers \w+ .*\n)/, '$1noise') : text, 'latin1'));
       },
     });
     return { ...remote, stdout: remote.stdout.pipe(damage) };

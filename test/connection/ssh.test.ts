@@ -1,6 +1,6 @@
 import { spawn, execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -162,6 +162,49 @@ test('a jump host, by ssh_config, whose link is shared', async (t) => {
   t.deepEqual(answers.map(({ inspections }) => inspections[0]!.stdout), ['in\n', 'in\n']);
   const sessions = execFileSync('sh', ['-c', `cat /proc/net/tcp | awk '$4 == "01"' | grep -ci ":${jump.port.toString(16).padStart(4, '0')} "`]).toString();
   t.is(Number(sessions), 2, 'one connection to the jump host, seen from both its ends');
+});
+
+test('sshd that hangs up before it has said who it is, as with MaxStartups, is tried again', async (t) => {
+  let calls = 0;
+  const door = createServer((client) => {
+    if (++calls <= 2) return void client.destroy();
+    const inside = createConnection(sshd.port, '127.0.0.1');
+    for (const [from, to] of [[client, inside], [inside, client]] as const) from.on('error', () => to.destroy()).pipe(to);
+  }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => door.once('listening', resolve));
+  t.teardown(() => void door.close());
+  const { port } = door.address() as { port: number };
+  const { inspections } = await open(t, targetOf(sshd, { port, hostKeyChecking: 'off' })).trip(ask('echo in'));
+  t.is(inspections[0]!.stdout, 'in\n');
+  t.is(calls, 3);
+});
+
+test('a known host is not asked for by a certificate we cannot check', async (t) => {
+  const file = join(scratch(t), 'known_hosts');
+  writeFileSync(file, `@cert-authority * ${readFileSync(`${sshd.key}.pub`, 'utf8')}`);
+  const error = await refused(t, targetOf(sshd, { knownHostsFile: file }));
+  t.is(error.kind, 'host-key');
+  t.regex(error.message, /certificate authority/);
+});
+
+test('of an agent, IdentitiesOnly offers the named keys alone; PasswordAuthentication no is told', async (t) => {
+  const folder = scratch(t);
+  const own = await startSshd({ config: 'MaxAuthTries 2\nPasswordAuthentication no' });
+  t.teardown(() => own.stop());
+  const socket = join(folder, 'agent');
+  const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
+  t.teardown(() => void agent.kill());
+  while (!existsSync(socket)) await new Promise((resolve) => setTimeout(resolve, 20));
+  const others = ['a', 'b', 'c'].map((name) => keygen(join(folder, name)));
+  for (const key of [...others, own.key]) execFileSync('ssh-add', ['-q', key], { env: { ...process.env, SSH_AUTH_SOCK: socket }, stdio: 'ignore' });
+  const config = join(folder, 'config');
+  const publicOnly = join(folder, 'id');
+  writeFileSync(`${publicOnly}.pub`, readFileSync(`${own.key}.pub`));
+  writeFileSync(config, `Host *\n IdentityAgent ${socket}\n IdentitiesOnly yes\n IdentityFile ${publicOnly}\n`);
+  const { inspections } = await open(t, targetOf(own, { privateKeyFile: undefined, sshConfigFile: config })).trip(ask('echo in'));
+  t.is(inspections[0]!.stdout, 'in\n');
+  const error = await refused(t, targetOf(own, { privateKeyFile: others[0], password: 'x' }));
+  t.is(error.kind, 'authentication');
 });
 
 test('reset makes the next trip connect anew', async (t) => {
