@@ -288,7 +288,8 @@ test('a large file goes ahead by a channel of its own and is gone afterwards', a
 
 test.serial('a user with a password: login, sudo with it, without it, with a wrong one, su, and what cannot be', async (t) => {
   const name = `muster${process.pid}`;
-  const user = makeUser(name, 'pass word', 'ALL=(ALL) ALL');
+  // A lecture on every call, and a pty around the command as sudo 1.9.14 and later make one.
+  const user = makeUser(name, 'pass word', `ALL=(ALL) ALL\nDefaults:${name} lecture=always,use_pty`);
   t.teardown(() => user.remove());
   const target = targetOf(sshd, { user: name, privateKeyFile: undefined, password: 'pass word' });
   const wrong = await refused(t, { ...target, password: 'guess' });
@@ -305,6 +306,7 @@ test.serial('a user with a password: login, sudo with it, without it, with a wro
     t.truthy((error as ConnectionError).remedy);
   }
   const result = await connection.trip(asRoot({}));
+  t.is(result.effect!.stderr + result.inspections[0]!.stderr, '', 'the lecture is nobody\'s output');
   t.deepEqual([result.effect!.stdout, ...result.inspections.map(({ stdout }) => stdout)], ['root\n', 'root\n', `${name}\n`]);
   // The second trip knows the password and asks sudo once.
   t.is((await connection.trip(asRoot({}))).effect!.stdout, 'root\n');
@@ -315,6 +317,9 @@ test.serial('a user with a password: login, sudo with it, without it, with a wro
   t.is((doas as ConnectionError).kind, 'become');
   const nobodyThere = await t.throwsAsync(connection.trip(asRoot({ user: 'no-such-user' })));
   t.regex(nobodyThere!.message, /no user no-such-user/);
+
+  writeFileSync(`/etc/sudoers.d/${name}`, `${name} ALL=(ALL) ALL\nDefaults:${name} requiretty\n`);
+  t.regex((await t.throwsAsync(open(t, target).trip(asRoot({}))))!.message, /wants a terminal/);
 
   // A password that is not asked for must not run as a command.
   writeFileSync(`/etc/sudoers.d/${name}`, `${name} ALL=(ALL) NOPASSWD: ALL\n`);
