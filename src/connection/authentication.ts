@@ -62,7 +62,7 @@ export class Authentication {
     return new ConnectionError(
       'authentication',
       `${name}: ${host}:${port} lets ${user} in by none of its ways: ${parts.join('; ')}`,
-      `put a public key into ~${user}/.ssh/authorized_keys there, name a key (--private-key, ansible_private_key_file)${password === undefined ? ', or give a password with -k' : ''}; is ${user} the right user?`,
+      `put a public key into ~${user}/.ssh/authorized_keys there, name a key (--private-key, ansible_ssh_private_key_file)${password === undefined ? ', or give a password with -k' : ''}; is ${user} the right user?`,
     );
   }
 
@@ -71,7 +71,7 @@ export class Authentication {
     try {
       text = readFileSync(path);
     } catch (error) {
-      if (named) throw new ConnectionError('authentication', `${this.settings.name}: the key ${path} cannot be read: ${(error as Error).message}`, 'correct ansible_private_key_file or --private-key');
+      if (named) throw new ConnectionError('authentication', `${this.settings.name}: the key ${path} cannot be read: ${(error as Error).message}`, 'correct ansible_ssh_private_key_file or --private-key');
       return undefined;
     }
     let parsed = ssh2.utils.parseKey(text);

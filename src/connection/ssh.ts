@@ -215,7 +215,7 @@ function hostKeyProblem(wanted: SshSettings, known: string, key: Buffer, entries
   }
   return fail(
     `the key of ${host} is not known: ${shown}`,
-    `compare the fingerprint with the host's own, then: ssh-keyscan -t ${keyType(key).replace(/^ssh-|-.*$/g, '')} -p ${port} ${host} >> ${file ?? '~/.ssh/known_hosts'} (or set host key checking to accept-new)`,
+    `compare the fingerprint with the host's own, then: ssh-keyscan -t ${keyType(key).replace(/^ssh-|-.*$/g, '')} -p ${port} ${host} >> ${file ?? '~/.ssh/known_hosts'} (or once with --host-key-checking accept-new)`,
   );
 }
 
