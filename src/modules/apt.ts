@@ -216,6 +216,20 @@ export function compare(wanted: Wanted, observed: Observed): Change[] {
   return changes;
 }
 
+/** Ends with apt-get's exit status and, where the cause is one of the common two, what to do about it. */
+function failing(wanted: Wanted): Sh {
+  const lists = sh`  for f in /var/lib/apt/lists/*Packages* /var/lib/apt/lists/*Release; do [ ! -e "$f" ] || exit $r; done
+  echo 'the host has no lists of packages yet: add update_cache: true' >&2`;
+  return sh`failing() {
+  r=$?
+  for f in /var/lib/dpkg/updates/[0-9]*; do
+    if [ -e "$f" ]; then echo 'dpkg was interrupted earlier; finish that first by running: dpkg --configure -a' >&2; exit $r; fi
+  done
+${wanted.state === 'absent' ? sh`` : lists}
+  exit $r
+}`;
+}
+
 export function apply(wanted: Wanted, observed: Observed, changes: readonly Change[]): Sh {
   const has = (field: string) => changes.some((change) => change.field === field);
   const allowing = (flag: boolean, option: string) => (flag || wanted.force ? [option] : []);
@@ -231,22 +245,22 @@ export function apply(wanted: Wanted, observed: Observed, changes: readonly Chan
     ...allowing(wanted.allow_unauthenticated, '--allow-unauthenticated'),
     ...allowing(false, '--allow-remove-essential'),
   ];
-  const parts = [sh`export DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none`];
+  const parts = [sh`export DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none`, failing(wanted)];
   if (wanted.policy_rc_d !== undefined) parts.push(policy(wanted.policy_rc_d));
   if (has('cache')) parts.push(update(wanted));
-  if (has('clean')) parts.push(sh`${get} clean || exit`);
-  if (has('fix')) parts.push(sh`${get} --fix-broken install ${options} || exit`);
-  if (has('upgrade') || (has('cache') && wanted.upgrade !== 'no')) parts.push(sh`${get} ${raw(upgradeVerb(wanted))} ${options} || exit`);
+  if (has('clean')) parts.push(sh`${get} clean || failing`);
+  if (has('fix')) parts.push(sh`${get} --fix-broken install ${options} || failing`);
+  if (has('upgrade') || (has('cache') && wanted.upgrade !== 'no')) parts.push(sh`${get} ${raw(upgradeVerb(wanted))} ${options} || failing`);
   const names = due(wanted, observed).flatMap((each) => each.names);
   // Fresh lists may hold versions the old ones did not: with `latest` all are asked for again.
   const asked = wanted.state === 'latest' && has('cache') ? latestOf(wanted, observed) : names;
   if (asked.length) {
     const verb = wanted.state !== 'absent' ? 'install' : wanted.purge ? 'purge' : 'remove';
-    parts.push(sh`${get} ${options} ${raw(verb)} -- ${asked} || exit`);
+    parts.push(sh`${get} ${options} ${raw(verb)} -- ${asked} || failing`);
   }
   if (has('deb')) parts.push(deb(wanted.deb!, sh`${get} ${options}`));
-  if (has('autoremove') && !asked.length) parts.push(sh`${get} ${wanted.purge ? ['--purge'] : []} autoremove || exit`);
-  if (has('autoclean')) parts.push(sh`${get} autoclean || exit`);
+  if (has('autoremove') && !asked.length) parts.push(sh`${get} ${wanted.purge ? ['--purge'] : []} autoremove || failing`);
+  if (has('autoclean')) parts.push(sh`${get} autoclean || failing`);
   return join(parts);
 }
 
@@ -279,7 +293,7 @@ printf '#!/bin/sh\\nexit %s\\n' ${status} >$p && chmod 755 $p || exit`;
 }
 
 function deb(written: string, get: Sh): Sh {
-  if (!written.includes('://')) return sh`${get} install -- "$(readlink -f ${hostPath(written)})" || exit`;
+  if (!written.includes('://')) return sh`${get} install -- "$(readlink -f ${hostPath(written)})" || failing`;
   return sh`d=$(mktemp -d) && chmod 755 "$d" && /usr/lib/apt/apt-helper download-file ${written} "$d/package.deb" || { rm -rf "$d"; exit 1; }
 ${get} install -- "$d/package.deb"; r=$?
 rm -rf "$d"
