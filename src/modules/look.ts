@@ -49,6 +49,8 @@ export interface LookOptions {
   follow?: boolean;
   /** Hash regular files. */
   checksum?: boolean;
+  /** One word stands for many paths (an unquoted variable): they are looked at in one go. */
+  whole?: boolean;
 }
 
 /** Fields printed with a NUL behind each, so that any name survives. */
@@ -139,8 +141,9 @@ export function seen(output: Output, count: number, what: string, options: LookO
 export function seenFields(rest: string[], count: number, what: string, options: LookOptions = {}): Seen {
   const umask = rest.shift() ?? '';
   const entries: Entry[] = [];
-  for (let from = 0; from < count; from += CHUNK) {
-    const size = Math.min(CHUNK, count - from);
+  const chunkSize = options.whole ? Math.max(count, 1) : CHUNK;
+  for (let from = 0; from < count || (options.whole && from === 0); from += chunkSize) {
+    const size = Math.min(chunkSize, count - from);
     const chunk: { kind: string; entry: Entry }[] = [];
     for (let i = 0; i < size; i++) {
       const [kind, path, target] = rest.splice(0, 3);

@@ -1,0 +1,181 @@
+import { join, raw, sh, type Sh } from '../shell/sh.js';
+import { formatOf, listHere, listThere, parseListing, unpack, type Format, type Member } from './archive.js';
+import { attributeParams, compareAttributes, describe, ownership } from './attributes.js';
+import { fields, look, seenFields, type Entry } from './look.js';
+import { defineModule, ModuleError, type Change } from './module.js';
+import { bool, list, params, path } from './params.js';
+import { replaced, replaceFiles, unsafeWrites } from './replace_file.js';
+import { hostPath } from './words.js';
+
+const schema = params({
+  src: path('The archive (tar, plain or compressed by gzip, bzip2, xz or zstd; zip): on the controller, or on the host with `remote_src`.'),
+  dest: path('The folder to unpack into; it must be there.'),
+  remote_src: bool('src is on the host.').default(false),
+  creates: path('Nothing is unpacked if this is there.').optional(),
+  include: list('Members to unpack, and no others.').default([]),
+  exclude: list('Members to leave out.').default([]),
+  keep_newer: bool('Leave files that are newer than those in the archive.').default(false),
+  list_files: bool('Return the names of the members.').default(false),
+  extra_opts: list('More options for tar or unzip.').default([]),
+  validate_certs: bool("Taken for Ansible's sake: addresses are not fetched.").default(true),
+  ...attributeParams,
+  unsafe_writes: unsafeWrites,
+});
+
+interface Wanted {
+  args: typeof schema._output;
+  /** Path on the controller. */
+  src: string;
+  /** Undefined when the archive is on the host. */
+  local: { format: Format; members: Member[] } | undefined;
+  strip: number;
+}
+
+interface Observed {
+  format: Format;
+  members: Member[];
+  entries: Entry[];
+  umask: number;
+  /** `creates` is there. */
+  created: boolean;
+}
+
+/**
+ * When is an archive unpacked? When each member is there: folders as folders; symbolic links with their target; files with
+ * size and time of change (tar) or size (zip, whose times have no zone). With keep_newer a newer file will do.
+ */
+export const unarchive = defineModule<typeof schema, Observed, Wanted>({
+  name: 'unarchive',
+  summary: 'Unpacks an archive on the host.',
+  params: schema,
+  returns: { dest: 'The folder.', src: 'The archive.', handler: '`TarArchive` or `ZipArchive`.', files: 'Names of the members, with list_files.', state: '`directory`.', owner: 'Of the folder.', group: 'Of the folder.', mode: 'Of the folder.' },
+  examples: [
+    `- unarchive:
+    src: app-1.2.tar.gz
+    dest: /srv/app/releases/1.2
+    owner: app
+`,
+  ],
+  async prepare(args, controller) {
+    if (/^\w+:\/\//.test(args.src)) throw new ModuleError('unarchive does not fetch addresses; use get_url first, then remote_src: true');
+    const strip = stripped(args.extra_opts);
+    if (args.remote_src) return { args, src: args.src, local: undefined, strip };
+    const src = await controller.find(args.src, 'files');
+    const format = await formatOf(src);
+    return { args, src, local: { format, members: chosen(args, parseListing(await listHere(src, format), format, strip)) }, strip };
+  },
+  inspect({ args, local, strip }) {
+    const around = look([hostPath(`${args.dest}/.`), hostPath(args.creates ?? `${args.dest}/.`)]);
+    if (local) return join([around, look(local.members.map(({ name }) => inside(args.dest, name)))]);
+    const drop = raw(Array.from({ length: strip }, () => 'case $n in */*) n=${n#*/} ;; *) continue ;; esac').join('; '));
+    return join([
+      around,
+      sh`a=${hostPath(args.src)} d=${hostPath(args.dest)}
+[ -f "$a" ] || { printf '%s\\n' "$a does not exist on the host" >&2; exit 1; }`,
+      listThere,
+      sh`if [ $z = zip ]; then t='unzip -Z1'; else t="tar $c -tf"; case $(tar --version 2>/dev/null) in *GNU*) t='tar --quoting-style=literal -tf' ;; esac; fi
+names=$($t "$a" | while IFS= read -r n; do
+  while :; do case $n in ./*) n=\${n#./} ;; /*) n=\${n#/} ;; *) break ;; esac; done
+  n=\${n%/}; ${drop}
+  case $n in '' | .) continue ;; esac
+  printf '%s\\n' "$d/$n"
+done) || exit
+printf '%s\\000%s\\000' $z "$l"
+set -f
+IFS='
+'`,
+      look([raw('$names')], { whole: true }),
+    ]);
+  },
+  parse(output, { args, local, strip }) {
+    const what = `looking at ${args.dest}`;
+    const all = fields(output, what);
+    // umask; thrice kind, path, target for two paths; stat
+    const around = seenFields(all.splice(0, 8), 2, what);
+    if (around.entries[0]!.stat === undefined) throw new ModuleError(`${args.dest} is no folder on the host; make it first, with file and state: directory`);
+    const created = args.creates !== undefined && around.entries[1]!.stat !== undefined;
+    if (local) return { ...local, ...seenFields(all, local.members.length, what), created };
+    const [format, listing] = all.splice(0, 2) as [Format, string];
+    const members = parseListing(listing, format, strip);
+    const { entries, umask } = seenFields(all, members.length, what, { whole: true });
+    const wanted = new Set(chosen(args, members));
+    const kept = entries.filter((_, i) => wanted.has(members[i]!));
+    return { format, members: [...wanted], entries: kept, umask, created };
+  },
+  compare({ args, src }, { members, entries, umask, created }) {
+    if (created) return [];
+    const missing = members.filter((member, i) => !unpacked(member, entries[i]!, args.keep_newer)).length;
+    const change: Change = { field: 'content', from: `${missing} of ${members.length} members missing or different`, to: src };
+    const attributes = entries.flatMap(({ stat }) => (stat ? compareAttributes(args, stat, umask) : []));
+    return [...(missing > 0 ? [change] : []), ...new Map(attributes.map((each) => [`${each.field} ${String(each.from)} ${String(each.to)}`, each])).values()];
+  },
+  apply({ args, src, local }, { format, members }, changes) {
+    const dest = hostPath(args.dest);
+    const archive = local ? raw('"$muster_archive"') : hostPath(args.src);
+    const fresh = changes.some(({ field }) => field === 'content');
+    const after = fresh ? [unpack(archive, dest, format, { include: args.include, exclude: args.exclude, keepNewer: args.keep_newer, extra: args.extra_opts })] : [];
+    const who = ownership(args.owner, args.group);
+    const mode = args.mode !== undefined && /^\d+$/.test(args.mode) ? `0${args.mode}` : args.mode;
+    for (let from = 0; from < members.length; from += 400) {
+      const some = members.slice(from, from + 400);
+      const solid = some.filter(({ kind }) => kind !== 'link');
+      if (who !== '') after.push(sh`chown -h -- ${who} ${some.map(({ name }) => inside(args.dest, name))}`);
+      if (mode !== undefined && solid.length > 0) after.push(sh`chmod -- ${mode} ${solid.map(({ name }) => inside(args.dest, name))}`);
+    }
+    const step = replaceFiles([], [dest], { after });
+    return local && fresh ? { ...step, uploads: { muster_archive: { path: src } } } : step;
+  },
+  result({ args, src }, { format, members }, output) {
+    const done = output ? replaced(output, 1, `unpacking ${src}`).seen.entries[0]! : undefined;
+    const { path: dest, ...rest } = done ? describe(done.path, done.stat) : { path: args.dest, state: 'directory' };
+    return { dest, src, handler: format === 'zip' ? 'ZipArchive' : 'TarArchive', ...(args.list_files ? { files: members.map(({ name, kind }) => (kind === 'directory' ? `${name}/` : name)) } : {}), ...rest };
+  },
+});
+export default unarchive;
+
+function inside(dest: string, name: string): Sh {
+  return hostPath(`${dest.replace(/\/+$/, '')}/${name}`);
+}
+
+function unpacked(member: Member, { stat, target }: Entry, keepNewer: boolean): boolean {
+  if (stat === undefined) return false;
+  switch (member.kind) {
+    case 'directory':
+      return stat.kind === 'directory' || stat.kind === 'link';
+    case 'link':
+      return stat.kind === 'link' && (member.target === undefined || target === member.target);
+    case 'hardlink':
+      return stat.kind === 'file';
+    case 'other':
+      return stat.kind !== 'file' && stat.kind !== 'directory';
+    case 'file':
+      if (stat.kind !== 'file') return false;
+      if (keepNewer && member.mtime !== undefined && stat.mtime > member.mtime) return true;
+      return stat.size === member.size && (member.mtime === undefined || stat.mtime === member.mtime);
+  }
+}
+
+/** A member appended twice is unpacked twice: the last one counts. */
+function chosen({ include, exclude }: Wanted['args'], members: Member[]): Member[] {
+  const matches = (patterns: readonly string[], anywhere: boolean) => {
+    const regexps = patterns.map((pattern) => new RegExp(`^${anywhere ? '(?:.*/)?' : ''}${glob(pattern.replace(/^\.\//, '').replace(/\/+$/, ''))}(?:/.*)?$`, 's'));
+    return ({ name }: Member): boolean => regexps.some((regexp) => regexp.test(name));
+  };
+  const [inside, outside] = [matches(include, false), matches(exclude, true)];
+  const picked = members.filter((member) => (include.length === 0 || inside(member)) && !outside(member));
+  return [...new Map(picked.map((member) => [member.name, member])).values()];
+}
+
+function glob(pattern: string): string {
+  return pattern.replace(/[.+^${}()|\\[\]]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.');
+}
+
+/** How many components tar is told to take off the names. */
+function stripped(options: readonly string[]): number {
+  const at = options.findIndex((option) => option.startsWith('--strip-components'));
+  if (options.some((option) => /^--(transform|xform)/.test(option))) throw new ModuleError('unarchive cannot tell what is unpacked under names that --transform makes; use creates with command: tar');
+  if (at === -1) return 0;
+  const count = Number(options[at]!.includes('=') ? options[at]!.split('=')[1] : options[at + 1]);
+  if (!Number.isInteger(count) || count < 0) throw new ModuleError(`unarchive: --strip-components takes a number`);
+  return count;
+}
