@@ -55,7 +55,11 @@ export async function connectMysql(login: Login, channel: Channel, database?: st
   const port = login.login_port !== 3306 ? login.login_port : Number(client.port ?? 3306);
   const where = socket === undefined ? { host: isLocal(host) ? '127.0.0.1' : host, port } : { socket };
   const user = login.login_user ?? client.user ?? 'root';
-  const stream = await channel.open(where);
+  const stream = await channel.open(where).catch((error: Error & { kind?: string; remedy?: string }) => {
+    // The host is there, its server is not: the task fails, and the host is not unreachable.
+    if (error.kind === 'refused') throw new ModuleError(`${error.message}${error.remedy ? `; ${error.remedy}` : ''}`);
+    throw error;
+  });
   try {
     const connection = await mysql.createConnection({
       stream,

@@ -110,7 +110,7 @@ test('a login that fails says why, and shows no password', async (t) => {
   const { plan } = talk(t);
   const error = await t.throwsAsync(plan(mysqlQuery, { login_user: 'nobody', login_password: 'hunter2', login_unix_socket: primary.socket, query: 'SELECT 1' }), { instanceOf: ModuleError, message: /Access denied/ });
   t.false(JSON.stringify(error).includes('hunter2') || error!.message.includes('hunter2'));
-  await t.throwsAsync(plan(mysqlQuery, { login_user: 'root', login_unix_socket: '/tmp/no-such-socket', query: 'SELECT 1' }));
+  await t.throwsAsync(plan(mysqlQuery, { login_user: 'root', login_unix_socket: '/tmp/no-such-socket', query: 'SELECT 1' }), { instanceOf: ModuleError, message: /no-such-socket/ });
 });
 
 test('an option file of the host names account and socket', async (t) => {
