@@ -78,14 +78,14 @@ export function lexTemplate(text: string, { lstripBlocks = false, trimBlocks = t
       continue;
     }
     const of = what === '%' ? 'block' : 'variable';
-    const raw = of === 'block' ? match(/\s*raw\s*(-|\+)?%\}/y, text, inside) : null;
+    const raw = of === 'block' ? match(/\s*raw\s*(-)?%\}/y, text, inside) : null;
     if (raw) {
       const body = inside + raw[0].length;
       const close = /\{%([-+])?\s*endraw\s*([-+])?%\}/g;
       close.lastIndex = body;
       const end = close.exec(text);
       if (!end) throw new GrammarError('"raw" is not closed', begin, 'write "{% endraw %}" at its end');
-      let piece = text.slice(raw[1] === '-' || raw[1] === '+' ? body : afterBlock(body), end.index);
+      let piece = text.slice(body, end.index);
       if (raw[1] === '-') piece = piece.trimStart();
       if (end[1] === '-') piece = piece.trimEnd();
       if (piece !== '') tokens.push({ kind: 'text', text: piece, at: body });
