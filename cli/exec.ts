@@ -1,4 +1,5 @@
 import type { CommandModule } from 'yargs';
+import type { Problem } from '../src/playbook/index.js';
 import type { Play, Task } from '../src/playbook/types.js';
 import type { Value } from '../src/value/value.js';
 import { UsageError } from './exit.js';
@@ -47,16 +48,18 @@ export default exec;
  */
 export async function onePlay(prepared: Prepared, pattern: string, module: string, args: Value | undefined): Promise<Play> {
   const { dumpYaml, parseYaml } = await import('../src/yaml/index.js');
-  const { loadPlaybookText, raise } = await import('../src/playbook/index.js');
+  const { loadPlaybookText } = await import('../src/playbook/index.js');
   const given = typeof args === 'string' && args.trim().startsWith('{') && !args.trim().startsWith('{{') ? parseYaml(args, '-a') : (args ?? null);
   const task = new Map<Value, Value>([
     ['name', module],
     [module, given],
   ]);
   const text = dumpYaml([new Map<Value, Value>([['hosts', pattern], ['gather_facts', false], ['tasks', [task]]])]);
-  const context = { projectDir: prepared.projectDir, rolesPath: prepared.rolesPath, extraVars: prepared.extraVars, problems: [] };
+  const problems: Problem[] = [];
+  const context = { projectDir: prepared.projectDir, rolesPath: prepared.rolesPath, extraVars: prepared.extraVars, problems };
   const { plays } = await loadPlaybookText(text, 'exec', context);
-  raise(context.problems);
+  // There is no file whose line could be shown.
+  for (const { severity, message, hint } of problems) if (severity === 'error') throw new UsageError(`muster: ${message}${hint ? `; ${hint}` : ''}`);
   return plays[0]!;
 }
 

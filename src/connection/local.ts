@@ -16,7 +16,8 @@ export class LocalConnection extends ShellConnection {
   }
 
   protected async exec(command: Sh): Promise<Remote> {
-    const child = spawn('/bin/sh', ['-c', command.text], { stdio: 'pipe' });
+    // A process group of its own: Ctrl-C on our terminal is for Muster to judge, not for what runs.
+    const child = spawn('/bin/sh', ['-c', command.text], { stdio: 'pipe', detached: true });
     const close = (): void => {
       child.stdin.destroy();
       child.stdout.destroy();

@@ -152,7 +152,9 @@ function byLine(tell: (text: string) => void): (piece: string) => void {
   let rest = '';
   return (piece) => {
     const end = (rest += piece).lastIndexOf('\n') + 1;
-    if (end > 0) tell(rest.slice(0, end));
+    // Lines that begin with a record separator are the modules' own notes, not output.
+    const lines = rest.slice(0, end).replace(/^\x1e.*\n/gm, '');
+    if (lines !== '') tell(lines);
     rest = rest.slice(end);
   };
 }
