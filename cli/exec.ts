@@ -32,7 +32,7 @@ const exec: CommandModule<object, ExecFlags> = {
     if (words.length > 0 && (flags.moduleName !== undefined || flags.args !== undefined)) throw new UsageError('muster exec: give either -m and -a or -- COMMAND');
     if (words.length === 0 && flags.moduleName === undefined && flags.args === undefined) throw new UsageError('muster exec: what is to be run? -m MODULE -a ARGS, or -- COMMAND');
     const prepared = await prepare('exec', [], flags);
-    const play = await onePlay(prepared, flags.pattern, words.length > 1 ? 'command' : (flags.moduleName ?? 'command'), words.length > 1 ? new Map([['argv', words]]) : (words[0] ?? flags.args));
+    const play = await onePlay(prepared, flags.pattern, words.length > 1 ? 'command' : (flags.moduleName ?? 'command'), words.length > 1 ? new Map<Value, Value>([['argv', words], ['expand_argument_vars', false]]) : (words[0] ?? flags.args));
     // Words of a command line are data, not expressions.
     if (words.length > 1) onlyTask(play).args.set('argv', words);
     const { ExecReporter } = await import('../src/report/exec.js');

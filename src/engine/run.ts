@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { connect } from '../connection/index.js';
-import { loadInventory, type Inventory } from '../inventory/index.js';
+import { loadInventory, matchHosts, type Inventory } from '../inventory/index.js';
 import { checkProject, loadPlaybook, type LoadContext, type Problem } from '../playbook/index.js';
 import type { Play, Task } from '../playbook/types.js';
 import { mask } from '../report/mask.js';
@@ -139,6 +139,8 @@ export class Run {
 export async function run(options: RunOptions): Promise<RunSummary> {
   const began = performance.now();
   const inventory = await loadInventory(options.inventory);
+  const misspelt = options.limit === undefined ? [] : matchHosts('all', inventory, { limit: options.limit }).limitUnmatched;
+  for (const { pattern, hint } of misspelt) throw new ContentError(`the limit "${pattern}" matches no host or group`, undefined, hint);
   const variables = new Variables(inventory, { extraVars: options.extraVars });
   const plays: Play[] = [...(options.plays ?? [])];
   const context: LoadContext = { projectDir: options.projectDir, rolesPath: options.rolesPath, extraVars: options.extraVars, problems: [] };

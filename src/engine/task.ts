@@ -209,7 +209,7 @@ async function attemptOnce(call: Call, repeated: boolean): Promise<Outcome> {
     if (repeated) job.machine.forget();
     return result;
   } catch (error) {
-    return outcomeOfError(error, `running ${task.actionAsWritten} on ${host.name}`);
+    return outcomeOfError(error, `running ${task.actionAsWritten}`);
   }
 }
 
