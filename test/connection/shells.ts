@@ -8,15 +8,19 @@ import { raw, type Sh } from '../../src/shell/sh.js';
 /** The shells a host may have; busybox and dash are fetched where they are missing. */
 export const SHELLS: readonly (readonly [string, ...string[]])[] = [['dash'], ['bash', '--posix'], ['busybox', 'ash']];
 
-/** Installs a Debian package whose command is missing. */
-export function need(command: string, pkg: string): void {
+/**
+ * Installs a Debian package whose command is missing; one test process at a time.
+ * @param service what the package would leave running
+ */
+export function need(command: string, pkg: string, service?: string): void {
+  const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin`, DEBIAN_FRONTEND: 'noninteractive' };
+  const sh = (script: string, ...words: string[]): void => void execFileSync('sh', ['-c', script, ...words], { stdio: 'ignore', env });
   try {
-    execFileSync('sh', ['-c', 'command -v "$0"', command], { stdio: 'ignore', env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` } });
+    sh('command -v "$0"', command);
   } catch {
-    execFileSync('flock', ['/tmp/muster-test-apt.lock', 'apt-get', '-o', 'DPkg::Lock::Timeout=300', 'install', '-y', '--no-install-recommends', pkg], {
-      stdio: 'ignore',
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-    });
+    const apt = 'apt-get -o DPkg::Lock::Timeout=300';
+    sh(`flock /tmp/muster-test-apt.lock sh -c 'i="${apt} install -y --no-install-recommends $0"; $i || { ${apt} update && $i; }' "$0"`, pkg);
+    if (service !== undefined) sh('systemctl disable --now "$0" || service "$0" stop || :', service);
   }
 }
 

@@ -20,7 +20,7 @@ export interface Sshd {
 }
 
 export async function startSshd(options: { config?: string; hostKey?: string; port?: number } = {}): Promise<Sshd> {
-  need('sshd', 'openssh-server');
+  need('sshd', 'openssh-server', 'ssh');
   const folder = mkdtempSync(join(tmpdir(), 'muster-sshd-'));
   mkdirSync('/run/sshd', { recursive: true });
   const hostKey = options.hostKey ?? keygen(join(folder, 'host'));
@@ -84,6 +84,7 @@ export function targetOf(sshd: Sshd, more: Partial<Target> = {}): Target {
 
 /** @returns the path given */
 export function keygen(path: string, ...options: string[]): string {
+  need('ssh-keygen', 'openssh-client');
   execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', path, ...options]);
   return path;
 }

@@ -20,7 +20,7 @@ export interface Server {
 }
 
 export async function startServer(...options: string[]): Promise<Server> {
-  need('mariadbd', 'mariadb-server');
+  need('mariadbd', 'mariadb-server', 'mariadb');
   const folder = mkdtempSync(join(tmpdir(), 'muster-db-'));
   const data = join(folder, 'data');
   const socket = join(folder, 's');

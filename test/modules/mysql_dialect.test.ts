@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import test from 'ava';
+import { need } from '../connection/shells.js';
 import { dialect, parseVersion } from '../../src/modules/mysql_dialect.js';
 import { parseGrants } from '../../src/modules/mysql_grants.js';
 import { nativeHash, passwordMatches, sha256Crypt } from '../../src/modules/mysql_password.js';
@@ -58,6 +59,7 @@ GRANTS.forEach(([version, lines, expected], i) => {
 });
 
 test('password hashes', (t) => {
+  need('openssl', 'openssl');
   t.is(nativeHash('password'), '*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19');
   t.true(passwordMatches('mysql_native_password', '', ''));
   t.false(passwordMatches('mysql_native_password', nativeHash('a'), 'b'));
