@@ -149,3 +149,19 @@ inShells(test, 'remote_src copies on the host', async (t, place) => {
 inShells(test, 'a folder that is not there is an error, not made up', async (t, place) => {
   await t.throwsAsync(converge(t, place, copy, { content: 'x', dest: join(place.dir, 'no', 'x') }), { message: /folder .*\/no does not exist/ });
 });
+
+inShells(test, 'where the file cannot be renamed over it is written over, and the result says so', async (t, place) => {
+  const tools = join(place.dir, '..', 'bin');
+  await mkdir(tools);
+  await writeFile(join(tools, 'mv'), '#!/bin/sh\necho "mv: cannot move: Device or resource busy" >&2\nexit 1\n', { mode: 0o755 });
+  place.env['PATH'] = `${tools}:${process.env['PATH']}`;
+  const dest = join(place.dir, 'hosts');
+  await writeFile(dest, 'a longer old text', { mode: 0o604 });
+  const { ino } = await stat(dest);
+  const { result } = await converge(t, place, copy, { content: 'new', dest });
+  t.is(await readFile(dest, 'utf8'), 'new');
+  t.is((await stat(dest)).ino, ino);
+  t.is(result['written_in_place'], 'mv: cannot move: Device or resource busy');
+  t.deepEqual(await readdir(place.dir), ['hosts']);
+  await t.throwsAsync(converge(t, place, copy, { content: 'new', dest: join(place.dir, 'fresh') }), { message: /resource busy/ });
+}, ['dash', 'bash']);
