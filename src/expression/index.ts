@@ -10,10 +10,11 @@ import { FILTERS } from './filters/index.js';
 import { Frame } from './frame.js';
 import { LOOKUPS, OMIT, runLookup } from './globals.js';
 import { GrammarError, lexExpression, lexTemplate, type LexOptions } from './lexer.js';
-import { Parser } from './parser.js';
+import { ExpressionParser } from './parser.js';
 import { find } from './registry.js';
 import { untracked } from './secrecy.js';
 import { compileBody, Out } from './statements.js';
+import { TemplateParser } from './template-parser.js';
 import { TESTS } from './tests.js';
 import { defined, Failure, Undefined, type Result } from './undefined.js';
 
@@ -102,7 +103,7 @@ export function compileExpression(text: string, origin: Origin): Compiled {
   const context = new Context((offset) => placeInText(text, origin, offset));
   const node = context.check(0, () => {
     if (/^\s*\{\{[^]*\}\}\s*$/.test(text)) throw new GrammarError('an expression stands here without braces', text.indexOf('{{'), 'drop "{{" and "}}"');
-    return new Parser(lexExpression(text)).whole();
+    return new ExpressionParser(lexExpression(text)).whole();
   });
   const run = compileNode(node, context);
   return { origin, mentions: context.mentions, evaluate: (scope, record) => finish(run, new Frame(scope, record), record, () => context.place(node.at)) };
@@ -134,7 +135,7 @@ function headerOptions(header: string, origin: Origin): LexOptions {
 }
 
 function compileStatements(text: string, origin: Origin, context: Context, native: boolean, options: LexOptions = {}): Template {
-  const statements = context.check(0, () => new Parser(lexTemplate(text, options)).template());
+  const statements = context.check(0, () => new TemplateParser(lexTemplate(text, options)).template());
   context.scopes.push(new Set());
   const { mentions } = context;
   const [only] = statements;

@@ -42,8 +42,13 @@ export function lookupPassword(env: Env, term: string, options: Dict): Value {
     salt = makeSalt(env, 16, option('seed'));
   }
   if ((isNew || saltIsNew) && full !== '/dev/null') {
-    const kept = keep(full, `${password}${salt === undefined ? '' : ` salt=${salt}`}\n`, isNew);
-    if (kept !== undefined) return lookupPassword(env, term, options);
+    let mine: boolean;
+    try {
+      mine = keep(full, `${password}${salt === undefined ? '' : ` salt=${salt}`}\n`, isNew);
+    } catch (error) {
+      return fail(`the password cannot be kept in ${full}: ${(error as NodeJS.ErrnoException).code}`, 'check the folder and its permissions');
+    }
+    if (!mine) return lookupPassword(env, term, options);
   }
   return new Secret(encrypt === undefined ? password : cryptPassword(env, password, encrypt, salt!, null));
 }
@@ -66,8 +71,8 @@ function make(env: Env, length: number, chars: Value, seed: Value): string {
   return Array.from({ length }, () => letters[next ? Math.floor(next() * letters.length) : randomInt(letters.length)]!).join('');
 }
 
-/** Writes the file whole, for its owner only. @returns true when another run was first with a new one */
-function keep(path: string, text: string, isNew: boolean): true | undefined {
+/** Writes the file whole, for its owner only. @returns false when another run was first with a new one */
+function keep(path: string, text: string, isNew: boolean): boolean {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const temporary = `${path}.${process.pid}.${randomInt(2 ** 32)}`;
   writeFileSync(temporary, text, { mode: 0o600, flag: 'wx' });
@@ -75,11 +80,11 @@ function keep(path: string, text: string, isNew: boolean): true | undefined {
     if (!isNew) renameSync(temporary, path);
     else linkSync(temporary, path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST' && readFileSync(path, 'utf8') !== '') return true;
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST' && readFileSync(path, 'utf8') !== '') return false;
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     renameSync(temporary, path);
   } finally {
     rmSync(temporary, { force: true });
   }
-  return undefined;
+  return true;
 }

@@ -29,7 +29,6 @@ export interface Places {
   at: number;
   keys: (Value | number)[];
   keyAt: number[];
-  /** An origin instead of an offset came with a merge key (`<<`) from another container. */
   valueAt: number[];
   /** Built at the first look-up. */
   index?: Map<Value, number>;

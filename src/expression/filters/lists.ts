@@ -1,7 +1,8 @@
 /** Lists: Jinja's filters and Ansible's set theory, combinations and sub-elements. */
 import type { Value } from '../../value/value.js';
 import { attributePath, member } from '../access.js';
-import { arithmetic, asInt, compare, equals, isNumber, iterate, numeric, read, str, truthy, typeName, characters } from '../python.js';
+import { arithmetic } from '../arithmetic.js';
+import { asInt, compare, equals, isNumber, iterate, numeric, read, str, truthy, typeName, characters } from '../python.js';
 import { random, shuffle } from '../random.js';
 import { table, type Env } from '../registry.js';
 import { defined, fail, Undefined, type Result } from '../undefined.js';

@@ -1,6 +1,7 @@
 /** Numbers and sizes. */
 import type { Value } from '../../value/value.js';
-import { isInt, negate, numeric, parseFloatText, read, str, toFloat, toInt, truthy, typeName } from '../python.js';
+import { negate } from '../arithmetic.js';
+import { isInt, numeric, parseFloatText, read, str, toFloat, toInt, truthy, typeName } from '../python.js';
 import { table } from '../registry.js';
 import { fail, type Result } from '../undefined.js';
 

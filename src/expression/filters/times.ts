@@ -1,4 +1,4 @@
-/** Dates. There is no date value: `to_datetime` gives a dict-like of its parts as text can be compared. */
+/** Dates. There is no date value: `to_datetime` gives `YYYY-MM-DD HH:MM:SS`, which compares as dates do. */
 import { NotAheadError } from '../../value/errors.js';
 import { numeric, read, str } from '../python.js';
 import { table } from '../registry.js';
