@@ -105,7 +105,7 @@ export function compileExpression(text: string, origin: Origin): Compiled {
     if (/^\s*\{\{[^]*\}\}\s*$/.test(text)) throw new GrammarError('an expression stands here without braces', text.indexOf('{{'), 'drop "{{" and "}}"');
     return new ExpressionParser(lexExpression(text)).whole();
   });
-  const run = compileNode(node, context);
+  const run = context.check(node.at, () => compileNode(node, context));
   return { origin, mentions: context.mentions, evaluate: (scope, record) => finish(run, new Frame(scope, record), record, () => context.place(node.at)) };
 }
 
@@ -141,11 +141,11 @@ function compileStatements(text: string, origin: Origin, context: Context, nativ
   const [only] = statements;
   const place = () => origin;
   if (native && statements.length === 1 && only!.kind === 'output') {
-    const run = compileNode(only!.node, context);
+    const run = context.check(only!.at, () => compileNode(only!.node, context));
     const evaluate = (scope: Scope, record: Record) => finish(run, new Frame(scope, record), record, () => context.place(only!.at));
     return { origin, mentions, evaluate, render: (scope, record) => rendered(evaluate(scope, record)) };
   }
-  const body = compileBody(statements, context);
+  const body = context.check(0, () => compileBody(statements, context));
   const write = (frame: Frame) => {
     const out = new Out();
     try {
