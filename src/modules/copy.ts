@@ -6,7 +6,7 @@ import { inspectDestination, makeFolder, parseDestination, type Destination, typ
 import type { Seen } from './look.js';
 import { defineModule, ModuleError } from './module.js';
 import { any, bool, mode, params, path, str } from './params.js';
-import { inspectRemote, parseRemote, type Remote } from './copy_remote.js';
+import { inspectRemote, parseRemote, type Remote, type RemoteFound } from './copy_remote.js';
 import { replaceParams } from './replace_file.js';
 import { members, sourceFile } from './source.js';
 import { applyFile, compareFile, fileResult, fileReturns, readText, wholeFile, type WholeFile } from './whole_file.js';
@@ -27,7 +27,7 @@ const schema = params({
 
 type One = Destination & { kind: 'one'; src: string | undefined; force: boolean; file: WholeFile };
 type Wanted = One | Tree | Remote;
-type Observed = Found | Seen | (Found & { file: WholeFile });
+type Observed = Found | Seen | RemoteFound;
 
 export const copy = defineModule<typeof schema, Observed, Wanted>({
   name: 'copy',
@@ -52,7 +52,7 @@ export const copy = defineModule<typeof schema, Observed, Wanted>({
     const { src, content, dest, force, follow } = args;
     if ((src === undefined) === (content === undefined)) throw new ModuleError('copy takes src or content, one of them');
     if (content !== undefined) return { kind: 'one', src, dest, base: undefined, follow, force, file: wholeFile(Buffer.from(text(content)), { ...args, source: 'content' }) };
-    if (args.remote_src) return { ...args, kind: 'remote', src: src!, base: src!.endsWith('/') ? undefined : basename(src!) };
+    if (args.remote_src) return { ...args, kind: 'remote', src: src!, base: basename(src!) };
     const found = await controller.find(src!.replace(/(?<=.)\/+$/, ''), 'files');
     if (!(await stat(found)).isDirectory()) {
       const file = await sourceFile(found, { ...args, source: src });
@@ -78,26 +78,34 @@ export const copy = defineModule<typeof schema, Observed, Wanted>({
     return parseDestination(output, wanted, { checksum: true });
   },
   compare(wanted, observed) {
-    if (wanted.kind === 'tree') return compareTree(wanted, observed as Seen);
+    const tree = treeOf(wanted, observed);
+    if (tree) return compareTree(tree, observed as Seen);
     const { file, found } = one(wanted, observed);
     const changes = compareFile(file, found.entry, found.umask);
     return wanted.force || found.entry.stat === undefined ? changes : changes.filter(({ field }) => field !== 'content');
   },
   apply(wanted, observed, changes) {
-    if (wanted.kind === 'tree') return applyTree(wanted, observed as Seen);
+    const tree = treeOf(wanted, observed);
+    if (tree) return applyTree(tree, observed as Seen);
     const { file, found } = one(wanted, observed);
-    return applyFile(file, found.entry, found.umask, changes, { before: [makeFolder(wanted)] });
+    return applyFile(file, found.entry, found.umask, changes, { before: [makeFolder(wanted as One | Remote)] });
   },
   before: (_wanted, _observed, change) => readText(change),
   result(wanted, observed, output) {
-    if (wanted.kind === 'tree') return treeResult(wanted, observed as Seen, output);
+    const tree = treeOf(wanted, observed);
+    if (tree) return treeResult(tree, observed as Seen, output);
     const { file, found } = one(wanted, observed);
     return { ...fileResult(file, found.entry, found.umask, output), src: wanted.src };
   },
 });
 export default copy;
 
-function one(wanted: One | Remote, observed: Observed): { file: WholeFile; found: Found } {
+/** The folder that is copied, of the controller or of the host; undefined for one file. */
+function treeOf(wanted: Wanted, observed: Observed): Tree | undefined {
+  return wanted.kind === 'tree' ? wanted : 'tree' in observed ? observed.tree : undefined;
+}
+
+function one(wanted: Wanted, observed: Observed): { file: WholeFile; found: Found } {
   const found = observed as Found & { file?: WholeFile };
   return { file: wanted.kind === 'one' ? wanted.file : found.file!, found };
 }

@@ -1,8 +1,9 @@
-/** A file of the host copied on the host: `copy` with `remote_src`. */
-import { join, type Sh } from '../shell/sh.js';
+/** A file or folder of the host copied on the host: `copy` with `remote_src`. */
+import { join, raw, sh, type Sh } from '../shell/sh.js';
 import { octal, type Attributes } from './attributes.js';
+import type { Item, Tree } from './copy_tree.js';
 import { inspectDestination, parseDestination, type Destination, type Found } from './destination.js';
-import { fields, look, seenFields } from './look.js';
+import { fields, look, seenFields, type Entry, type Seen } from './look.js';
 import { ModuleError, type Output } from './module.js';
 import type { WholeFile } from './whole_file.js';
 import { hostPath } from './words.js';
@@ -13,34 +14,87 @@ export interface Remote extends Destination, Attributes {
   force: boolean;
   backup: boolean;
   validate?: string | undefined;
+  directory_mode?: string | undefined;
 }
 
-const options = { checksum: true, follow: true };
+/** One file with what stands at its destination, or a whole tree with what stands below its own. */
+export type RemoteFound = (Found & { file: WholeFile }) | (Seen & { tree: Tree });
+
+const file = { checksum: true, follow: true };
+const tree = { checksum: true, whole: true };
 
 /** umask; kind, path, target; stat; sum. */
 const SOURCE_FIELDS = 6;
 
-/** Looks at the source, then at the destination. */
-export function inspectRemote(wanted: Remote): Sh {
-  return join([look([hostPath(wanted.src)], options), inspectDestination(wanted, { checksum: true })]);
+/** A folder goes into dest under its own name; with a slash behind it, what is in it goes there. */
+function root({ src, dest, base }: Remote): string {
+  return src.endsWith('/') ? dest : `${dest.replace(/\/+$/, '')}/${base}`;
 }
 
-export function parseRemote(output: Output, wanted: Remote): Found & { file: WholeFile } {
-  const all = fields(output, `looking at ${wanted.src}`);
-  const source = seenFields(all.slice(0, SOURCE_FIELDS), 1, `looking at ${wanted.src}`, options).entries[0]!;
+/** Looks at the source, then at the destination; of folders at all that is in them. Names with newlines end in an error. */
+export function inspectRemote(wanted: Remote): Sh {
+  const single = join([look([hostPath(wanted.src)], file), inspectDestination(wanted, { checksum: true })]);
+  return sh`s=${hostPath(wanted.src)} d=${hostPath(root(wanted))}
+if [ -d "$s" ]; then
+names=$(cd -- "$s" && find . | LC_ALL=C sort) || exit
+from=$(printf '%s\\n' "$names" | while IFS= read -r n; do printf '%s\\n' "$s/$n"; done)
+to=$(printf '%s\\n' "$names" | while IFS= read -r n; do n=\${n#.}; printf '%s\\n' "$d$n"; done)
+printf 'tree\\000%s\\000' "$names"
+set -f
+IFS='
+'
+${look([raw('$from')], tree)}
+${look([raw('$to')], { ...tree, follow: wanted.follow })}
+else
+printf 'file\\000'
+${single}
+fi`;
+}
+
+export function parseRemote(output: Output, wanted: Remote): RemoteFound {
+  const what = `looking at ${wanted.src}`;
+  const all = fields(output, what);
+  if (all.shift() === 'tree') return parseTree(all, wanted, what);
+  const source = seenFields(all.slice(0, SOURCE_FIELDS), 1, what, file).entries[0]!;
   if (source.stat === undefined) throw new ModuleError(`${wanted.src} does not exist on the host`);
-  if (source.stat.kind !== 'file') throw new ModuleError(`${wanted.src} on the host is a ${source.stat.kind}; copy with remote_src takes files`);
+  if (source.stat.kind !== 'file') throw new ModuleError(`${wanted.src} on the host is a ${source.stat.kind}; copy takes files and folders`);
   const found = parseDestination({ ...output, stdout: all.slice(SOURCE_FIELDS).map((field) => `${field}\0`).join('') }, wanted, { checksum: true });
-  const { owner, group, backup, validate } = wanted;
-  const mode = wanted.mode === 'preserve' ? octal(source.stat.mode) : wanted.mode;
-  const file: WholeFile = {
-    owner, group, mode, backup, validate, source: wanted.src,
+  return { ...found, file: sourceFile(source, wanted) };
+}
+
+function parseTree(all: string[], wanted: Remote, what: string): RemoteFound {
+  const names = all.shift()!.split('\n');
+  // umask; thrice kind, path, target for each; stat; sum.
+  const sources = seenFields(all.splice(0, 3 * names.length + 3), names.length, what, tree).entries;
+  const there = seenFields(all, names.length, `looking at ${wanted.dest}`, tree);
+  const items = names.map((each, i): Item => {
+    const name = each.slice(2);
+    const source = sources[i]!;
+    switch (source.stat?.kind) {
+      case 'directory':
+        return { name, kind: 'directory' };
+      case 'link':
+        return { name, kind: 'link', target: source.target! };
+      case 'file':
+        return { name, kind: 'file', file: sourceFile(source, wanted) };
+      default:
+        throw new ModuleError(`${source.path} on the host is ${source.stat?.kind ?? 'not there'}; copy takes files, folders and links whose names are one line`);
+    }
+  });
+  const { src, force, follow, owner, group } = wanted;
+  return { ...there, tree: { kind: 'tree', src, dest: root(wanted), force, follow, directoryMode: wanted.directory_mode, owner, group, items } };
+}
+
+function sourceFile(source: Entry, wanted: Remote): WholeFile {
+  const { owner, group, backup, validate, src } = wanted;
+  return {
+    owner, group, backup, validate, source: src,
+    mode: wanted.mode === 'preserve' ? octal(source.stat!.mode) : wanted.mode,
     content: { host: hostPath(source.path) },
     sha256: source.sha256!,
     text: undefined,
-    size: source.stat.size,
+    size: source.stat!.size,
     checksum: undefined,
     md5sum: undefined,
   };
-  return { ...found, file };
 }

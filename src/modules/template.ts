@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { attributeParams } from './attributes.js';
 import { inspectDestination, makeFolder, parseDestination, type Destination, type Found } from './destination.js';
 import { defineModule } from './module.js';
-import { bool, choice, params, path, str } from './params.js';
+import { bool, choice, params, path } from './params.js';
 import { replaceParams } from './replace_file.js';
 import { modeOf } from './source.js';
 import { applyFile, compareFile, fileResult, fileReturns, readText, wholeFile, type WholeFile } from './whole_file.js';

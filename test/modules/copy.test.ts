@@ -143,6 +143,15 @@ inShells(test, 'remote_src copies on the host', async (t, place) => {
   await converge(t, place, copy, { src, dest: join(place.dir, 'folder'), remote_src: true, mode: 'preserve' });
   t.is(await readFile(join(place.dir, 'folder', 'there'), 'utf8'), 'abc\0');
   t.is(await modeOf(join(place.dir, 'folder', 'there')), '0604');
+  await mkdir(join(place.dir, 'tree/sub dir'), { recursive: true });
+  await writeFile(join(place.dir, "tree/sub dir/it's $(x)"), 'deep');
+  await symlink('sub dir', join(place.dir, 'tree/link'));
+  const dest = join(place.dir, 'copies');
+  await converge(t, place, copy, { src: join(place.dir, 'tree'), dest, remote_src: true, mode: '0640', directory_mode: '0750' });
+  t.is(await readFile(join(dest, "tree/sub dir/it's $(x)"), 'utf8'), 'deep');
+  t.is(await readlink(join(dest, 'tree/link')), 'sub dir');
+  await converge(t, place, copy, { src: `${place.dir}/tree/`, dest: join(place.dir, 'flat'), remote_src: true });
+  t.deepEqual((await readdir(join(place.dir, 'flat'))).sort(), ['link', 'sub dir']);
   await t.throwsAsync(look(t, place, copy, { src: join(place.dir, 'nothing'), dest: src, remote_src: true }), { message: /nothing does not exist/ });
 });
 
