@@ -1,16 +1,21 @@
+import type { Output } from '../shell/step.js';
 import type { Declarative, Imperative } from '../modules/module.js';
 import type { Entry } from '../playbook/types.js';
-import type { Dict, Value } from '../value/value.js';
+import type { Value } from '../value/value.js';
 import { isAction } from './actions/index.js';
 import { holds } from './evaluate.js';
-import { argumentsOf, moduleJob } from './job.js';
+import type { HostRun } from './host.js';
+import { argumentsOf, moduleJob, whereOf } from './job.js';
 import { isInclude, loadedInclude } from './includes.js';
 import { loopItems, loopVariables } from './loop.js';
 import type { Ahead, AheadQuestion } from './machine.js';
-import { inspectionOf } from './perform.js';
-import { scopeOf } from './scope.js';
+import { outcome } from './outcome.js';
+import { inspectionOf, type Job } from './perform.js';
+import type { PlayRun } from './play.js';
+import type { Run } from './run.js';
+import { AHEAD, scopeOf, type Speculated } from './scope.js';
 import type { Call } from './task.js';
-import { includesOf, isSelected, type Frame } from './walk.js';
+import { isSelected, type Frame } from './walk.js';
 
 /** Bounds on what one trip carries beside what it must: questions, and characters of script. */
 const MOST_QUESTIONS = 400;
@@ -26,92 +31,125 @@ const MOST_TEXT = 2_000_000;
 export function aheadOf(call: Call): Ahead {
   return async () => {
     const { run, host } = call;
-    const questions: AheadQuestion[] = [];
-    if (run.options.oneAtATime || run.stopping) return questions;
+    if (run.options.oneAtATime || run.stopping) return [];
     const window = Math.min(host.window, MOST_QUESTIONS);
     // While nothing changes, each trip may look further.
     host.window *= 8;
-    let text = 0;
-    const speculated: Dict = new Map();
-    for await (const next of behind(call)) {
-      if (questions.length >= window || text >= MOST_TEXT) break;
-      try {
-        if (next.task.action === 'set_fact') {
-          const { args } = argumentsOf(next, true, speculated);
-          if (holds(next.task.when, scopeOf(run, { ...whereAhead(next), extra: speculated }))) for (const [name, value] of args) speculated.set(name, value);
-          continue;
-        }
-        const question = await questionOf(next, speculated);
-        if (!question) continue;
-        questions.push(question);
-        text += question.inspection.script.text.length;
-      } catch {
-        // Not yet: it is asked when its turn comes, and any mistake in it is told then.
-      }
-    }
-    return questions;
+    return questions(run, behind(call), window);
   };
 }
 
-function whereAhead(call: Call) {
-  const { frame, task, host, loop } = call;
-  return { play: frame.play, task, host: host.name, includes: includesOf(frame, host.name), ahead: true, ...(loop ? { loop } : {}) };
+/**
+ * Looks at a host's part of a play before its turn, while other hosts are busy with earlier plays: trip after trip,
+ * each rendered with what the one before found, until there is nothing new to ask.
+ */
+export async function prefetch(run: Run, play: PlayRun, host: HostRun): Promise<void> {
+  if (run.options.oneAtATime) return;
+  const frame: Frame = { entries: play.entries, index: -1, play, includes: [], parent: undefined };
+  for (let depth = 0; depth < 5 && !run.stopping; depth++) {
+    await play.loadVarsFiles(host.name);
+    const [first, ...rest] = await questions(run, after(run, host, frame), MOST_QUESTIONS);
+    if (!first) return;
+    await first.machine.ask(first.way, first.inspection, () => Promise.resolve(rest));
+  }
 }
 
-async function questionOf(call: Call, speculated: Dict): Promise<AheadQuestion | undefined> {
+async function questions(run: Run, calls: AsyncIterable<Call>, window: number): Promise<AheadQuestion[]> {
+  const asked: AheadQuestion[] = [];
+  const speculated: Speculated = { extra: new Map(), facts: undefined };
+  let text = 0;
+  for await (const next of calls) {
+    if (asked.length >= window || text >= MOST_TEXT) break;
+    try {
+      const question = await questionOf(next, speculated);
+      if (!question) continue;
+      asked.push(question);
+      text += question.inspection.script.text.length;
+    } catch {
+      // Not yet: it is asked when its turn comes, and any mistake in it is told then.
+    }
+  }
+  return asked;
+}
+
+/** What a call would ask its machine; undefined where it asks nothing, cannot be told yet, or is answered already. */
+async function questionOf(call: Call, speculated: Speculated): Promise<AheadQuestion | undefined> {
   const { task, run } = call;
-  if (isAction(task.action) || task.until.length || task.retries !== undefined) return undefined;
-  if (!holds(task.when, scopeOf(run, { ...whereAhead(call), extra: speculated }))) return undefined;
-  const job = await moduleJob(call, true, async () => [], speculated);
-  if (job.module.kind === 'conversation') return undefined;
-  const wanted = job.module.prepare ? await job.module.prepare(job.args, job.controller) : job.args;
-  const script =
-    job.module.kind === 'declarative' ? (job.module as Declarative<any, any, any>).inspect(wanted) : (job.module as Imperative<any, any>).guard?.(wanted);
-  return script && { way: job.way, inspection: inspectionOf(job.way, script) };
+  const { action } = task;
+  if ((isAction(action) && action !== 'set_fact') || task.until.length || task.retries !== undefined) return undefined;
+  if (!holds(task.when, scopeOf(run, whereOf(call, speculated)))) return undefined;
+  if (action === 'set_fact') {
+    for (const [name, value] of argumentsOf(call, speculated).args) speculated.extra.set(name, value);
+    return undefined;
+  }
+  const job = await moduleJob(call, speculated, () => Promise.resolve([]));
+  const { module, machine, way } = job;
+  if (module.kind === 'conversation') return undefined;
+  const wanted = module.prepare ? await module.prepare(job.args, job.controller) : job.args;
+  const script = module.kind === 'declarative' ? (module as Declarative<any, any, any>).inspect(wanted) : (module as Imperative<any, any>).guard?.(wanted);
+  if (!script) return undefined;
+  const inspection = inspectionOf(way, script);
+  const known = machine.known(way, inspection);
+  if (!known) return { machine, way, inspection };
+  if (module.kind === 'declarative') speculate(call, job, wanted, known, speculated);
+  return undefined;
+}
+
+/** Carries on what a task will leave, if what is known of the machine means that it changes nothing. */
+function speculate(call: Call, job: Job, wanted: unknown, known: Output, speculated: Speculated): void {
+  const { task } = call;
+  const module = job.module as Declarative<any, any, any>;
+  const observed = module.parse(known, wanted);
+  if (module.compare(wanted, observed).length > 0) return;
+  const { data } = outcome({ ...module.result(wanted, observed), changed: false });
+  const facts = data.get('ansible_facts');
+  if (facts instanceof Map && !task.delegateTo) {
+    speculated.facts ??= new Map(call.run.variables.facts(call.host.name));
+    for (const [name, value] of facts) speculated.facts.set(String(name).replace(/^ansible_/, ''), value);
+  }
+  if (task.register !== undefined && !task.loop) speculated.extra.set(task.register, data);
 }
 
 /** The calls behind a call on its host, in the order they would come if nothing failed: its further items, then its further tasks. */
 async function* behind(call: Call): AsyncGenerator<Call> {
-  const { frame, task } = call;
-  if (task.loop && call.loop) yield* items(call, call.index + 1);
-  yield* after(call, frame);
+  if (call.task.loop && call.loop) yield* items(call, call.index + 1);
+  yield* after(call.run, call.host, call.frame);
 }
 
-async function* after(call: Call, frame: Frame): AsyncGenerator<Call> {
+/** Everything that comes after a frame's present entry, through its parents and the later plays. */
+async function* after(run: Run, host: HostRun, frame: Frame): AsyncGenerator<Call> {
   for (let at: Frame | undefined = frame; at; at = at.parent) {
-    for (let i = at.index + 1; i < at.entries.length; i++) yield* within(call, at, at.entries[i]!);
-    // What comes after the play: the next plays this host is in.
-    if (!at.parent) for (const next of call.run.playsAfter(at.play, call.host.name)) {
-      await next.loadVarsFiles(call.host.name);
+    for (let i = at.index + 1; i < at.entries.length; i++) yield* within(run, host, at, at.entries[i]!);
+    if (at.parent) continue;
+    for (const next of run.playsAfter(at.play, host.name)) {
+      await next.loadVarsFiles(host.name);
       const beyond: Frame = { entries: next.entries, index: -1, play: next, includes: [], parent: undefined };
-      for (const entry of next.entries) yield* within(call, beyond, entry);
+      for (const entry of next.entries) yield* within(run, host, beyond, entry);
     }
   }
 }
 
-async function* within(call: Call, frame: Frame, entry: Entry): AsyncGenerator<Call> {
+async function* within(run: Run, host: HostRun, frame: Frame, entry: Entry): AsyncGenerator<Call> {
   if (entry.kind === 'block') {
-    for (const inner of [...entry.block, ...entry.always]) yield* within(call, frame, inner);
+    for (const inner of [...entry.block, ...entry.always]) yield* within(run, host, frame, inner);
     return;
   }
   // `--start-at-task` is still searching: nothing can be said about what will run.
-  if (call.run.startAt !== undefined || !isSelected(call.run, entry)) return;
-  const next: Call = { run: call.run, frame, task: entry, host: call.host, loop: undefined, index: 0 };
+  if (run.startAt !== undefined || !isSelected(run, entry)) return;
+  const call: Call = { run, frame, task: entry, host, loop: undefined, index: 0 };
   if (isInclude(entry)) {
-    const loaded = await loadedInclude(next);
-    if (loaded) for (const inner of loaded.entries) yield* within(call, loaded.frame, inner);
-  } else if (entry.loop) yield* items(next, 0);
-  else yield next;
+    const loaded = await loadedInclude(call);
+    if (loaded) for (const inner of loaded.entries) yield* within(run, host, loaded.frame, inner);
+  } else if (entry.loop) yield* items(call, 0);
+  else yield call;
 }
 
 async function* items(call: Call, from: number): AsyncGenerator<Call> {
-  const { task, frame, host, run } = call;
   let all: Value[];
   try {
-    all = loopItems(task, scopeOf(run, { play: frame.play, task, host: host.name, includes: includesOf(frame, host.name), ahead: true }));
+    all = loopItems(call.task, scopeOf(call.run, whereOf(call, AHEAD)));
   } catch {
     return;
   }
-  for (let index = from; index < all.length; index++) yield { ...call, loop: loopVariables(task, all, index), index };
+  for (let index = from; index < all.length; index++) yield { ...call, loop: loopVariables(call.task, all, index), index };
 }
-

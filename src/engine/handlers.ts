@@ -34,7 +34,9 @@ export async function flush(run: Run, frame: Frame, hosts: readonly HostRun[]): 
 
 /** The handlers a notification means: all that listen to it, and the last one of that name. */
 function handlersCalled(run: Run, frame: Frame, name: string, host: HostRun): Task[] {
-  const called = frame.play.handlers.filter((handler) => handler.listen.includes(name));
+  const listening = frame.play.handlers.filter((handler) => handler.listen.includes(name));
+  // A role used twice brings its handlers twice: of those that have one name the last counts.
+  const called = listening.filter((handler, i) => !listening.slice(i + 1).some((later) => handler.name !== undefined && later.name === handler.name && later.role?.path === handler.role?.path));
   const named = frame.play.handlers.findLast((handler) => namesOf(run, frame, handler, host).includes(name));
   if (named && !called.includes(named)) called.push(named);
   if (called.length === 0) run.emit({ event: 'warning', message: `no handler is called "${name}"`, host: host.name });

@@ -8,7 +8,7 @@ import { argumentsOf, whereOf } from './job.js';
 import { loopItems, loopVariables } from './loop.js';
 import { outcome, outcomeOfError, skipped, told } from './outcome.js';
 import type { Run } from './run.js';
-import { scopeOf } from './scope.js';
+import { AHEAD, scopeOf, type Speculated } from './scope.js';
 import { nameOf, type Call } from './task.js';
 import { walk, type Frame } from './walk.js';
 
@@ -34,7 +34,7 @@ export async function include(run: Run, frame: Frame, task: Task, hosts: readonl
   const groups = new Map<string, { load: Wanted['load']; hosts: HostRun[]; vars: Map<string, Dict> }>();
   for (const host of hosts) {
     try {
-      const wanted = await wantedOf({ run, frame, task, host, loop: undefined, index: 0 }, false);
+      const wanted = await wantedOf({ run, frame, task, host, loop: undefined, index: 0 });
       const result = wanted.length === 0 ? skipped('Conditional result was False') : outcome({ include: wanted.map((one) => one.key) });
       if (wanted.length === 0) {
         host.recap.skipped++;
@@ -74,7 +74,7 @@ function fails(run: Run, task: Task, name: string, host: HostRun, error: unknown
 /** For looking ahead: what the include gives this host, as far as that can be told. */
 export async function loadedInclude(call: Call): Promise<{ entries: readonly Entry[]; frame: Frame } | undefined> {
   try {
-    const wanted = await wantedOf(call, true);
+    const wanted = await wantedOf(call, AHEAD);
     const entries: Entry[] = [];
     // Several items: looking into the first is enough, its answers serve most of the others' questions or none.
     if (wanted[0]) entries.push(...(await wanted[0].load()));
@@ -85,7 +85,7 @@ export async function loadedInclude(call: Call): Promise<{ entries: readonly Ent
   }
 }
 
-async function wantedOf(call: Call, ahead: boolean): Promise<Wanted[]> {
+async function wantedOf(call: Call, ahead?: Speculated): Promise<Wanted[]> {
   const { task, run } = call;
   if (!task.loop) return holds(task.when, scopeOf(run, whereOf(call, ahead))) ? [one(call, ahead)] : [];
   const items: Value[] = loopItems(task, scopeOf(run, whereOf(call, ahead)));
@@ -97,7 +97,7 @@ async function wantedOf(call: Call, ahead: boolean): Promise<Wanted[]> {
   return wanted;
 }
 
-function one(call: Call, ahead: boolean): Wanted {
+function one(call: Call, ahead?: Speculated): Wanted {
   const { run, task, frame, loop } = call;
   const { args } = argumentsOf(call, ahead);
   const text = (name: string) => {

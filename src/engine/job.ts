@@ -7,15 +7,15 @@ import { holdsSecret, Secret, toPlain, type Dict, type Value } from '../value/va
 import { evaluate, truthy } from './evaluate.js';
 import type { Ahead, Machine, Way } from './machine.js';
 import { secretPieces, type Job } from './perform.js';
-import { mustFind, scopeOf, type Where } from './scope.js';
+import { mustFind, scopeOf, type Speculated, type Where } from './scope.js';
 import { isCheck, type Call } from './task.js';
 import { becomeOf, targetOf } from './target.js';
 import { includesOf } from './walk.js';
 
 /** The evaluated arguments of a call; members equal to `omit` are gone. */
-export function argumentsOf(call: Call, ahead: boolean, extra?: Dict): { args: Dict; record: Record } {
+export function argumentsOf(call: Call, ahead?: Speculated): { args: Dict; record: Record } {
   const record = new Record();
-  const scope = scopeOf(call.run, whereOf(call, ahead, extra));
+  const scope = scopeOf(call.run, whereOf(call, ahead));
   const args = new Map<Value, Value>();
   for (const [name, value] of call.task.args) {
     const evaluated = evaluate(value, scope, record);
@@ -32,24 +32,25 @@ function spread(args: Dict, value: Value, call: Call): void {
   for (const [name, member] of value) if (!args.has(name)) args.set(name, member);
 }
 
-export function whereOf(call: Call, ahead: boolean, extra?: Dict): Where {
+export function whereOf(call: Call, ahead?: Speculated): Where {
   const { frame, task, host, loop } = call;
   return {
     play: frame.play,
     task,
     host: host.name,
     includes: includesOf(frame, host.name),
-    ahead,
+    ahead: ahead !== undefined,
     ...(loop ? { loop } : {}),
-    ...(extra ? { extra } : {}),
+    ...(ahead ? { extra: ahead.extra } : {}),
+    ...(ahead?.facts ? { facts: ahead.facts } : {}),
   };
 }
 
 /** The host a call really goes to: its own, or the one it is delegated to. */
-export function destination(call: Call, ahead: boolean, extra?: Dict): string {
+export function destination(call: Call, ahead?: Speculated): string {
   const { task, host, run } = call;
   if (task.delegateTo === undefined) return host.name;
-  const value = evaluate(task.delegateTo, scopeOf(run, whereOf(call, ahead, extra)));
+  const value = evaluate(task.delegateTo, scopeOf(run, whereOf(call, ahead)));
   if (value === OMIT || value === null) return host.name;
   const name = String(toPlain(value, true));
   if (!ahead) run.delegates.set(`${task.id} ${host.name}`, name);
@@ -57,10 +58,10 @@ export function destination(call: Call, ahead: boolean, extra?: Dict): string {
 }
 
 /** How a call reaches its machine, whose connection variables are those of the machine's own host. */
-export function wayOf(call: Call, ahead: boolean, extra?: Dict): { machine: Machine; way: Way; name: string } {
+export function wayOf(call: Call, ahead?: Speculated): { machine: Machine; way: Way; name: string } {
   const { run, task } = call;
-  const name = destination(call, ahead, extra);
-  const where = whereOf(call, ahead, extra);
+  const name = destination(call, ahead);
+  const where = whereOf(call, ahead);
   const own = scopeOf(run, where);
   const there = name === call.host.name ? own : scopeOf(run, { ...where, host: name });
   const target = targetOf(name, there, task, run.options);
@@ -89,14 +90,13 @@ function text(value: Value): string {
 
 /**
  * Everything a module needs to meet its machine.
- * @param ahead worked out before its turn: nothing with an effect may be evaluated
- * @param extra values speculated for the tasks before it
+ * @param ahead worked out before its turn, with these values taken to be so: nothing with an effect is evaluated
  */
-export async function moduleJob(call: Call, ahead: boolean, take: Ahead, extra?: Dict): Promise<Job> {
+export async function moduleJob(call: Call, ahead: Speculated | undefined, take: Ahead): Promise<Job> {
   const { run, task, host, frame } = call;
-  const scope = scopeOf(run, whereOf(call, ahead, extra));
+  const scope = scopeOf(run, whereOf(call, ahead));
   const module = await loadModule(task.action);
-  const { args, record } = argumentsOf(call, ahead, extra);
+  const { args, record } = argumentsOf(call, ahead);
   if (task.freeForm !== undefined && module.freeForm !== undefined && !args.has(module.freeForm)) {
     args.set(module.freeForm, evaluate(task.freeForm, scope, record));
   }
@@ -111,8 +111,8 @@ export async function moduleJob(call: Call, ahead: boolean, take: Ahead, extra?:
     // A parameter marked secret makes its value a secret wherever the value came from.
     if (typeof value === 'string' && value !== '') secrets.add(String(new Secret(value).reveal()));
   }
-  const { machine, way } = wayOf(call, ahead, extra);
-  const facts = run.variables.facts(host.name);
+  const { machine, way } = wayOf(call, ahead);
+  const facts = ahead?.facts ?? run.variables.facts(host.name);
   const controller: Controller = {
     host: host.name,
     facts: facts as unknown as ReadonlyMap<string, unknown>,

@@ -1,4 +1,4 @@
-import type { Become, Connection, Inspection, Target } from '../connection/connection.js';
+import { ConnectionError, type Become, type Connection, type Inspection, type Target } from '../connection/connection.js';
 import type { Output, Step } from '../shell/step.js';
 import type { Semaphore } from './semaphore.js';
 import { Mutex } from './semaphore.js';
@@ -14,9 +14,13 @@ export interface Way {
 export type Ahead = () => Promise<AheadQuestion[]>;
 
 export interface AheadQuestion {
+  machine: Machine;
   way: Way;
   inspection: Inspection;
 }
+
+/** Milliseconds an answer counts: others may change a machine too, as they may between a look and a change of ours. */
+const KEPT = 60_000;
 
 /**
  * One machine, however many inventory names it has. Keeps the answers of inspections until an effect
@@ -25,7 +29,7 @@ export interface AheadQuestion {
  * arguments turn out to be what they were rendered to be.
  */
 export class Machine {
-  readonly #answers = new Map<string, Output>();
+  readonly #answers = new Map<string, { output: Output; at: number }>();
   readonly #exclusive = new Mutex();
   readonly #trips = new Map<Connection, Mutex>();
   #epoch = 0;
@@ -35,6 +39,8 @@ export class Machine {
   constructor(
     readonly key: string,
     private readonly forks: Semaphore,
+    /** Aborted when the run is over: whoever still looks ahead then makes no further trip. */
+    private readonly over: AbortSignal,
   ) {}
 
   /** One declarative task at a time: looks and acts with no other of ours in between. */
@@ -48,10 +54,15 @@ export class Machine {
     this.#answers.clear();
   }
 
+  /** The answer to a question, if it was given and is not old. */
+  known(way: Way, inspection: Inspection): Output | undefined {
+    const answer = this.#answers.get(questionKey(way, inspection));
+    return answer && performance.now() - answer.at < KEPT ? answer.output : undefined;
+  }
+
   /** Answers a question: from what is known, else by a trip that takes the questions of `ahead` along. */
   async ask(way: Way, inspection: Inspection, ahead: Ahead): Promise<Output> {
-    const key = questionKey(way, inspection);
-    const known = this.#answers.get(key);
+    const known = this.known(way, inspection);
     if (known) return known;
     const [answer] = await this.#trip(way, undefined, [inspection], ahead);
     return answer!;
@@ -68,6 +79,8 @@ export class Machine {
     ahead: Ahead,
     onOutput?: (text: string) => void,
   ): Promise<{ output: Output; again: Output[] }> {
+    // Before the questions behind are worked out: what is known now will not be worth anything to them.
+    this.forget();
     let output: Output | undefined;
     const answers = await this.#trip(way, { step, onOutput, took: (it) => (output = it) }, again, ahead);
     return { output: output!, again: answers };
@@ -84,7 +97,7 @@ export class Machine {
     for (const question of await ahead()) {
       if (question.way.connection !== way.connection) continue;
       const key = questionKey(question.way, question.inspection);
-      if (seen.has(key) || (!effect && this.#answers.has(key))) continue;
+      if (seen.has(key)) continue;
       seen.add(key);
       inspections.push(question.inspection);
     }
@@ -92,6 +105,10 @@ export class Machine {
     if (!mutex) this.#trips.set(way.connection, (mutex = new Mutex()));
     return mutex.run(() =>
       this.forks.run(async () => {
+        if (this.over.aborted) throw new ConnectionError('lost', 'the run is over');
+        // The trip waited for may have brought the answer along.
+        const known = effect ? [] : asked.flatMap((inspection) => this.known(way, inspection) ?? []);
+        if (!effect && known.length === asked.length) return known;
         if (effect) this.forget();
         const epoch = this.#epoch;
         try {
@@ -111,7 +128,7 @@ export class Machine {
             inspections.forEach((inspection, i) => {
               const answer = result.inspections[i]!;
               // Running out of time says nothing about the machine: such an answer is not kept.
-              if (answer.rc !== 124) this.#answers.set(questionKey(way, inspection), answer);
+              if (answer.rc !== 124) this.#answers.set(questionKey(way, inspection), { output: answer, at: performance.now() });
             });
           }
           return result.inspections.slice(0, asked.length);
@@ -142,6 +159,7 @@ function connectionId(connection: Connection): number {
 /** Machines and connections of a run: one of each, however many hosts and tasks share them. */
 export class Machines {
   readonly #machines = new Map<string, Machine>();
+  readonly #over = new AbortController();
   readonly #connections = new Map<string, { target: Target; connection: Connection }>();
 
   constructor(
@@ -153,7 +171,7 @@ export class Machines {
   machine(target: Target): Machine {
     const key = target.connection === 'local' ? 'local' : `${target.host.toLowerCase()}:${target.port ?? ''}`;
     let machine = this.#machines.get(key);
-    if (!machine) this.#machines.set(key, (machine = new Machine(key, this.forks)));
+    if (!machine) this.#machines.set(key, (machine = new Machine(key, this.forks, this.#over.signal)));
     return machine;
   }
 
@@ -182,6 +200,7 @@ export class Machines {
   }
 
   async close(): Promise<void> {
+    this.#over.abort();
     await Promise.allSettled([...this.#connections.values()].map(({ connection }) => connection.close()));
   }
 }

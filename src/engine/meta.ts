@@ -36,7 +36,7 @@ const WORDS: { [word: string]: (run: Run, frame: Frame, task: Task, hosts: reado
   refresh_inventory: (run) => run.refreshInventory(),
   reset_connection: async (run, frame, task, hosts) => {
     for (const host of hosts) {
-      const { machine, way } = wayOf({ run, frame, task, host, loop: undefined, index: 0 }, false);
+      const { machine, way } = wayOf({ run, frame, task, host, loop: undefined, index: 0 });
       machine.forget();
       await way.connection.reset();
     }

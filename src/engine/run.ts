@@ -10,6 +10,7 @@ import type { Event, HostStats } from '../report/events.js';
 import { Templates } from '../template/index.js';
 import { Variables } from '../variables/index.js';
 import { ContentError } from '../value/errors.js';
+import { prefetch } from './ahead.js';
 import { flush } from './handlers.js';
 import { HostRun } from './host.js';
 import { Journal } from './journal.js';
@@ -184,6 +185,7 @@ async function runPlay(run: Run, play: PlayRun): Promise<boolean> {
     return true;
   }
   for (const host of members) run.admit(host);
+  void lookBeforehand(run, play);
   for (const batch of play.batches()) {
     if (run.stopping || play.over) break;
     play.batch = batch;
@@ -206,6 +208,20 @@ async function runPlay(run: Run, play: PlayRun): Promise<boolean> {
     if (hosts.every((host) => host.failed || host.lost)) return false;
   }
   return true;
+}
+
+/** While a play is busy with its hosts, the hosts of the next plays are looked at already. What fails there is told when their turn comes. */
+async function lookBeforehand(run: Run, play: PlayRun): Promise<void> {
+  const busy = new Set(play.members);
+  const looks: Promise<void>[] = [];
+  for (const next of run.plays.slice(run.plays.indexOf(play) + 1)) {
+    for (const name of next.peek()) {
+      if (busy.has(name)) continue;
+      busy.add(name);
+      looks.push(prefetch(run, next, run.admit(name)));
+    }
+  }
+  await Promise.allSettled(looks);
 }
 
 /** `force_handlers`: hosts that failed still run what they notified. */

@@ -18,11 +18,24 @@ export interface Where {
   loop?: Dict;
   /** Strongest but for extra vars: the present result under its register name, speculated facts. */
   extra?: Dict;
+  /** Facts known ahead of their gathering. */
+  facts?: Dict;
   /** Variables of the dynamic includes around the task, outermost first. */
   includes: readonly Dict[];
   /** Nothing with an effect may happen: the engine only looks ahead. */
   ahead: boolean;
 }
+
+/** What looking ahead takes to be so: values that tasks before would leave if nothing needs a change. */
+export interface Speculated {
+  /** Registered results and set_facts. */
+  extra: Dict;
+  /** Facts as their gathering would leave them; undefined while they are those gathered. */
+  facts: Dict | undefined;
+}
+
+/** Ahead of its turn, with nothing taken to be so. */
+export const AHEAD: Speculated = { extra: new Map(), facts: undefined };
 
 /** Variables and services as a task sees them. */
 export function scopeOf(run: Run, where: Where): Scope {
@@ -42,6 +55,7 @@ export function scopeOf(run: Run, where: Where): Scope {
     task,
     loop: where.loop,
     extra: where.extra,
+    facts: where.facts,
     includeParams: where.includes,
     varsFiles: play.varsFiles.get(where.host),
     services,

@@ -202,7 +202,7 @@ async function attemptOnce(call: Call, repeated: boolean): Promise<Outcome> {
   try {
     const act = action(task.action);
     if (act) return await act(call);
-    const job = await moduleJob(call, false, repeated ? async () => [] : aheadOf(call));
+    const job = await moduleJob(call, undefined, repeated ? async () => [] : aheadOf(call));
     // What is asked until it is so must be asked anew each time, and so must what comes behind it.
     if (repeated) job.machine.forget();
     const result = await perform(job);

@@ -23,6 +23,8 @@ export interface Context {
   loop?: Dict | undefined;
   /** The present result under its register name and the like: just below extra vars. */
   extra?: Dict | undefined;
+  /** Facts to see instead of those gathered, where the engine looks ahead of their gathering. */
+  facts?: Dict | undefined;
   /** Variables of the dynamic includes around the task, outermost first. */
   includeParams?: readonly Dict[] | undefined;
   /** What `loadVarsFiles` gave for this play and host. */
@@ -109,7 +111,7 @@ export class VariableScope implements Scope {
 
   /** Facts as `ansible_facts`; each one read is noted. */
   facts(record: Record): Dict {
-    const facts = this.variables.facts(this.context.host);
+    const facts = this.context.facts ?? this.variables.facts(this.context.host);
     return new LazyDict(facts, (key) => {
       record.facts.add(String(key));
       return facts.get(key)!;
@@ -185,7 +187,7 @@ export class VariableScope implements Scope {
     for (const role of play?.roles.toReversed() ?? []) yield* roleLayers(role, 'role vars', (each) => each.vars, 'alone');
     if (context.varsFiles) yield { level: 'vars_files', vars: context.varsFiles };
     if (play) yield { level: 'play vars', vars: play.vars };
-    yield { level: 'facts', vars: variables.facts(context.host) };
+    yield { level: 'facts', vars: context.facts ?? variables.facts(context.host) };
   }
 
   *#layersBelow(): Iterable<Layer> {

@@ -14,7 +14,7 @@ import { parsedArguments } from './say.js';
 export async function fetch(call: Call): Promise<Outcome> {
   const { args } = await parsedArguments(call);
   const { run, frame } = call;
-  const { machine, way, name } = wayOf(call, false);
+  const { machine, way, name } = wayOf(call);
   const source = String(args.src);
   const answer = await machine.ask(way, inspectionOf(way, sh`f=${source}; if [ -d "$f" ]; then exit 21; fi; if [ ! -e "$f" ]; then exit 2; fi; base64 < "$f"`), async () => []);
   if (answer.rc === 2) {
@@ -34,7 +34,7 @@ export async function fetch(call: Call): Promise<Outcome> {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw new ModuleError(`cannot read ${dest}: ${(error as Error).message}`);
   }
   if (present?.equals(content)) return outcome({ ...returns, changed: false });
-  if (!isCheck(call, scopeOf(run, whereOf(call, false)))) {
+  if (!isCheck(call, scopeOf(run, whereOf(call)))) {
     mkdirSync(path.dirname(dest), { recursive: true });
     const half = `${dest}.${process.pid}.part`;
     writeFileSync(half, content);

@@ -17,8 +17,8 @@ import type { Call } from '../task.js';
 export async function parsedArguments(call: Call): Promise<{ args: any; values: Dict }> {
   const { task, run } = call;
   const spec = await loadSpec(task.action);
-  const { args } = argumentsOf(call, false);
-  if (task.freeForm !== undefined && spec.freeForm !== undefined) args.set(spec.freeForm, evaluate(task.freeForm, scopeOf(run, whereOf(call, false))));
+  const { args } = argumentsOf(call);
+  if (task.freeForm !== undefined && spec.freeForm !== undefined) args.set(spec.freeForm, evaluate(task.freeForm, scopeOf(run, whereOf(call))));
   return { args: parseArgs(spec, toPlain(args, true) as { [key: string]: any }, task.argOrigins), values: args };
 }
 
@@ -26,7 +26,7 @@ export async function debug(call: Call): Promise<Outcome> {
   const { run, task } = call;
   const raw = task.args.get('var');
   if (raw !== undefined) {
-    const scope = scopeOf(run, whereOf(call, false));
+    const scope = scopeOf(run, whereOf(call));
     const evaluated = evaluate(raw, scope);
     const name = String(toPlain(raw, false));
     let value: Value = evaluated;
@@ -52,7 +52,7 @@ function quietBelow(call: Call, said: Outcome): Outcome {
 }
 
 export async function setFact(call: Call): Promise<Outcome> {
-  const { args } = argumentsOf(call, false);
+  const { args } = argumentsOf(call);
   args.delete('cacheable');
   for (const [name, value] of args) {
     if (typeof name !== 'string' || !/^[A-Za-z_]\w*$/.test(name))
@@ -65,7 +65,7 @@ export async function setFact(call: Call): Promise<Outcome> {
 
 export async function assert(call: Call): Promise<Outcome> {
   const { args } = await parsedArguments(call);
-  const scope = scopeOf(call.run, whereOf(call, false));
+  const scope = scopeOf(call.run, whereOf(call));
   const origin = call.task.argOrigins.get('that') ?? call.task.origin;
   const that = (Array.isArray(args.that) ? args.that : [args.that]) as (string | boolean)[];
   const false_ = firstFalse(that.map((expression) => ({ expression, origin })), scope);

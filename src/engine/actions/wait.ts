@@ -16,7 +16,7 @@ export async function pause(call: Call): Promise<Outcome> {
   const seconds = args.seconds !== undefined || args.minutes !== undefined ? Number(args.seconds ?? 0) + 60 * Number(args.minutes ?? 0) : undefined;
   const began = new Date();
   let typed = '';
-  if (isCheck(call, scopeOf(run, whereOf(call, false)))) return outcome({ changed: false, stdout: 'not waited for in a plan' });
+  if (isCheck(call, scopeOf(run, whereOf(call)))) return outcome({ changed: false, stdout: 'not waited for in a plan' });
   if (seconds !== undefined) await run.sleep(seconds);
   else if (process.stdin.isTTY) {
     const terminal = createInterface({ input: process.stdin, output: process.stderr });
@@ -32,7 +32,7 @@ export async function pause(call: Call): Promise<Outcome> {
 export async function waitForConnection(call: Call): Promise<Outcome> {
   const { args } = await parsedArguments(call);
   const { run } = call;
-  if (isCheck(call, scopeOf(run, whereOf(call, false)))) return outcome({ changed: false, elapsed: 0 });
+  if (isCheck(call, scopeOf(run, whereOf(call)))) return outcome({ changed: false, elapsed: 0 });
   const began = performance.now();
   await run.sleep(Number(args.delay));
   const error = await loginWithin(call, Number(args.timeout), Number(args.sleep));
@@ -41,7 +41,7 @@ export async function waitForConnection(call: Call): Promise<Outcome> {
 }
 
 async function loginWithin(call: Call, timeout: number, pause: number, test = 'true', until: (answer: string) => boolean = () => true): Promise<ConnectionError | undefined> {
-  const { machine, way } = wayOf(call, false);
+  const { machine, way } = wayOf(call);
   const end = performance.now() + timeout * 1000;
   for (;;) {
     let last: ConnectionError;
@@ -67,8 +67,8 @@ const BOOT_ID = 'cat /proc/sys/kernel/random/boot_id';
 export async function reboot(call: Call): Promise<Outcome> {
   const { args } = await parsedArguments(call);
   const { run, host } = call;
-  if (isCheck(call, scopeOf(run, whereOf(call, false)))) return unknown('a reboot is not made in a plan');
-  const { machine, way } = wayOf(call, false);
+  if (isCheck(call, scopeOf(run, whereOf(call)))) return unknown('a reboot is not made in a plan');
+  const { machine, way } = wayOf(call);
   const began = performance.now();
   machine.forget();
   const before = (await machine.ask(way, inspectionOf(way, bootMark()), async () => [])).stdout.trim();
