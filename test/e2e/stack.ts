@@ -9,10 +9,20 @@ export const six = ['lb1', 'lb2', 'web1', 'web2', 'db1', 'db2'];
 
 /** The reference stack on a lab of its own, driven as a user drives it: by the command line. */
 export class Stack {
-  private constructor(readonly lab: LabState) {}
+  /** Arguments that name the hosts. */
+  inventory: readonly string[];
 
+  private constructor(readonly lab: LabState) {
+    this.inventory = ['-i', 'inventory/lab.yml', '-e', `lab_name=${lab.name}`, '-e', `lab_net=${lab.net}`];
+  }
+
+  /** @param hosts names, each with a Debian suite if need be: `db1:sid` */
   static async up(name: string, hosts: readonly string[] = six): Promise<Stack> {
-    return new Stack(await labUp({ name, hosts: hosts.map((host) => ({ name: host })), say: (line) => console.log(line) }));
+    const named = hosts.map((text) => {
+      const [host, suite] = text.split(':') as [string, string?];
+      return suite === undefined ? { name: host } : { name: host, suite };
+    });
+    return new Stack(await labUp({ name, hosts: named, say: (line) => console.log(line) }));
   }
 
   address(host: string): string {
@@ -23,8 +33,7 @@ export class Stack {
 
   /** Runs a verb over the lab's inventory; its events come with the exit code. */
   async muster(verb: 'apply' | 'plan' | 'drift', playbook: string, args: readonly string[] = [], options: { cwd?: string } = {}): Promise<Outcome> {
-    const lab = ['-e', `lab_name=${this.lab.name}`, '-e', `lab_net=${this.lab.net}`];
-    const ran = await binary([verb, playbook, '-i', 'inventory/lab.yml', ...lab, '--output', 'json', ...args], options);
+    const ran = await binary([verb, playbook, ...this.inventory, '--output', 'json', ...args], options);
     const events = ran.stdout.split('\n').filter(Boolean).map((line) => JSON.parse(line) as Event);
     return new Outcome(ran.code, events, ran.stderr);
   }
