@@ -1,0 +1,26 @@
+import { didYouMean } from '../../src/value/errors.js';
+import type { Case } from './case.js';
+import { keep, show } from './page.js';
+import { lint } from './cases/lint.js';
+import { startup } from './cases/startup.js';
+
+/** In the order of the page. */
+const CASES: Case[] = [startup, lint];
+
+async function main(names: string[]): Promise<number> {
+  const wrong = names.find((name) => !CASES.some((found) => found.name === name));
+  if (wrong !== undefined) {
+    const known = CASES.map(({ name }) => name);
+    console.error(`bench: there is no case "${wrong}"; ${didYouMean(wrong, known) ?? `known are ${known.join(', ')}`}`);
+    return 1;
+  }
+  for (const chosen of CASES.filter(({ name }) => names.length === 0 || names.includes(name))) {
+    console.log(`\n${chosen.name}: ${chosen.title}`);
+    const figures = await chosen.run((line) => console.error(line));
+    console.log(show(figures));
+    keep(CASES, chosen, figures);
+  }
+  return 0;
+}
+
+process.exit(await main(process.argv.slice(2)));
