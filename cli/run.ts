@@ -46,7 +46,7 @@ export async function prepare(verb: RunOptions['verb'], playbooks: string[], fla
       remoteUser: flags.user ?? settings.remote_user,
       connection: flags.connection,
       privateKeyFile: flags.privateKey ?? settings.private_key_file,
-      connectTimeout: flags.timeout ?? settings.timeout ?? 10,
+      connectTimeout: flags.timeout ?? settings.timeout ?? 0,
       connectionPassword,
       becomePassword,
       hostKeyChecking: flags.hostKeyChecking ?? settings.host_key_checking,

@@ -196,6 +196,6 @@ function exports(environment: Readonly<Record<string, string>>): Sh {
 }
 
 function variable(name: string): Sh {
-  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) throw new TypeError(`no shell variable can be named "${name}"`);
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) throw new RangeError(`no shell variable can be named "${name}"`);
   return new Sh(name);
 }

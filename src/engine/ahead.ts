@@ -79,7 +79,7 @@ async function questionOf(call: Call, speculated: Speculated): Promise<AheadQues
   if ((isAction(action) && action !== 'set_fact') || task.until.length || task.retries !== undefined) return undefined;
   if (!holds(task.when, scopeOf(run, whereOf(call, speculated)))) return undefined;
   if (action === 'set_fact') {
-    for (const [name, value] of argumentsOf(call, speculated).args) speculated.extra.set(name, value);
+    for (const [name, value] of argumentsOf(call, speculated)) speculated.extra.set(name, value);
     return undefined;
   }
   const job = await moduleJob(call, speculated, () => Promise.resolve([]));

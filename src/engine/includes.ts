@@ -99,7 +99,7 @@ async function wantedOf(call: Call, ahead?: Speculated): Promise<Wanted[]> {
 
 function one(call: Call, ahead?: Speculated): Wanted {
   const { run, task, frame, loop } = call;
-  const { args } = argumentsOf(call, ahead);
+  const args = argumentsOf(call, ahead);
   const text = (name: string) => {
     const value = args.get(name);
     return value === undefined || value === null ? undefined : String(toPlain(value, true));

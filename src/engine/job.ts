@@ -13,8 +13,7 @@ import { becomeOf, targetOf } from './target.js';
 import { includesOf } from './walk.js';
 
 /** The evaluated arguments of a call; members equal to `omit` are gone. */
-export function argumentsOf(call: Call, ahead?: Speculated): { args: Dict; record: Record } {
-  const record = new Record();
+export function argumentsOf(call: Call, ahead?: Speculated, record = new Record()): Dict {
   const scope = scopeOf(call.run, whereOf(call, ahead));
   const args = new Map<Value, Value>();
   for (const [name, value] of call.task.args) {
@@ -23,7 +22,7 @@ export function argumentsOf(call: Call, ahead?: Speculated): { args: Dict; recor
     if (name === '_raw_args' || name === '_variable_params') spread(args, evaluated, call);
     else args.set(name, evaluated);
   }
-  return { args, record };
+  return args;
 }
 
 /** `args: "{{ dict }}"`: a whole dict of arguments known only now; those written out win. */
@@ -91,12 +90,13 @@ function text(value: Value): string {
 /**
  * Everything a module needs to meet its machine.
  * @param ahead worked out before its turn, with these values taken to be so: nothing with an effect is evaluated
+ * @param record notes what arguments and templates read
  */
-export async function moduleJob(call: Call, ahead: Speculated | undefined, take: Ahead): Promise<Job> {
+export async function moduleJob(call: Call, ahead: Speculated | undefined, take: Ahead, record = new Record()): Promise<Job> {
   const { run, task, host, frame } = call;
   const scope = scopeOf(run, whereOf(call, ahead));
   const module = await loadModule(task.action);
-  const { args, record } = argumentsOf(call, ahead);
+  const args = argumentsOf(call, ahead, record);
   if (task.freeForm !== undefined && module.freeForm !== undefined && !args.has(module.freeForm)) {
     args.set(module.freeForm, evaluate(task.freeForm, scope, record));
   }
@@ -119,7 +119,7 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
     find: (name, folder) => Promise.resolve().then(() => mustFind(run, frame.play, task, name, folder)),
     render: (path) =>
       Promise.resolve().then(() => {
-        const rendered = run.templates.render(path, scope);
+        const rendered = run.templates.render(path, scope, record);
         for (const piece of secretPieces(rendered)) secrets.add(piece);
         return rendered;
       }),

@@ -37,6 +37,7 @@ export interface RunOptions {
     remoteUser: string | undefined;
     connection: string | undefined;
     privateKeyFile: string | undefined;
+    /** Seconds; 0 leaves it to ssh_config. */
     connectTimeout: number;
     connectionPassword: string | undefined;
     becomePassword: string | undefined;

@@ -65,6 +65,18 @@ export class PlayRun {
     }
   }
 
+  /** The play's name as shown, else its pattern. */
+  title(): string {
+    const { name, hosts } = this.play;
+    const shown = (value: Value) => String(toPlain(value, false));
+    if (name === undefined) return shown(hosts);
+    try {
+      return shown(evaluate(name, scopeOf(this.run, { play: this, task: undefined, host: this.members[0] ?? 'localhost', includes: [], ahead: true })));
+    } catch {
+      return shown(name);
+    }
+  }
+
   /** Hosts of the batch that are still in the play (`ansible_play_hosts`). */
   alive(): string[] {
     return this.batch.filter((name) => this.run.hosts.get(name)?.running ?? true);

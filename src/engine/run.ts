@@ -178,8 +178,8 @@ function folderOf(source: string): string {
 /** One play, batch by batch. False when no further play may run. */
 async function runPlay(run: Run, play: PlayRun): Promise<boolean> {
   const members = play.resolve();
-  const { origin, name } = play.play;
-  run.emit({ event: 'play', play: name === undefined ? String(play.play.hosts) : String(name), hosts: members, origin });
+  const { origin } = play.play;
+  run.emit({ event: 'play', play: play.title(), hosts: members, origin });
   if (members.length === 0) {
     run.emit({ event: 'note', message: 'no host matched' });
     return true;

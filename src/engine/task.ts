@@ -1,8 +1,9 @@
+import { Record } from '../expression/index.js';
 import type { Task } from '../playbook/types.js';
 import type { Status } from '../report/events.js';
 import { UndefinedError, UnknownError } from '../value/errors.js';
 import { toPlain, Unknown, type Dict, type Value } from '../value/value.js';
-import { action } from './actions/index.js';
+import { action, happensOnce } from './actions/index.js';
 import { evaluate, firstFalse, holds, truthy } from './evaluate.js';
 import type { HostRun } from './host.js';
 import { aheadOf } from './ahead.js';
@@ -10,6 +11,7 @@ import { labelOf, loopItems, loopVariables } from './loop.js';
 import { censored, moduleJob } from './job.js';
 import { failed, outcome, outcomeOfError, skipped, told, type Outcome } from './outcome.js';
 import { perform } from './perform.js';
+import { ownTask } from './play.js';
 import type { Run } from './run.js';
 import { scopeOf } from './scope.js';
 import { includesOf, type Frame } from './walk.js';
@@ -30,7 +32,7 @@ export async function runTask(run: Run, frame: Frame, task: Task, hosts: readonl
   const first = hosts[0]!;
   const name = nameOf(run, frame, task, first);
   run.emit({ event: 'task', task: name, id: task.id, origin: task.origin, handler: task.listen.length > 0 || run.isHandler(task), action: task.action });
-  if (task.runOnce !== undefined && isTrue(run, frame, task, first, task.runOnce)) {
+  if (happensOnce(task.action) || (task.runOnce !== undefined && isTrue(run, frame, task, first, task.runOnce))) {
     await runOnHost(run, frame, task, first, name, hosts);
     for (const host of hosts) {
       if (first.failed) host.failed ??= first.failed;
@@ -202,14 +204,42 @@ async function attemptOnce(call: Call, repeated: boolean): Promise<Outcome> {
   try {
     const act = action(task.action);
     if (act) return await act(call);
-    const job = await moduleJob(call, undefined, repeated ? async () => [] : aheadOf(call));
-    // What is asked until it is so must be asked anew each time, and so must what comes behind it.
-    if (repeated) job.machine.forget();
-    const result = await perform(job);
-    if (repeated) job.machine.forget();
-    return result;
+    return await withFactsOfOthers(call, async (record) => {
+      const job = await moduleJob(call, undefined, repeated ? async () => [] : aheadOf(call), record);
+      // What is asked until it is so must be asked anew each time, and so must what comes behind it.
+      if (repeated) job.machine.forget();
+      const result = await perform(job);
+      if (repeated) job.machine.forget();
+      return result;
+    });
   } catch (error) {
     return outcomeOfError(error, `running ${task.actionAsWritten}`);
+  }
+}
+
+/**
+ * A template that reads facts of hosts nobody has looked at (they are outside --limit, or their play comes later)
+ * is no mistake: their facts are gathered and the task begins anew.
+ */
+async function withFactsOfOthers(call: Call, work: (record: Record) => Promise<Outcome>, tried = new Set<string>()): Promise<Outcome> {
+  const record = new Record();
+  try {
+    return await work(record);
+  } catch (error) {
+    if (!(error instanceof UndefinedError)) throw error;
+    const { run, frame } = call;
+    const others = [...record.hosts].filter((name) => run.inventory.hosts.has(name) && run.variables.facts(name).size === 0 && !tried.has(name));
+    if (others.length === 0) throw error;
+    run.emit({ event: 'note', message: `gathering facts of ${others.join(', ')}, which ${call.host.name} reads` });
+    await Promise.all(
+      others.map(async (name) => {
+        const gather: Call = { run, frame, task: ownTask(frame.play.play, 'setup', 'Gathering Facts', {}), host: run.admit(name), loop: undefined, index: 0 };
+        const { data } = await perform(await moduleJob(gather, undefined, async () => []));
+        const facts = data.get('ansible_facts');
+        if (facts instanceof Map) run.variables.setFacts(name, facts);
+      }),
+    );
+    return withFactsOfOthers(call, work, new Set([...tried, ...others]));
   }
 }
 

@@ -141,7 +141,9 @@ export class TerminalReporter implements Reporter {
     for (const [task, results] of this.#held) {
       if (id !== undefined && task !== id) continue;
       this.#held.delete(task);
-      const lines = group(results).flatMap((each) => this.#group(each, this.#tasks.get(task)));
+      const told = this.#tasks.get(task);
+      const groups = group(results, (held) => this.#body(held, told), this.#play?.hosts ?? []);
+      const lines = groups.flatMap((each) => this.#group(each, told));
       if (lines.length === 0) continue;
       this.#showPlay();
       this.#print(lines);
@@ -149,22 +151,34 @@ export class TerminalReporter implements Reporter {
   }
 
   #group(results: Group, task: TaskEvent | undefined): string[] {
-    const { event, items, hosts } = results;
+    const { event, hosts } = results;
     const { result } = event;
     const { verbosity, terse } = this.options;
-    const says = task?.action === 'debug' && result.status === 'ok' && !terse;
     const quiet = result.status === 'ok' || result.status === 'skipped' || (terse && result.status === 'unknown');
-    if (quiet && verbosity === 0 && !says) return [];
-    const columns = this.options.columns() - STATUS;
+    if (quiet && verbosity === 0 && !this.#says(task, result)) return [];
     const where = event.delegate && event.delegate !== event.host ? `${compressHosts(hosts)} (on ${event.delegate})` : compressHosts(hosts);
     const lines = this.#title(result.status, `${task?.handler ? 'handler ' : ''}${oneLine(event.task)}`, oneLine(where));
     if (verbosity >= 2) lines.push(INDENT + this.#paint('dim', `${place(event.origin)} ${task?.action ?? ''} ${duration(result.seconds)}`.trimEnd()));
+    return [...lines, ...this.#body(results, task).map((line) => INDENT + line)];
+  }
+
+  /** Whether a result is there to be read: what `debug` shows. */
+  #says(task: TaskEvent | undefined, result: TaskResult): boolean {
+    return task?.action === 'debug' && result.status === 'ok' && !this.options.terse;
+  }
+
+  /** The lines below a result's title. */
+  #body({ event, items }: Held, task: TaskEvent | undefined): string[] {
+    const { result } = event;
+    const columns = this.options.columns() - STATUS;
+    const says = this.#says(task, result);
+    if (says && items.length > 0) return items.flatMap((item) => said(item.result.data, columns));
     const body = items.length > 0 ? items.flatMap((item) => this.#item(item)) : this.#details(result, event.origin, columns);
     // The loop as a whole says what its items don't.
     if (items.length > 0 && result.error && !items.some((item) => item.result.error)) body.push(...this.#details(result, event.origin, columns));
     if (says) body.push(...said(result.data, columns));
-    else if (verbosity >= 1) body.push(...this.#data(result.data, columns));
-    return [...lines, ...body.map((line) => INDENT + line)];
+    else if (this.options.verbosity >= 1) body.push(...this.#data(result.data, columns));
+    return body;
   }
 
   /** `changed     Install nginx · web1, web2`, wrapped before the hosts where the window is narrow. */
@@ -248,7 +262,7 @@ function brief(change: Difference): string {
 
 /** What `debug` was told to show. */
 function said(data: { [key: string]: unknown }, columns: number): string[] {
-  const told = Object.entries(data).filter(([key]) => !['changed', 'failed', 'skipped'].includes(key));
+  const told = Object.entries(data).filter(([key]) => !['changed', 'failed', 'skipped', 'item', 'ansible_loop_var', 'ansible_index_var'].includes(key));
   return told.flatMap(([key, value]) => {
     const text = typeof value === 'string' ? value : JSON.stringify(value, undefined, 2);
     return wrap(harmless(key === 'msg' ? text : `${key}: ${text}`), Math.max(20, columns));

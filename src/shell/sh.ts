@@ -13,9 +13,9 @@ export class Sh {
 /** What may stand in `${…}` of a `sh` text: scalars are quoted, lists become several words, Sh is put in as it is. */
 export type Word = string | number | boolean | bigint | Sh | readonly Word[];
 
-/** Quotes one word for POSIX sh. @throws TypeError on a NUL, which no argument of a process can hold */
+/** Quotes one word for POSIX sh. @throws RangeError on a NUL, which no argument of a process can hold */
 export function quote(word: string): string {
-  if (word.includes('\0')) throw new TypeError('a shell word cannot hold a NUL byte');
+  if (word.includes('\0')) throw new RangeError('a shell word cannot hold a NUL byte');
   return /^[A-Za-z0-9_/.:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 

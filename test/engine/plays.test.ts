@@ -395,3 +395,26 @@ test('vars_files, play vars and their order; lookups and facts in a plan of seve
   );
   t.is(await read('a/v'), 'task file Linux Linux');
 });
+
+test('facts of hosts outside the limit are gathered when somebody reads them', async (t) => {
+  const { read, rig } = await play(
+    t,
+    `${head}  tasks:
+    - {copy: {dest: "{{ root }}/other", content: "{{ hostvars['b'].ansible_facts.system }} {{ hostvars.c.ansible_system }}"}}
+`,
+    { limit: 'a' },
+  );
+  t.is(await read('a/other'), 'Linux Linux');
+  t.deepEqual(rig.events.flatMap((event) => (event.event === 'note' ? [event.message] : [])), ['gathering facts of b, which a reads', 'gathering facts of c, which a reads']);
+});
+
+test('pause happens once for all hosts; the name of a play may be an expression', async (t) => {
+  const { told, rig } = await play(t, `- hosts: all\n  gather_facts: false\n  name: "play of {{ inventory_hostname }}"\n  tasks:\n    - {name: wait, pause: {seconds: 0.1}}\n`);
+  t.is(told.length, 1);
+  t.true(rig.events.some((event) => event.event === 'play' && event.play === 'play of a'));
+});
+
+test('a host name that cannot be written for a shell is the task\'s failure, not a defect', async (t) => {
+  const { rig } = await play(t, `${head}  tasks:\n    - {name: nul, copy: {dest: "{{ root }}/a\\0b", content: x}}\n`, { limit: 'a' });
+  t.regex(rig.failures()[0]!, /NUL/);
+});

@@ -24,6 +24,11 @@ export function action(name: string): ((call: Call) => Promise<Outcome>) | undef
   return Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
 }
 
+/** Actions that happen once for all hosts of a task, not for each (Ansible's BYPASS_HOST_LOOP). */
+export function happensOnce(name: string): boolean {
+  return name === 'pause' || name === 'add_host';
+}
+
 /** Whether a task happens on the controller (includes and meta among them): nothing is inspected for it. */
 export function isAction(name: string): boolean {
   return Object.hasOwn(ACTIONS, name) || name === 'meta' || name.startsWith('include_');

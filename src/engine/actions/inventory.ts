@@ -8,7 +8,7 @@ import { parsedArguments } from './say.js';
 export async function addHost(call: Call): Promise<Outcome> {
   const { run } = call;
   const { args } = await parsedArguments(call);
-  const { args: values } = argumentsOf(call);
+  const values = argumentsOf(call);
   const given = String(args.name);
   const [, name, port] = /^(.*[^:]):(\d+)$/.exec(given) ?? [undefined, given, undefined];
   const vars = new Map(values);

@@ -17,7 +17,7 @@ import type { Call } from '../task.js';
 export async function parsedArguments(call: Call): Promise<{ args: any; values: Dict }> {
   const { task, run } = call;
   const spec = await loadSpec(task.action);
-  const { args } = argumentsOf(call);
+  const args = argumentsOf(call);
   if (task.freeForm !== undefined && spec.freeForm !== undefined) args.set(spec.freeForm, evaluate(task.freeForm, scopeOf(run, whereOf(call))));
   return { args: parseArgs(spec, toPlain(args, true) as { [key: string]: any }, task.argOrigins), values: args };
 }
@@ -52,7 +52,7 @@ function quietBelow(call: Call, said: Outcome): Outcome {
 }
 
 export async function setFact(call: Call): Promise<Outcome> {
-  const { args } = argumentsOf(call);
+  const args = argumentsOf(call);
   args.delete('cacheable');
   for (const [name, value] of args) {
     if (typeof name !== 'string' || !/^[A-Za-z_]\w*$/.test(name))

@@ -19,6 +19,8 @@ export async function pause(call: Call): Promise<Outcome> {
   if (isCheck(call, scopeOf(run, whereOf(call)))) return outcome({ changed: false, stdout: 'not waited for in a plan' });
   if (seconds !== undefined) await run.sleep(seconds);
   else if (process.stdin.isTTY) {
+    // The live line gives way to the question.
+    run.emit({ event: 'idle', host: call.host.name });
     const terminal = createInterface({ input: process.stdin, output: process.stderr });
     typed = await terminal.question(`${String(args.prompt ?? 'Press enter to continue, Ctrl-C to stop')} `, { signal: run.options.stop }).catch(() => '');
     terminal.close();
