@@ -69,7 +69,7 @@ export default defineSession<typeof spec, Session, Observed>({
   },
   close: (session) => session.close(),
   async inspect(wanted, session) {
-    const all = await session.run(sql`SELECT Host AS host, plugin, HEX(authentication_string) AS stored, ssl_type, ssl_cipher, x509_issuer, x509_subject,
+    const all = await session.run(sql`SELECT Host AS host, plugin, HEX(authentication_string) AS auth, ssl_type, ssl_cipher, x509_issuer, x509_subject,
 max_questions, max_updates, max_connections, max_user_connections FROM mysql.user WHERE User = ${wanted.name}`);
     const rows = all.rows.filter(({ host }) => wanted.host_all || sameHost(String(host), wanted.host));
     const { version } = session.dialect;
@@ -80,7 +80,7 @@ max_questions, max_updates, max_connections, max_user_connections FROM mysql.use
       accounts.push({
         host,
         plugin: text(row.plugin),
-        stored: Buffer.from(text(row.stored), 'hex').toString('latin1'),
+        stored: Buffer.from(text(row.auth), 'hex').toString('latin1'),
         tls: tlsOf(row),
         limits: Object.fromEntries(Object.entries(LIMITS).map(([name, column]) => [name, Number(row[column])])),
         grants: parseGrants(grants, version),
@@ -186,8 +186,8 @@ async function creation(wanted: Args, session: Session, { wanted: grants, dialec
   let secretPart = identification(wanted, dialect);
   if (wanted.update_password === 'on_new_username') {
     // The same name under another host keeps its password, whatever the playbook says.
-    const { rows } = await session.run(sql`SELECT plugin, HEX(authentication_string) AS stored FROM mysql.user WHERE User = ${wanted.name} LIMIT 1`);
-    if (rows[0]) secretPart = withHash(dialect, text(rows[0].plugin), Buffer.from(text(rows[0].stored), 'hex').toString('latin1'));
+    const { rows } = await session.run(sql`SELECT plugin, HEX(authentication_string) AS auth FROM mysql.user WHERE User = ${wanted.name} LIMIT 1`);
+    if (rows[0]) secretPart = withHash(dialect, text(rows[0].plugin), Buffer.from(text(rows[0].auth), 'hex').toString('latin1'));
   }
   return [
     joinSql([sql`CREATE USER ${account}`, secretPart, ...clauses(wanted)], ' '),
