@@ -66,7 +66,7 @@ test.serial('a stopped thread and a dropped account are found and mended', async
   t.is((await stack.muster('plan', site)).code, 2);
   const apply = await stack.muster('apply', site);
   t.is(apply.code, 0, apply.told);
-  const threads = () => stack.on('db2', `mysql -e 'SHOW REPLICA STATUS\\G' | grep -c '_Running: Yes'`);
+  const threads = () => stack.on('db2', `mysql --vertical -e 'SHOW REPLICA STATUS' | grep -c '_Running: Yes'`);
   t.is(await stack.until(threads, (count) => count === '2'), '2');
   t.is((await stack.muster('plan', site)).code, 0);
 });
