@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
-import yargs, { type Argv, type CommandModule } from 'yargs';
+import type { Argv, CommandModule } from 'yargs';
 import { didYouMean } from '../src/value/errors.js';
 import { report } from './errors.js';
 import { EXIT, UsageError } from './exit.js';
@@ -25,8 +25,12 @@ async function main(argv: string[]): Promise<number> {
     if (error.code !== 'EPIPE') throw error;
   });
   try {
-    const parser = build(argv);
-    await parser.parseAsync();
+    // Not worth loading a parser for.
+    if (argv.length === 1 && argv[0] === '--version') {
+      console.log(version());
+      return EXIT.done;
+    }
+    await (await build(argv)).parseAsync();
     return Number(process.exitCode ?? EXIT.done);
   } catch (error) {
     // yargs throws this one past `fail`.
@@ -36,7 +40,10 @@ async function main(argv: string[]): Promise<number> {
   }
 }
 
-function build(argv: string[]): Argv {
+async function build(argv: string[]): Promise<Argv> {
+  const { default: yargs } = await import('yargs');
+  // yargs lays out a verb's help text whenever the verb runs; breaking its lines is most of that work.
+  const helping = argv.some((word) => /^(-\w*h\w*|--help)$/.test(word));
   const parser = yargs(argv)
     .scriptName('muster')
     .usage('$0 VERB [options]\n\nBrings hosts to the state that Ansible playbooks describe, over SSH.')
@@ -47,7 +54,7 @@ function build(argv: string[]): Argv {
     .recommendCommands()
     .demandCommand(1, 'which verb? (muster --help lists them)')
     .epilogue('muster VERB --help shows a verb\'s options. Exit codes: 0 done, 1 usage or content, 2 changes pending,\n3 failed, 4 unreachable, 5 locked, 6 guarded, 130 interrupted.')
-    .wrap(Math.min(100, process.stdout.columns ?? 80))
+    .wrap(helping ? Math.min(100, process.stdout.columns ?? 80) : null)
     .exitProcess(false)
     .showHelpOnFail(false)
     .fail((message: string | null, error: Error | undefined, usage) => {
