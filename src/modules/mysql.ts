@@ -1,4 +1,5 @@
 import { Duplex } from 'node:stream';
+import { authPlugins } from 'mysql2';
 import mysql, { type Connection as MysqlConnection } from 'mysql2/promise';
 import { sh } from '../shell/sh.js';
 import { ModuleError, type Channel } from './module.js';
@@ -70,8 +71,13 @@ export async function connectMysql(login: Login, channel: Channel, database?: st
       charset: 'utf8mb4',
       dateStrings: true,
       supportBigNumbers: true,
-      // The server knows who is behind its socket, and asks for nothing.
-      authPlugins: { auth_socket: () => () => Buffer.alloc(0), unix_socket: () => () => Buffer.alloc(0) },
+      authPlugins: {
+        // The server knows who is behind its socket, and asks for nothing.
+        auth_socket: () => () => Buffer.alloc(0),
+        unix_socket: () => () => Buffer.alloc(0),
+        // By its socket the server takes the password itself and offers no key; by TCP the password is encrypted with one.
+        caching_sha2_password: authPlugins.caching_sha2_password({ overrideIsSecure: socket !== undefined }),
+      },
     } as mysql.ConnectionOptions);
     connection.on('error', () => undefined);
     return await begin(connection, stream);

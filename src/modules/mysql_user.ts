@@ -92,6 +92,7 @@ max_questions, max_updates, max_connections, max_user_connections FROM mysql.use
   },
   compare(wanted, { accounts, wanted: grants }) {
     if (wanted.state === 'absent') return accounts.map(({ host }) => ({ field: 'account', from: `${wanted.name}@${host}`, to: null }));
+    if (accounts.length === 0 && wanted.host_all) throw new ModuleError(`${wanted.name} has no account yet: host_all changes accounts, it makes none`);
     if (accounts.length === 0) return [{ field: 'account', from: null, to: `${wanted.name}@${wanted.host}` }, ...grantChanges(wanted, new Map(), grants, wanted.host)];
     return accounts.flatMap((account) => [
       ...passwordChanges(wanted, account),
@@ -168,11 +169,16 @@ function grantChanges(wanted: Args, has: Grants, grants: Grants | undefined, hos
   });
 }
 
-function grantStatements(wanted: Args, has: Grants, grants: Grants | undefined, account: Sql): Sql[] {
-  return difference(wanted, has, grants).flatMap(({ on, add, remove }) => [
-    ...(remove.size > 0 ? revokes(on, remove, account) : []),
-    ...(add.size > 0 ? [grant(on, add, account)] : []),
-  ]);
+function grantStatements(wanted: Args, has: Grants, grants: Grants | undefined, account: Sql, { version }: Dialect): Sql[] {
+  return difference(wanted, has, grants).flatMap(({ on, add, remove }) => {
+    // MySQL's dynamic privileges (those with an underscore) have the grant option each by itself: it comes and goes with them.
+    const own = version.flavor === 'mysql' && on === '*.*' ? [...(has.get(on) ?? [])].filter((name) => !remove.has(name) && (name === 'ALL' || name.includes('_'))) : [];
+    const granted = new Set(add);
+    if (add.size > 0 && grants!.get(on)?.has('GRANT')) granted.add('GRANT');
+    if (add.has('GRANT') || remove.has('GRANT')) for (const name of own) granted.add(name);
+    const revoked = new Set([...remove, ...(remove.has('GRANT') ? own : [])]);
+    return [...(revoked.size > 0 ? revokes(on, revoked, account) : []), ...(granted.size > 0 ? [grant(on, granted, account)] : [])];
+  });
 }
 
 /** ALL and the grant option are revoked by statements of their own. */
@@ -191,7 +197,7 @@ async function creation(wanted: Args, session: Session, { wanted: grants, dialec
   }
   return [
     joinSql([sql`CREATE USER ${account}`, secretPart, ...clauses(wanted)], ' '),
-    ...(wanted.subtract_privs ? [] : grantStatements(wanted, new Map(), grants, account)),
+    ...(wanted.subtract_privs ? [] : grantStatements(wanted, new Map(), grants, account, dialect)),
   ];
 }
 
@@ -201,7 +207,7 @@ function alteration(wanted: Args, account: Account, { wanted: grants, dialect }:
   const identified = mine.some(({ field, secret: masked }) => masked === true || field.endsWith(': plugin')) ? [identification(wanted, dialect)] : [];
   const others = mine.some(({ field }) => field.endsWith('tls_requires') || Object.keys(LIMITS).some((limit) => field.endsWith(limit))) ? clauses(wanted) : [];
   const altered = [...identified, ...others].filter((part) => part.text !== '');
-  return [...(altered.length > 0 ? [joinSql([sql`ALTER USER ${name}`, ...altered], ' ')] : []), ...grantStatements(wanted, account.grants, grants, name)];
+  return [...(altered.length > 0 ? [joinSql([sql`ALTER USER ${name}`, ...altered], ' ')] : []), ...grantStatements(wanted, account.grants, grants, name, dialect)];
 }
 
 function credentials({ password, plugin }: Args): boolean {
