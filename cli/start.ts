@@ -24,21 +24,21 @@ async function start(): Promise<number> {
   const balancer = lab?.hosts.find(({ name }) => name === 'lb1');
   if (!balancer) throw new Error('lb1 is not among the hosts of the lab');
   const url = `http://${balancer.address}/`;
-  say(`\n${REQUESTS} requests to lb1, ${url}`);
+  say(`\n${REQUESTS} requests to lb1, ${url}notes`);
   for (let i = 0; i < REQUESTS; i++) {
-    const response = await fetch(url, { signal: AbortSignal.timeout(10_000) });
+    const response = await fetch(`${url}notes`, { signal: AbortSignal.timeout(10_000) });
     const body = (await response.text()).replace(/\s+/g, ' ').trim();
     console.log(`  ${response.status}  ${truncate(body, Math.max(40, (process.stdout.columns ?? 100) - 8))}`);
     if (!response.ok) return 3;
   }
   say('\nWhat stands');
-  console.log('  lb1           HAProxy, round robin over web1 and web2');
+  console.log('  lb1, lb2      HAProxy, round robin over web1 and web2');
   console.log('  web1, web2    nginx, php-fpm and the application');
-  console.log('  db1, db2      MySQL primary and replica');
-  console.log('  lb2           bare, for a second load balancer');
+  console.log('  db1, db2      MariaDB primary and replica');
   say('\nWhere to look next');
   for (const [command, about] of [
     [`curl ${url}`, 'a page of the application'],
+    [`curl -d text=hello ${url}notes`, 'a row, written on db1 and read from db2'],
     ['npx muster lab ssh web1', 'a shell on a host'],
     [`npx muster plan ${PLAYBOOK} -i ${INVENTORY}`, 'what an apply would change (nothing now)'],
     [`npx muster exec all -i ${INVENTORY} -- uptime`, 'a command on every host'],
