@@ -46,6 +46,13 @@ const drifts: Record<string, { host: string; harm: string; shows: { host: string
     look: 'dpkg-query -Wf \'${db:Status-Status}\' php8.2-mysql',
     mended: /^installed$/,
   },
+  'a removed server': {
+    host: 'web1',
+    harm: 'DEBIAN_FRONTEND=noninteractive apt-get remove -yqq nginx >/dev/null 2>&1',
+    shows: { host: 'web1', task: /Install nginx and PHP/, changes: /nginx absent/ },
+    look: 'systemctl is-active nginx',
+    mended: /^active$/,
+  },
   'a changed owner and mode': {
     host: 'web1',
     harm: 'chown games /srv/app/shared/config.json; chmod 666 /srv/app/shared/config.json',

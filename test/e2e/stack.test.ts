@@ -14,6 +14,9 @@ let stack: Stack;
 test.before('six fresh hosts become the stack', async (t) => {
   t.timeout(20 * 60_000);
   stack = await Stack.up(name);
+  const plan = await stack.muster('plan', site);
+  t.is(plan.code, 2, plan.told);
+  for (const host of six) t.like(plan.recap[host], { failed: 0, unreachable: 0 });
   const first = await stack.muster('apply', site, ['--verify']);
   t.is(first.code, 0, first.told);
   for (const host of six) t.like(first.recap[host], { failed: 0, unreachable: 0, unknown: 0 });
