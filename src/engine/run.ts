@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { connect } from '../connection/index.js';
-import { loadInventory, matchHosts, type Inventory } from '../inventory/index.js';
+import { loadInventory, matchHosts, replaceInventory, type Inventory } from '../inventory/index.js';
 import { checkProject, loadPlaybook, type LoadContext, type Problem } from '../playbook/index.js';
 import type { Play, Task } from '../playbook/types.js';
 import { mask } from '../report/mask.js';
@@ -33,6 +33,8 @@ export class Run {
   readonly load: LoadContext;
   readonly id = `${new Date().toISOString().replace(/[-:]/g, '').replace(/\.\d+/, '')}-${randomBytes(3).toString('hex')}`;
   plays: PlayRun[] = [];
+  /** What `add_host` and `group_by` put into the inventory, to be put there again when it is read anew. */
+  readonly #additions: ((inventory: Inventory) => void)[] = [];
   readonly #loaded = new Map<string, Promise<any>>();
   readonly #throttles = new Map<string, Semaphore>();
   readonly #journal: Journal | undefined;
@@ -117,15 +119,16 @@ export class Run {
     }
   }
 
+  /** Adds hosts or groups for the rest of the run. */
+  addToInventory(addition: (inventory: Inventory) => void): void {
+    addition(this.inventory);
+    this.#additions.push(addition);
+  }
+
   async refreshInventory(): Promise<void> {
-    const fresh = await loadInventory(this.options.inventory);
-    this.inventory.groups.clear();
-    this.inventory.hosts.clear();
-    for (const [name, group] of fresh.groups) this.inventory.groups.set(name, group);
-    for (const [name, host] of fresh.hosts) {
-      this.inventory.hosts.set(name, host);
-      this.admit(name);
-    }
+    replaceInventory(this.inventory, await loadInventory(this.options.inventory));
+    for (const addition of this.#additions) addition(this.inventory);
+    for (const name of this.inventory.hosts.keys()) this.admit(name);
   }
 
   closeJournal(): void {

@@ -80,6 +80,15 @@ export function addToGroup(inventory: Inventory, hostName: string, groupName: st
   tidyUngrouped(inventory, [host]);
 }
 
+/** Makes `inventory` what another is, for all who hold it. */
+export function replaceInventory(inventory: Inventory, by: Inventory): void {
+  inventory.groups.clear();
+  inventory.hosts.clear();
+  for (const [name, group] of by.groups) inventory.groups.set(name, group);
+  for (const [name, host] of by.hosts) inventory.hosts.set(name, host);
+  changed(inventory);
+}
+
 /** A group below `all` anywhere need not be its child. */
 function hasParent(inventory: Inventory, group: string, parent: string): boolean {
   const above = indexOf(inventory).parents.get(group) ?? [];

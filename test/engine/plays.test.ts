@@ -328,6 +328,27 @@ test('add_host and group_by reach later plays', async (t) => {
   t.deepEqual(told.filter((line) => line.startsWith('hello')).sort(), ['hello b ok', 'hello fresh ok']);
 });
 
+test('refresh_inventory reads the inventory anew, and keeps what the run has added', async (t) => {
+  const { told } = await play(
+    t,
+    `${head}  tasks:
+    - {add_host: {name: fresh, groups: new, ansible_connection: local}, run_once: true}
+    - {group_by: {key: "is_{{ inventory_hostname }}"}}
+    - {shell: "sed -i '/^    c:/{h;s/c:/d:/;H;g}' {{ project }}/hosts.yml", delegate_to: localhost, run_once: true}
+    - {meta: refresh_inventory}
+- hosts: new:is_b:d
+  gather_facts: false
+  tasks:
+    - {name: hello, debug: {}}
+- hosts: all
+  gather_facts: false
+  tasks:
+    - {name: count, assert: {that: "groups.all | length == 5"}, run_once: true}
+`,
+  );
+  t.deepEqual(told.filter((line) => /^(hello|count)/.test(line)).sort(), ['count a ok', 'hello b ok', 'hello d ok', 'hello fresh ok']);
+});
+
 test('tags select tasks; --start-at-task passes over what comes before', async (t) => {
   const site = `${head}  tasks:
     - {name: one, command: "true", tags: x}

@@ -1,4 +1,4 @@
-import { addHost as addToInventory, addToGroup } from '../../inventory/index.js';
+import { addHost as addToHosts, addToGroup } from '../../inventory/index.js';
 import { toPlain } from '../../value/value.js';
 import { argumentsOf } from '../job.js';
 import { outcome, type Outcome } from '../outcome.js';
@@ -17,7 +17,7 @@ export async function addHost(call: Call): Promise<Outcome> {
   const groups: string[] = args.groups ?? [];
   const known = run.inventory.hosts.get(name!);
   const changed = !known || groups.some((group) => !run.inventory.groups.get(group)?.hosts.includes(name!));
-  addToInventory(run.inventory, name!, groups, vars);
+  run.addToInventory((inventory) => addToHosts(inventory, name!, groups, vars));
   run.admit(name!);
   return outcome({ add_host: { host_name: name, groups, host_vars: toPlain(vars, false) }, changed });
 }
@@ -29,6 +29,6 @@ export async function groupBy(call: Call): Promise<Outcome> {
   const group = clean(String(args.key));
   const parents = (args.parents as string[]).map(clean);
   const changed = !run.inventory.groups.get(group)?.hosts.includes(host.name);
-  addToGroup(run.inventory, host.name, group, parents);
+  run.addToInventory((inventory) => addToGroup(inventory, host.name, group, parents));
   return outcome({ add_group: group, parent_groups: parents, changed });
 }
