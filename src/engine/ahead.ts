@@ -5,7 +5,8 @@ import type { Value } from '../value/value.js';
 import { isAction } from './actions/index.js';
 import { holds } from './evaluate.js';
 import type { HostRun } from './host.js';
-import { argumentsOf, moduleJob, whereOf } from './job.js';
+import { argumentsOf, callOf, scopeFor, type Call, type Frame } from './call.js';
+import { moduleJob } from './job.js';
 import { isInclude, loadedInclude } from './includes.js';
 import { loopItems, loopVariables } from './loop.js';
 import type { Ahead, AheadQuestion } from './machine.js';
@@ -13,9 +14,8 @@ import { outcome } from './outcome.js';
 import { inspectionOf, type Job } from './perform.js';
 import type { PlayRun } from './play.js';
 import type { Run } from './run.js';
-import { AHEAD, scopeOf, type Speculated } from './scope.js';
-import type { Call } from './task.js';
-import { isSelected, type Frame } from './walk.js';
+import { AHEAD, type Speculated } from './scope.js';
+import { isSelected } from './select.js';
 
 /** Bounds on what one trip carries beside what it must: questions, and characters of script. */
 const MOST_QUESTIONS = 400;
@@ -77,7 +77,7 @@ async function questionOf(call: Call, speculated: Speculated): Promise<AheadQues
   const { task, run } = call;
   const { action } = task;
   if ((isAction(action) && action !== 'set_fact') || task.until.length || task.retries !== undefined) return undefined;
-  if (!holds(task.when, scopeOf(run, whereOf(call, speculated)))) return undefined;
+  if (!holds(task.when, scopeFor(call, { ahead: speculated }))) return undefined;
   if (action === 'set_fact') {
     for (const [name, value] of argumentsOf(call, speculated)) speculated.extra.set(name, value);
     return undefined;
@@ -136,7 +136,7 @@ async function* within(run: Run, host: HostRun, frame: Frame, entry: Entry): Asy
   }
   // `--start-at-task` is still searching: nothing can be said about what will run.
   if (run.startAt !== undefined || !isSelected(run, entry)) return;
-  const call: Call = { run, frame, task: entry, host, loop: undefined, index: 0 };
+  const call = callOf(run, frame, entry, host);
   if (isInclude(entry)) {
     const loaded = await loadedInclude(call);
     if (loaded) for (const inner of loaded.entries) yield* within(run, host, loaded.frame, inner);
@@ -147,7 +147,7 @@ async function* within(run: Run, host: HostRun, frame: Frame, entry: Entry): Asy
 async function* items(call: Call, from: number): AsyncGenerator<Call> {
   let all: Value[];
   try {
-    all = loopItems(call.task, scopeOf(call.run, whereOf(call, AHEAD)));
+    all = loopItems(call.task, scopeFor(call, { ahead: AHEAD }));
   } catch {
     return;
   }

@@ -1,12 +1,13 @@
 import type { Task } from '../playbook/types.js';
 import { toPlain } from '../value/value.js';
+import { callOf, scopeFor, type Frame } from './call.js';
 import { evaluate } from './evaluate.js';
 import type { HostRun } from './host.js';
 import type { Run } from './run.js';
-import { scopeOf } from './scope.js';
+import { AHEAD } from './scope.js';
 import { runTask } from './task.js';
 import { isInclude, include } from './includes.js';
-import type { Frame } from './walk.js';
+
 
 /**
  * Runs what was notified: each handler once for each host that notified it, in the order handlers are written,
@@ -46,8 +47,7 @@ function handlersCalled(run: Run, frame: Frame, name: string, host: HostRun): Ta
 function namesOf(run: Run, frame: Frame, handler: Task, host: HostRun): string[] {
   if (handler.name === undefined) return [];
   try {
-    const scope = scopeOf(run, { play: frame.play, task: handler, host: host.name, includes: [], ahead: true });
-    const name = String(toPlain(evaluate(handler.name, scope), false));
+    const name = String(toPlain(evaluate(handler.name, scopeFor(callOf(run, frame, handler, host), { ahead: AHEAD })), false));
     return handler.role ? [name, `${handler.role.name} : ${name}`] : [name];
   } catch {
     return [];

@@ -30,10 +30,6 @@ export class HostRun {
 
   constructor(readonly name: string) {}
 
-  get unreachable(): boolean {
-    return this.lost !== undefined;
-  }
-
   /** Whether the next task is for this host. */
   get running(): boolean {
     return !this.failed && !this.lost && !this.ended;

@@ -4,13 +4,13 @@ import { ContentError } from '../value/errors.js';
 import { toPlain, type Dict, type Value } from '../value/value.js';
 import { evaluate, holds, truthy } from './evaluate.js';
 import type { HostRun } from './host.js';
-import { argumentsOf, whereOf } from './job.js';
+import { argumentsOf, callOf, scopeFor, type Call, type Frame } from './call.js';
 import { loopItems, loopVariables } from './loop.js';
 import { outcome, outcomeOfError, skipped, told } from './outcome.js';
 import type { Run } from './run.js';
-import { AHEAD, scopeOf, type Speculated } from './scope.js';
-import { nameOf, type Call } from './task.js';
-import { walk, type Frame } from './walk.js';
+import { AHEAD, type Speculated } from './scope.js';
+import { nameOf } from './task.js';
+import { walk } from './walk.js';
 
 export function isInclude(task: Task): boolean {
   return task.action === 'include_tasks' || task.action === 'include_role';
@@ -29,12 +29,12 @@ interface Wanted {
  * one after the other, in the order they were first named.
  */
 export async function include(run: Run, frame: Frame, task: Task, hosts: readonly HostRun[]): Promise<void> {
-  const name = nameOf(run, frame, task, hosts[0]!);
+  const name = nameOf(callOf(run, frame, task, hosts[0]!));
   run.emit({ event: 'task', task: name, id: task.id, origin: task.origin, handler: false, action: task.action });
   const groups = new Map<string, { load: Wanted['load']; hosts: HostRun[]; vars: Map<string, Dict> }>();
   for (const host of hosts) {
     try {
-      const wanted = await wantedOf({ run, frame, task, host, loop: undefined, index: 0 });
+      const wanted = await wantedOf(callOf(run, frame, task, host));
       const result = wanted.length === 0 ? skipped('Conditional result was False') : outcome({ include: wanted.map((one) => one.key) });
       if (wanted.length === 0) {
         host.recap.skipped++;
@@ -87,12 +87,12 @@ export async function loadedInclude(call: Call): Promise<{ entries: readonly Ent
 
 async function wantedOf(call: Call, ahead?: Speculated): Promise<Wanted[]> {
   const { task, run } = call;
-  if (!task.loop) return holds(task.when, scopeOf(run, whereOf(call, ahead))) ? [one(call, ahead)] : [];
-  const items: Value[] = loopItems(task, scopeOf(run, whereOf(call, ahead)));
+  if (!task.loop) return holds(task.when, scopeFor(call, { ahead })) ? [one(call, ahead)] : [];
+  const items: Value[] = loopItems(task, scopeFor(call, { ahead }));
   const wanted: Wanted[] = [];
   for (const [index] of items.entries()) {
     const each: Call = { ...call, loop: loopVariables(task, items, index), index };
-    if (holds(task.when, scopeOf(run, whereOf(each, ahead)))) wanted.push(one(each, ahead));
+    if (holds(task.when, scopeFor(each, { ahead }))) wanted.push(one(each, ahead));
   }
   return wanted;
 }
@@ -104,7 +104,7 @@ function one(call: Call, ahead?: Speculated): Wanted {
     const value = args.get(name);
     return value === undefined || value === null ? undefined : String(toPlain(value, true));
   };
-  const free = task.freeForm === undefined ? undefined : String(toPlain(evaluate(task.freeForm, scopeOf(run, whereOf(call, ahead))), true));
+  const free = task.freeForm === undefined ? undefined : String(toPlain(evaluate(task.freeForm, scopeFor(call, { ahead })), true));
   const vars: Dict = loop ?? new Map();
   const point = includePoint(task, frame.play.play.baseDir, run.load, undefined, loop ? String(call.index + 1) : undefined);
   // Two items that include the same file are two rounds, not one.

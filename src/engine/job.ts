@@ -7,49 +7,15 @@ import { holdsSecret, Secret, toPlain, type Dict, type Value } from '../value/va
 import { evaluate, truthy } from './evaluate.js';
 import type { Ahead, Machine, Way } from './machine.js';
 import { secretPieces, type Job } from './perform.js';
-import { mustFind, scopeOf, type Speculated, type Where } from './scope.js';
-import { isCheck, type Call } from './task.js';
+import { mustFind, type Speculated } from './scope.js';
+import { argumentsOf, isCheck, numberOf, scopeFor, type Call } from './call.js';
 import { becomeOf, targetOf } from './target.js';
-import { includesOf } from './walk.js';
-
-/** The evaluated arguments of a call; members equal to `omit` are gone. */
-export function argumentsOf(call: Call, ahead?: Speculated, record = new Record()): Dict {
-  const scope = scopeOf(call.run, whereOf(call, ahead));
-  const args = new Map<Value, Value>();
-  for (const [name, value] of call.task.args) {
-    const evaluated = evaluate(value, scope, record);
-    if (evaluated === OMIT) continue;
-    if (name === '_raw_args' || name === '_variable_params') spread(args, evaluated, call);
-    else args.set(name, evaluated);
-  }
-  return args;
-}
-
-/** `args: "{{ dict }}"`: a whole dict of arguments known only now; those written out win. */
-function spread(args: Dict, value: Value, call: Call): void {
-  if (!(value instanceof Map)) throw new ContentError('the arguments are not a dict', call.task.origin);
-  for (const [name, member] of value) if (!args.has(name)) args.set(name, member);
-}
-
-export function whereOf(call: Call, ahead?: Speculated): Where {
-  const { frame, task, host, loop } = call;
-  return {
-    play: frame.play,
-    task,
-    host: host.name,
-    includes: includesOf(frame, host.name),
-    ahead: ahead !== undefined,
-    ...(loop ? { loop } : {}),
-    ...(ahead ? { extra: ahead.extra } : {}),
-    ...(ahead?.facts ? { facts: ahead.facts } : {}),
-  };
-}
 
 /** The host a call really goes to: its own, or the one it is delegated to. */
 export function destination(call: Call, ahead?: Speculated): string {
   const { task, host, run } = call;
   if (task.delegateTo === undefined) return host.name;
-  const value = evaluate(task.delegateTo, scopeOf(run, whereOf(call, ahead)));
+  const value = evaluate(task.delegateTo, scopeFor(call, { ahead }));
   if (value === OMIT || value === null) return host.name;
   const name = String(toPlain(value, true));
   if (!ahead) run.delegates.set(`${task.id} ${host.name}`, name);
@@ -60,9 +26,8 @@ export function destination(call: Call, ahead?: Speculated): string {
 export function wayOf(call: Call, ahead?: Speculated): { machine: Machine; way: Way; name: string } {
   const { run, task } = call;
   const name = destination(call, ahead);
-  const where = whereOf(call, ahead);
-  const own = scopeOf(run, where);
-  const there = name === call.host.name ? own : scopeOf(run, { ...where, host: name });
+  const own = scopeFor(call, { ahead });
+  const there = name === call.host.name ? own : scopeFor(call, { ahead, host: name });
   const target = targetOf(name, there, task, run.options);
   const environment: { [name: string]: string } = {};
   for (const layer of task.environment) {
@@ -94,7 +59,7 @@ function text(value: Value): string {
  */
 export async function moduleJob(call: Call, ahead: Speculated | undefined, take: Ahead, record = new Record()): Promise<Job> {
   const { run, task, host, frame } = call;
-  const scope = scopeOf(run, whereOf(call, ahead));
+  const scope = scopeFor(call, { ahead });
   const module = await loadModule(task.action);
   const args = argumentsOf(call, ahead, record);
   if (task.freeForm !== undefined && module.freeForm !== undefined && !args.has(module.freeForm)) {
@@ -134,7 +99,7 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
     check: isCheck(call, scope),
     diff: task.diff === undefined ? run.options.diff : truthy(evaluate(task.diff, scope)),
     verify: run.options.verify,
-    timeout: task.timeout === undefined ? undefined : Number(String(evaluate(task.timeout, scope))) || undefined,
+    timeout: task.timeout === undefined ? undefined : numberOf(call, task.timeout, 'timeout', scope) || undefined,
     get secrets() {
       return [...secrets];
     },

@@ -1,14 +1,14 @@
 import type { Task } from '../playbook/types.js';
 import { ContentError } from '../value/errors.js';
 import { toPlain } from '../value/value.js';
+import { callOf, scopeFor, type Frame } from './call.js';
 import { evaluate, holds } from './evaluate.js';
 import { flush } from './handlers.js';
 import type { HostRun } from './host.js';
 import { wayOf } from './job.js';
 import { outcomeOfError, told } from './outcome.js';
 import type { Run } from './run.js';
-import { scopeOf } from './scope.js';
-import { includesOf, type Frame } from './walk.js';
+
 
 /** What `meta:` can be told, each for the hosts whose condition holds. */
 const WORDS: { [word: string]: (run: Run, frame: Frame, task: Task, hosts: readonly HostRun[]) => Promise<void> | void } = {
@@ -36,7 +36,7 @@ const WORDS: { [word: string]: (run: Run, frame: Frame, task: Task, hosts: reado
   refresh_inventory: (run) => run.refreshInventory(),
   reset_connection: async (run, frame, task, hosts) => {
     for (const host of hosts) {
-      const { machine, way } = wayOf({ run, frame, task, host, loop: undefined, index: 0 });
+      const { machine, way } = wayOf(callOf(run, frame, task, host));
       machine.forget();
       await way.connection.reset();
     }
@@ -48,9 +48,8 @@ export const metaWords: readonly string[] = Object.keys(WORDS);
 export async function meta(run: Run, frame: Frame, task: Task, hosts: readonly HostRun[]): Promise<void> {
   const held: HostRun[] = [];
   for (const host of hosts) {
-    const scope = scopeOf(run, { play: frame.play, task, host: host.name, includes: includesOf(frame, host.name), ahead: false });
     try {
-      if (holds(task.when, scope)) held.push(host);
+      if (holds(task.when, scopeFor(callOf(run, frame, task, host)))) held.push(host);
     } catch (error) {
       host.failed = outcomeOfError(error, 'reading the condition (when)');
       host.recap.failed++;
@@ -58,7 +57,7 @@ export async function meta(run: Run, frame: Frame, task: Task, hosts: readonly H
     }
   }
   if (held.length === 0) return;
-  const scope = scopeOf(run, { play: frame.play, task, host: held[0]!.name, includes: [], ahead: false });
+  const scope = scopeFor(callOf(run, frame, task, held[0]!));
   const word = String(toPlain(evaluate(task.freeForm ?? '', scope), true)).trim();
   const act = WORDS[word];
   if (!act) throw new ContentError(`meta has no "${word}"`, task.origin, `it knows ${metaWords.join(', ')}`);

@@ -18,7 +18,8 @@ import { Machines } from './machine.js';
 import type { RunOptions, RunSummary } from './options.js';
 import { PlayRun } from './play.js';
 import { Semaphore } from './semaphore.js';
-import { walk, type Frame } from './walk.js';
+import type { Frame } from './call.js';
+import { walk } from './walk.js';
 
 /** A run under way: what all plays share. */
 export class Run {

@@ -15,11 +15,11 @@ export interface Where {
   /** Whose variables. */
   host: string;
   /** Loop variable, index variable, `ansible_loop`, `item`. */
-  loop?: Dict;
+  loop?: Dict | undefined;
   /** Strongest but for extra vars: the present result under its register name, speculated facts. */
-  extra?: Dict;
+  extra?: Dict | undefined;
   /** Facts known ahead of their gathering. */
-  facts?: Dict;
+  facts?: Dict | undefined;
   /** Variables of the dynamic includes around the task, outermost first. */
   includes: readonly Dict[];
   /** Nothing with an effect may happen: the engine only looks ahead. */

@@ -1,90 +1,80 @@
-import { Record } from '../expression/index.js';
+import { Record, type Scope } from '../expression/index.js';
 import type { Task } from '../playbook/types.js';
-import type { Status } from '../report/events.js';
 import { UndefinedError, UnknownError } from '../value/errors.js';
 import { toPlain, Unknown, type Dict, type Value } from '../value/value.js';
 import { action, happensOnce } from './actions/index.js';
-import { evaluate, firstFalse, holds, truthy } from './evaluate.js';
-import type { HostRun } from './host.js';
 import { aheadOf } from './ahead.js';
-import { labelOf, loopItems, loopVariables } from './loop.js';
+import { callOf, isCheck, isTrue, numberOf, scopeFor, type Call, type Frame } from './call.js';
+import { bare, conclude, plainStatus } from './conclude.js';
+import { evaluate, firstFalse, holds } from './evaluate.js';
+import type { HostRun } from './host.js';
 import { censored, moduleJob } from './job.js';
+import { labelOf, loopItems, loopVariables } from './loop.js';
 import { failed, outcome, outcomeOfError, skipped, told, type Outcome } from './outcome.js';
 import { perform } from './perform.js';
 import { ownTask } from './play.js';
 import type { Run } from './run.js';
-import { scopeOf } from './scope.js';
-import { includesOf, type Frame } from './walk.js';
-
-/** A task (or one item of its loop) on its way to one host. */
-export interface Call {
-  run: Run;
-  frame: Frame;
-  task: Task;
-  host: HostRun;
-  loop: Dict | undefined;
-  /** Its place in the loop; 0 without one. */
-  index: number;
-}
+import { AHEAD } from './scope.js';
 
 /** Runs a task on hosts at once, and returns when all are through. */
 export async function runTask(run: Run, frame: Frame, task: Task, hosts: readonly HostRun[]): Promise<void> {
-  const first = hosts[0]!;
-  const name = nameOf(run, frame, task, first);
-  run.emit({ event: 'task', task: name, id: task.id, origin: task.origin, handler: task.listen.length > 0 || run.isHandler(task), action: task.action });
-  if (happensOnce(task.action) || (task.runOnce !== undefined && isTrue(run, frame, task, first, task.runOnce))) {
-    await runOnHost(run, frame, task, first, name, hosts);
+  const first = callOf(run, frame, task, hosts[0]!);
+  const name = nameOf(first);
+  run.emit({ event: 'task', task: name, id: task.id, origin: task.origin, handler: run.isHandler(task), action: task.action });
+  if (happensOnce(task.action) || (task.runOnce !== undefined && isTrue(first, task.runOnce))) {
+    await runOnHost(first, name, hosts);
     for (const host of hosts) {
-      if (first.failed) host.failed ??= first.failed;
-      if (first.lost) host.lost ??= first.lost;
+      if (first.host.failed) host.failed ??= first.host.failed;
+      if (first.host.lost) host.lost ??= first.host.lost;
     }
     return;
   }
-  const throttle = run.throttle(task, () => Number(String(evaluate(task.throttle!, scopeOf(run, { play: frame.play, task, host: first.name, includes: [], ahead: false })))));
-  await Promise.all(hosts.map((host) => throttle.run(() => runOnHost(run, frame, task, host, name, [host]))));
+  const throttle = run.throttle(task, () => numberOf(first, task.throttle!, 'throttle'));
+  await Promise.all(hosts.map((host) => throttle.run(() => runOnHost(callOf(run, frame, task, host), name, [host]))));
 }
 
-function isTrue(run: Run, frame: Frame, task: Task, host: HostRun, value: Value): boolean {
-  return truthy(evaluate(value, scopeOf(run, { play: frame.play, task, host: host.name, includes: includesOf(frame, host.name), ahead: false })));
-}
-
-/** The task's name as shown: templated with the first host's variables where that works. */
-export function nameOf(run: Run, frame: Frame, task: Task, host: HostRun): string {
+/** The task's name as shown: templated with the host's variables where that works. */
+export function nameOf(call: Call): string {
+  const { task } = call;
   const prefix = task.role ? `${task.role.name} : ` : '';
   if (task.name === undefined) return `${prefix}${task.actionAsWritten}`;
   try {
-    const scope = scopeOf(run, { play: frame.play, task, host: host.name, includes: includesOf(frame, host.name), ahead: true });
-    return prefix + String(toPlain(evaluate(task.name, scope), false));
+    return prefix + String(toPlain(evaluate(task.name, scopeFor(call, { ahead: AHEAD })), false));
   } catch {
     return prefix + String(toPlain(task.name, false));
   }
 }
 
 /** @param sharers hosts that get the result: the host itself, or all under run_once */
-async function runOnHost(run: Run, frame: Frame, task: Task, host: HostRun, name: string, sharers: readonly HostRun[]): Promise<void> {
+async function runOnHost(call: Call, name: string, sharers: readonly HostRun[]): Promise<void> {
+  const { run, host, task } = call;
   if (run.stopping) return;
   const began = performance.now();
   run.emit({ event: 'busy', host: host.name, task: name, id: task.id });
-  const scope = scopeOf(run, { play: frame.play, task, host: host.name, includes: includesOf(frame, host.name), ahead: false });
   let result: Outcome | undefined;
   try {
-    result = await onHost(run, frame, task, host);
+    result = await onHost(call);
   } catch (error) {
     result = outcomeOfError(error, `working out the task's keywords`);
   }
-  const seconds = (performance.now() - began) / 1000;
-  if (result === undefined) {
-    run.emit({ event: 'idle', host: host.name });
-    return;
+  if (result?.unreachable && run.options.kill.aborted) result = failed('interrupted: what it did so far stays', { fields: { interrupted: true } });
+  if (result) {
+    const seconds = (performance.now() - began) / 1000;
+    try {
+      conclude(call, name, result, seconds, sharers);
+    } catch (error) {
+      // A keyword that cannot be evaluated is the task's failure; without the keyword it can be told.
+      conclude({ ...call, task: bare(task) }, name, outcomeOfError(error, `working out the task's keywords`), seconds, sharers);
+    }
   }
-  const quiet = censored(task, scope);
-  conclude(run, frame, task, host, name, result, seconds, quiet, sharers);
+  run.emit({ event: 'idle', host: host.name });
 }
 
 /** The task on its host: once, or for each item. Undefined when the run was interrupted before anything happened. */
-async function onHost(run: Run, frame: Frame, task: Task, host: HostRun): Promise<Outcome | undefined> {
-  if (!task.loop) return onItem({ run, frame, task, host, loop: undefined, index: 0 });
-  const scope = scopeOf(run, { play: frame.play, task, host: host.name, includes: includesOf(frame, host.name), ahead: false });
+async function onHost(call: Call): Promise<Outcome | undefined> {
+  const { run, task, host } = call;
+  if (!task.loop) return onItem(call);
+  const scope = scopeFor(call);
   let items: Value[];
   try {
     items = loopItems(task, scope);
@@ -97,25 +87,24 @@ async function onHost(run: Run, frame: Frame, task: Task, host: HostRun): Promis
   const results: Outcome[] = [];
   for (const [index, item] of items.entries()) {
     if (run.stopping) break;
-    const loop = loopVariables(task, items, index);
+    const each: Call = { ...call, loop: loopVariables(task, items, index), index };
     const began = performance.now();
-    const result = await onItem({ run, frame, task, host, loop, index });
+    const result = await onItem(each);
     if (!result) break;
-    for (const [variable, value] of loop) if (variable !== 'ansible_loop') result.data.set(variable, value);
+    for (const [variable, value] of each.loop!) if (variable !== 'ansible_loop') result.data.set(variable, value);
     result.data.set('ansible_loop_var', task.loopControl.loopVar);
     results.push(result);
-    const itemScope = scopeOf(run, { play: frame.play, task, host: host.name, loop, includes: includesOf(frame, host.name), ahead: false });
-    const label = labelOf(task, item, itemScope);
-    const status = plainStatus(result);
-    run.emit({ event: 'item', host: host.name, id: task.id, label, result: told(result, status, (performance.now() - began) / 1000, censored(task, itemScope)) });
+    const itemScope = scopeFor(each);
+    const seconds = (performance.now() - began) / 1000;
+    run.emit({ event: 'item', host: host.name, id: task.id, label: labelOf(task, item, itemScope), result: told(result, plainStatus(result), seconds, censored(task, itemScope)) });
     if (result.unreachable) break;
-    if (index < items.length - 1 && task.loopControl.pause !== undefined) await run.sleep(Number(String(evaluate(task.loopControl.pause, itemScope))));
+    if (index < items.length - 1 && task.loopControl.pause !== undefined) await run.sleep(numberOf(each, task.loopControl.pause, 'pause'));
   }
   if (items.length > 0 && results.length === 0) return undefined;
   return combined(results);
 }
 
-function conditionFails(task: Task, scope: ReturnType<typeof scopeOf>): boolean {
+function conditionFails(task: Task, scope: Scope): boolean {
   try {
     return !holds(task.when, scope);
   } catch {
@@ -149,9 +138,8 @@ function combined(results: readonly Outcome[]): Outcome {
 
 /** One item (or the whole task without a loop), repeated under `until`. */
 async function onItem(call: Call): Promise<Outcome | undefined> {
-  const { run, task, frame, host, loop } = call;
-  const where = { play: frame.play, task, host: host.name, includes: includesOf(frame, host.name), ahead: false, ...(loop ? { loop } : {}) };
-  const scope = scopeOf(run, where);
+  const { run, task, host } = call;
+  const scope = scopeFor(call);
   try {
     const false_ = firstFalse(task.when, scope);
     if (false_) return skipped('Conditional result was False', { false_condition: String(false_.expression) });
@@ -164,16 +152,16 @@ async function onItem(call: Call): Promise<Outcome | undefined> {
     const plan = isCheck(call, scope);
     if (untils.length || task.retries !== undefined) {
       // Three attempts unless said otherwise; `retries: n` is the first attempt and n more.
-      attempts = task.retries === undefined ? 3 : 1 + Math.max(0, Number(String(evaluate(task.retries, scope))));
+      attempts = task.retries === undefined ? 3 : 1 + Math.max(0, numberOf(call, task.retries, 'retries', scope));
       // Nothing changes between the attempts of a plan.
       if (plan) attempts = 1;
     }
     for (let attempt = 1; ; attempt++) {
-      const result = judged(call, scope, await attemptOnce(call, untils.length > 0 || task.retries !== undefined));
+      const result = judged(call, await attemptOnce(call, untils.length > 0 || task.retries !== undefined));
       if (attempts > 1) result.data.set('attempts', attempt);
       if (result.unreachable || result.unknown !== undefined || result.skipped) return result;
       if (untils.length === 0 && (task.retries === undefined || !result.failed)) return result;
-      const reached = untils.length > 0 && holds(untils, scopeOf(run, { ...where, extra: registered(task, result.data) }));
+      const reached = untils.length > 0 && holds(untils, scopeFor(call, { extra: registered(task, result.data) }));
       if (reached) return result;
       if (attempt >= attempts) {
         if (plan && !result.failed) return result;
@@ -185,8 +173,8 @@ async function onItem(call: Call): Promise<Outcome | undefined> {
         return missed;
       }
       if (run.stopping) return result;
-      const delay = task.delay === undefined ? 5 : Number(String(evaluate(task.delay, scope)));
-      run.emit({ event: 'retry', host: host.name, task: nameOf(run, frame, task, host), attempt, retries: attempts - 1, delay, why: result.failure?.message ?? 'not yet' });
+      const delay = task.delay === undefined ? 5 : numberOf(call, task.delay, 'delay', scope);
+      run.emit({ event: 'retry', host: host.name, task: nameOf(call), attempt, retries: attempts - 1, delay, why: result.failure?.message ?? 'not yet' });
       await run.sleep(delay);
     }
   } catch (error) {
@@ -194,13 +182,8 @@ async function onItem(call: Call): Promise<Outcome | undefined> {
   }
 }
 
-export function isCheck(call: Pick<Call, 'run' | 'task'>, scope: ReturnType<typeof scopeOf>): boolean {
-  const { run, task } = call;
-  return task.checkMode === undefined ? run.options.check : truthy(evaluate(task.checkMode, scope));
-}
-
 async function attemptOnce(call: Call, repeated: boolean): Promise<Outcome> {
-  const { run, task, host } = call;
+  const { run, task } = call;
   try {
     const act = action(task.action);
     if (act) return await act(call);
@@ -233,7 +216,7 @@ async function withFactsOfOthers(call: Call, work: (record: Record) => Promise<O
     run.emit({ event: 'note', message: `gathering facts of ${others.join(', ')}, which ${call.host.name} reads` });
     await Promise.all(
       others.map(async (name) => {
-        const gather: Call = { run, frame, task: ownTask(frame.play.play, 'setup', 'Gathering Facts', {}), host: run.admit(name), loop: undefined, index: 0 };
+        const gather = callOf(run, frame, ownTask(frame.play.play, 'setup', 'Gathering Facts', {}), run.admit(name));
         const { data } = await perform(await moduleJob(gather, undefined, async () => []));
         const facts = data.get('ansible_facts');
         if (facts instanceof Map) run.variables.setFacts(name, facts);
@@ -248,19 +231,11 @@ function registered(task: Task, data: Dict): Dict {
 }
 
 /** changed_when and failed_when. */
-function judged(call: Call, scope: ReturnType<typeof scopeOf>, result: Outcome): Outcome {
-  const { run, task, frame, host, loop } = call;
+function judged(call: Call, result: Outcome): Outcome {
+  const { task } = call;
   if (result.skipped || result.unreachable || result.unknown !== undefined) return result;
   if (task.changedWhen === undefined && task.failedWhen === undefined) return result;
-  const seen = scopeOf(run, {
-    play: frame.play,
-    task,
-    host: host.name,
-    includes: includesOf(frame, host.name),
-    ahead: false,
-    extra: registered(task, result.data),
-    ...(loop ? { loop } : {}),
-  });
+  const seen = scopeFor(call, { extra: registered(task, result.data) });
   try {
     if (task.changedWhen !== undefined) {
       result.changed = holds(task.changedWhen, seen);
@@ -283,77 +258,5 @@ function judged(call: Call, scope: ReturnType<typeof scopeOf>, result: Outcome):
     return result;
   } catch (error) {
     return outcomeOfError(error, 'reading changed_when or failed_when');
-  }
-}
-
-export function plainStatus(result: Outcome): Status {
-  if (result.unreachable) return 'unreachable';
-  if (result.failed) return 'failed';
-  if (result.unknown !== undefined) return 'unknown';
-  if (result.skipped) return 'skipped';
-  return result.changed ? 'changed' : 'ok';
-}
-
-/** Keeps what the result leaves: registered variable, facts, notifications, the host's standing, the count. */
-function conclude(run: Run, frame: Frame, task: Task, host: HostRun, name: string, result: Outcome, seconds: number, quiet: boolean, sharers: readonly HostRun[]): void {
-  const forHost = (value: Value | undefined) => value !== undefined && isTrue(run, frame, task, host, value);
-  let status = plainStatus(result);
-  if (status === 'failed' && forHost(task.ignoreErrors)) status = 'ignored';
-  else if (status === 'failed' && host.rescuers > 0) status = 'rescued';
-  const ignored = status === 'ignored' || (status === 'unreachable' && (forHost(task.ignoreUnreachable) || forHost(frame.play.play.ignoreUnreachable)));
-
-  const facts = result.data.get('ansible_facts');
-  for (const sharer of sharers) {
-    if (task.register !== undefined) run.variables.setRegistered(sharer.name, task.register, result.unknown === undefined ? result.data : new Unknown(result.unknown));
-    if (facts instanceof Map && task.action !== 'set_fact') run.variables.setFacts(factsOwner(run, frame, task, sharer), facts);
-  }
-  if (result.changed && !result.failed) notify(run, frame, task, host, name, sharers);
-  const delegate = task.delegateTo === undefined ? undefined : run.delegates.get(`${task.id} ${host.name}`);
-  run.emit({ event: 'result', host: host.name, id: task.id, task: name, origin: task.origin, delegate, result: told(result, status, seconds, quiet) });
-  run.emit({ event: 'idle', host: host.name });
-  run.times.push({ task: name, host: host.name, seconds });
-
-  const { recap } = host;
-  if (status !== 'skipped') host.done++;
-  switch (status) {
-    case 'ok':
-      recap.ok++;
-      break;
-    case 'changed':
-      recap.ok++;
-      recap.changed++;
-      break;
-    case 'ignored':
-      recap.ok++;
-      recap.ignored++;
-      if (result.changed) recap.changed++;
-      break;
-    case 'rescued':
-    case 'failed':
-    case 'unreachable':
-    case 'skipped':
-    case 'unknown':
-      recap[status]++;
-  }
-  if (ignored) return;
-  if (status === 'unreachable') host.lost = result;
-  else if (result.failed) [host.failed, host.failedTask] = [result, name];
-}
-
-/** Facts of a delegated task belong to the host it runs for, unless `delegate_facts` says otherwise. */
-function factsOwner(run: Run, frame: Frame, task: Task, host: HostRun): string {
-  const delegate = run.delegates.get(`${task.id} ${host.name}`);
-  return delegate !== undefined && task.delegateFacts !== undefined && isTrue(run, frame, task, host, task.delegateFacts) ? delegate : host.name;
-}
-
-function notify(run: Run, frame: Frame, task: Task, host: HostRun, name: string, sharers: readonly HostRun[]): void {
-  if (task.notify.length === 0) return;
-  const scope = scopeOf(run, { play: frame.play, task, host: host.name, includes: includesOf(frame, host.name), ahead: false });
-  for (const value of task.notify) {
-    const wanted = evaluate(value, scope);
-    for (const handler of (Array.isArray(wanted) ? wanted : [wanted]).map((one) => String(toPlain(one, false)))) {
-      for (const sharer of sharers) sharer.notified.add(handler);
-      run.emit({ event: 'notify', host: host.name, handler, by: name });
-    }
   }
 }

@@ -1,31 +1,14 @@
 import type { Block, Entry, Task } from '../playbook/types.js';
-import { selected } from '../playbook/index.js';
-import type { Dict } from '../value/value.js';
-import { truthy, evaluate } from './evaluate.js';
+import { callOf, isTrue, numberOf, type Frame } from './call.js';
 import type { HostRun } from './host.js';
 import { include, isInclude } from './includes.js';
 import { meta } from './meta.js';
-import type { PlayRun } from './play.js';
+import { bare, conclude } from './conclude.js';
+import { outcomeOfError } from './outcome.js';
 import type { Run } from './run.js';
-import { scopeOf, single } from './scope.js';
+import { single } from './scope.js';
+import { isSelected } from './select.js';
 import { runTask } from './task.js';
-
-/**
- * Where the walk stands: an entry of a list, and what comes after the list. Reading on from here, through
- * the parents, gives the tasks behind the present one, which is all that looking ahead needs.
- */
-export interface Frame {
-  readonly entries: readonly Entry[];
-  index: number;
-  readonly play: PlayRun;
-  /** Variables of the dynamic includes around, by host, outermost first. */
-  readonly includes: readonly ReadonlyMap<string, Dict>[];
-  readonly parent: Frame | undefined;
-}
-
-export function includesOf(frame: Frame, host: string): Dict[] {
-  return frame.includes.flatMap((layer) => layer.get(host) ?? []);
-}
 
 /**
  * Takes the hosts through a list of entries, task by task: no host begins an effect of one before all are
@@ -56,42 +39,32 @@ function leftRole(host: HostRun, entry: Entry): boolean {
 
 async function walkTask(run: Run, frame: Frame, task: Task, hosts: readonly HostRun[]): Promise<void> {
   if (!isSelected(run, task)) return;
-  if (task.action === 'meta') await meta(run, frame, task, hosts);
-  else if (isInclude(task)) await include(run, frame, task, hosts);
-  else await runTask(run, frame, task, hosts);
+  try {
+    if (task.action === 'meta') await meta(run, frame, task, hosts);
+    else if (isInclude(task)) await include(run, frame, task, hosts);
+    else await runTask(run, frame, task, hosts);
+  } catch (error) {
+    // What concerns the task as a whole (run_once, throttle, a word of meta) fails it for all.
+    for (const host of hosts) conclude(callOf(run, frame, bare(task), host), task.actionAsWritten, outcomeOfError(error, "working out the task's keywords"), 0, [host]);
+  }
   if (failsAll(run, frame, task, hosts)) for (const host of hosts) host.failed ??= abandoned(hosts);
-}
-
-/** Tags, and `--start-at-task` until it is met. */
-export function isSelected(run: Run, task: Task): boolean {
-  if (!selected(task.tags, run.options.tags, run.options.skipTags)) return false;
-  if (run.startAt === undefined || task.action === 'setup' || task.action === 'meta') return true;
-  const name = typeof task.name === 'string' ? task.name : undefined;
-  if (name === undefined || !(name === run.startAt || new RegExp(`^${globToRegExp(run.startAt)}$`).test(name))) return false;
-  run.startAt = undefined;
-  return true;
-}
-
-function globToRegExp(glob: string): string {
-  return glob.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.');
 }
 
 /** `any_errors_fatal` and `max_fail_percentage`, judged after each task. */
 function failsAll(run: Run, frame: Frame, task: Task, hosts: readonly HostRun[]): boolean {
-  const { play } = frame;
-  const bad = hosts.filter((host) => host.failed !== undefined || host.unreachable);
-  if (bad.length === 0) return false;
-  const scope = () => scopeOf(run, { play, task, host: bad[0]!.name, includes: includesOf(frame, bad[0]!.name), ahead: false });
-  const fatal = task.anyErrorsFatal ?? play.play.anyErrorsFatal;
-  if (fatal !== undefined && truthy(evaluate(fatal, scope()))) return true;
-  const limit = play.play.maxFailPercentage;
-  if (limit === undefined) return false;
-  const lost = play.batch.filter((name) => run.hosts.get(name)!.failed || run.hosts.get(name)!.unreachable).length;
-  return (lost / play.batch.length) * 100 > Number(String(evaluate(limit, scope())));
+  const { batch, play } = frame.play;
+  const bad = hosts.find((host) => host.failed || host.lost);
+  if (!bad) return false;
+  const call = callOf(run, frame, task, bad);
+  const fatal = task.anyErrorsFatal ?? play.anyErrorsFatal;
+  if (fatal !== undefined && isTrue(call, fatal)) return true;
+  if (play.maxFailPercentage === undefined) return false;
+  const lost = batch.map((name) => run.hosts.get(name)!).filter((host) => host.failed || host.lost).length;
+  return (lost / batch.length) * 100 > numberOf(call, play.maxFailPercentage, 'max_fail_percentage');
 }
 
 function abandoned(hosts: readonly HostRun[]): NonNullable<HostRun['failed']> {
-  return hosts.find((host) => host.failed)?.failed ?? hosts.find((host) => host.unreachable)!.lost!;
+  return hosts.find((host) => host.failed)?.failed ?? hosts.find((host) => host.lost)!.lost!;
 }
 
 /** A role that is listed again: a host that ran something of it (not only skips) does not run it twice. */
@@ -113,7 +86,7 @@ async function walkBlock(run: Run, frame: Frame, block: Block, hosts: readonly H
   await walk(run, inner(block.block), hosts);
   if (rescuing) for (const host of hosts) host.rescuers--;
 
-  const broken = hosts.filter((host) => host.failed && !host.unreachable);
+  const broken = hosts.filter((host) => host.failed && !host.lost);
   if (rescuing && broken.length && !run.stopping) {
     for (const host of broken) {
       run.variables.setRegistered(host.name, 'ansible_failed_result', host.failed!.data);

@@ -439,3 +439,16 @@ test('a host name that cannot be written for a shell is the task\'s failure, not
   const { rig } = await play(t, `${head}  tasks:\n    - {name: nul, copy: {dest: "{{ root }}/a\\0b", content: x}}\n`, { limit: 'a' });
   t.regex(rig.failures()[0]!, /NUL/);
 });
+
+test('a keyword that cannot be evaluated fails its task, not the run', async (t) => {
+  const { told, summary } = await play(
+    t,
+    `${head}  tasks:
+    - {name: ignoring, command: "false", ignore_errors: "{{ missing }}", when: inventory_hostname == 'a'}
+    - {name: once, command: "true", run_once: "{{ absent }}", when: inventory_hostname == 'b'}
+    - {name: rest, command: "true"}
+`,
+  );
+  t.true(told.includes('ignoring a failed'));
+  t.is(summary.exitCode, 3);
+});

@@ -3,11 +3,10 @@ import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'no
 import path from 'node:path';
 import { ModuleError } from '../../modules/module.js';
 import { sh } from '../../shell/sh.js';
-import { wayOf, whereOf } from '../job.js';
+import { isCheck, type Call } from '../call.js';
+import { wayOf } from '../job.js';
 import { failed, outcome, type Outcome } from '../outcome.js';
 import { inspectionOf } from '../perform.js';
-import { scopeOf } from '../scope.js';
-import { isCheck, type Call } from '../task.js';
 import { parsedArguments } from './say.js';
 
 /** Copies a file of the host to the controller, whole or not at all. */
@@ -34,7 +33,7 @@ export async function fetch(call: Call): Promise<Outcome> {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw new ModuleError(`cannot read ${dest}: ${(error as Error).message}`);
   }
   if (present?.equals(content)) return outcome({ ...returns, changed: false });
-  if (!isCheck(call, scopeOf(run, whereOf(call)))) {
+  if (!isCheck(call)) {
     mkdirSync(path.dirname(dest), { recursive: true });
     const half = `${dest}.${process.pid}.part`;
     writeFileSync(half, content);

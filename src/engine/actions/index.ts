@@ -1,5 +1,5 @@
 import type { Outcome } from '../outcome.js';
-import type { Call } from '../task.js';
+import type { Call } from '../call.js';
 import { addHost, groupBy } from './inventory.js';
 import { assert, debug, fail, includeVars, setFact } from './say.js';
 import { fetch } from './fetch.js';

@@ -1,8 +1,7 @@
 import { addHost as addToHosts, addToGroup } from '../../inventory/index.js';
 import { toPlain } from '../../value/value.js';
-import { argumentsOf } from '../job.js';
+import { argumentsOf, type Call } from '../call.js';
 import { outcome, type Outcome } from '../outcome.js';
-import type { Call } from '../task.js';
 import { parsedArguments } from './say.js';
 
 export async function addHost(call: Call): Promise<Outcome> {

@@ -8,17 +8,16 @@ import { parseYaml } from '../../yaml/index.js';
 import { ContentError, UndefinedError } from '../../value/errors.js';
 import { toPlain, type Dict, type Origin, type Value } from '../../value/value.js';
 import { evaluate, firstFalse } from '../evaluate.js';
-import { argumentsOf, whereOf } from '../job.js';
+import { argumentsOf, scopeFor, type Call } from '../call.js';
 import { failed, outcome, skipped, type Outcome } from '../outcome.js';
-import { findFile, mustFind, scopeOf } from '../scope.js';
-import type { Call } from '../task.js';
+import { findFile, mustFind } from '../scope.js';
 
 /** The action's evaluated arguments, free-form text under its parameter, checked by the action's description. */
 export async function parsedArguments(call: Call): Promise<{ args: any; values: Dict }> {
   const { task, run } = call;
   const spec = await loadSpec(task.action);
   const args = argumentsOf(call);
-  if (task.freeForm !== undefined && spec.freeForm !== undefined) args.set(spec.freeForm, evaluate(task.freeForm, scopeOf(run, whereOf(call))));
+  if (task.freeForm !== undefined && spec.freeForm !== undefined) args.set(spec.freeForm, evaluate(task.freeForm, scopeFor(call)));
   return { args: parseArgs(spec, toPlain(args, true) as { [key: string]: any }, task.argOrigins), values: args };
 }
 
@@ -26,7 +25,7 @@ export async function debug(call: Call): Promise<Outcome> {
   const { run, task } = call;
   const raw = task.args.get('var');
   if (raw !== undefined) {
-    const scope = scopeOf(run, whereOf(call));
+    const scope = scopeFor(call);
     const evaluated = evaluate(raw, scope);
     const name = String(toPlain(raw, false));
     let value: Value = evaluated;
@@ -65,7 +64,7 @@ export async function setFact(call: Call): Promise<Outcome> {
 
 export async function assert(call: Call): Promise<Outcome> {
   const { args } = await parsedArguments(call);
-  const scope = scopeOf(call.run, whereOf(call));
+  const scope = scopeFor(call);
   const origin = call.task.argOrigins.get('that') ?? call.task.origin;
   const that = (Array.isArray(args.that) ? args.that : [args.that]) as (string | boolean)[];
   const false_ = firstFalse(that.map((expression) => ({ expression, origin })), scope);

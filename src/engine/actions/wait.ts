@@ -1,12 +1,10 @@
 import { createInterface } from 'node:readline/promises';
 import { ConnectionError } from '../../connection/connection.js';
 import { raw, sh } from '../../shell/sh.js';
+import { isCheck, type Call } from '../call.js';
 import { wayOf } from '../job.js';
 import { inspectionOf } from '../perform.js';
 import { failed, outcome, unknown, type Outcome } from '../outcome.js';
-import { scopeOf } from '../scope.js';
-import { whereOf } from '../job.js';
-import { isCheck, type Call } from '../task.js';
 import { parsedArguments } from './say.js';
 
 /** Waits on the controller: a time, or for the operator's Enter. What was known of the hosts is old afterwards. */
@@ -16,7 +14,7 @@ export async function pause(call: Call): Promise<Outcome> {
   const seconds = args.seconds !== undefined || args.minutes !== undefined ? Number(args.seconds ?? 0) + 60 * Number(args.minutes ?? 0) : undefined;
   const began = new Date();
   let typed = '';
-  if (isCheck(call, scopeOf(run, whereOf(call)))) return outcome({ changed: false, stdout: 'not waited for in a plan' });
+  if (isCheck(call)) return outcome({ changed: false, stdout: 'not waited for in a plan' });
   if (seconds !== undefined) await run.sleep(seconds);
   else if (process.stdin.isTTY) {
     // The live line gives way to the question.
@@ -34,7 +32,7 @@ export async function pause(call: Call): Promise<Outcome> {
 export async function waitForConnection(call: Call): Promise<Outcome> {
   const { args } = await parsedArguments(call);
   const { run } = call;
-  if (isCheck(call, scopeOf(run, whereOf(call)))) return outcome({ changed: false, elapsed: 0 });
+  if (isCheck(call)) return outcome({ changed: false, elapsed: 0 });
   const began = performance.now();
   await run.sleep(Number(args.delay));
   const error = await loginWithin(call, Number(args.timeout), Number(args.sleep));
@@ -69,7 +67,7 @@ const BOOT_ID = 'cat /proc/sys/kernel/random/boot_id';
 export async function reboot(call: Call): Promise<Outcome> {
   const { args } = await parsedArguments(call);
   const { run, host } = call;
-  if (isCheck(call, scopeOf(run, whereOf(call)))) return unknown('a reboot is not made in a plan');
+  if (isCheck(call)) return unknown('a reboot is not made in a plan');
   const { machine, way } = wayOf(call);
   const began = performance.now();
   machine.forget();

@@ -1,0 +1,100 @@
+import { OMIT, Record, type Scope } from '../expression/index.js';
+import type { Entry, Task } from '../playbook/types.js';
+import { ContentError } from '../value/errors.js';
+import { toPlain, type Dict, type Value } from '../value/value.js';
+import { evaluate, truthy } from './evaluate.js';
+import type { HostRun } from './host.js';
+import type { PlayRun } from './play.js';
+import type { Run } from './run.js';
+import { scopeOf, type Speculated } from './scope.js';
+
+/**
+ * Where the walk stands: an entry of a list, and what comes after the list. Reading on from here, through
+ * the parents, gives the tasks behind the present one, which is all that looking ahead needs.
+ */
+export interface Frame {
+  readonly entries: readonly Entry[];
+  index: number;
+  readonly play: PlayRun;
+  /** Variables of the dynamic includes around, by host, outermost first. */
+  readonly includes: readonly ReadonlyMap<string, Dict>[];
+  readonly parent: Frame | undefined;
+}
+
+/** A task (or one item of its loop) on its way to one host. */
+export interface Call {
+  run: Run;
+  frame: Frame;
+  task: Task;
+  host: HostRun;
+  loop: Dict | undefined;
+  /** Its place in the loop; 0 without one. */
+  index: number;
+}
+
+/** A task as a whole: not one item of its loop. */
+export function callOf(run: Run, frame: Frame, task: Task, host: HostRun): Call {
+  return { run, frame, task, host, loop: undefined, index: 0 };
+}
+
+/** What a call's values are evaluated with, besides what the call itself says. */
+export interface Seeing {
+  /** Worked out before its turn, with these values taken to be so: nothing with an effect is evaluated. */
+  ahead?: Speculated | undefined;
+  /** The present result under its register name. */
+  extra?: Dict;
+  /** Another host's variables (the one the call is delegated to). */
+  host?: string;
+}
+
+export function scopeFor(call: Call, { ahead, extra, host }: Seeing = {}): Scope {
+  const { run, frame, task, loop } = call;
+  return scopeOf(run, {
+    play: frame.play,
+    task,
+    host: host ?? call.host.name,
+    includes: frame.includes.flatMap((layer) => layer.get(call.host.name) ?? []),
+    ahead: ahead !== undefined,
+    loop,
+    extra: extra ?? ahead?.extra,
+    facts: ahead?.facts,
+  });
+}
+
+/** A keyword that is a boolean, or an expression that gives one. */
+export function isTrue(call: Call, value: Value, scope = scopeFor(call)): boolean {
+  return truthy(evaluate(value, scope));
+}
+
+/** A keyword that is a number, or an expression that gives one. @throws ContentError */
+export function numberOf(call: Call, value: Value, keyword: string, scope = scopeFor(call)): number {
+  const plain = toPlain(evaluate(value, scope), true);
+  const number = typeof plain === 'string' && plain.trim() !== '' ? Number(plain) : plain;
+  if (typeof number === 'number' && !Number.isNaN(number)) return number;
+  throw new ContentError(`${keyword} is ${JSON.stringify(plain)}, not a number`, call.task.origin);
+}
+
+/** Whether the call is part of a plan. */
+export function isCheck(call: Call, scope = scopeFor(call)): boolean {
+  const { checkMode } = call.task;
+  return checkMode === undefined ? call.run.options.check : truthy(evaluate(checkMode, scope));
+}
+
+/** The evaluated arguments of a call; members equal to `omit` are gone. @param record notes what they read */
+export function argumentsOf(call: Call, ahead?: Speculated, record = new Record()): Dict {
+  const scope = scopeFor(call, { ahead });
+  const args = new Map<Value, Value>();
+  for (const [name, value] of call.task.args) {
+    const evaluated = evaluate(value, scope, record);
+    if (evaluated === OMIT) continue;
+    if (name === '_raw_args' || name === '_variable_params') spread(args, evaluated, call);
+    else args.set(name, evaluated);
+  }
+  return args;
+}
+
+/** `args: "{{ dict }}"`: a whole dict of arguments known only now; those written out win. */
+function spread(args: Dict, value: Value, call: Call): void {
+  if (!(value instanceof Map)) throw new ContentError('the arguments are not a dict', call.task.origin);
+  for (const [name, member] of value) if (!args.has(name)) args.set(name, member);
+}

@@ -1,0 +1,76 @@
+import type { Task } from '../playbook/types.js';
+import type { Status } from '../report/events.js';
+import { toPlain, Unknown, type Value } from '../value/value.js';
+import { isTrue, scopeFor, type Call } from './call.js';
+import { evaluate } from './evaluate.js';
+import type { HostRun } from './host.js';
+import { censored } from './job.js';
+import { told, type Outcome } from './outcome.js';
+
+export function plainStatus(result: Outcome): Status {
+  if (result.unreachable) return 'unreachable';
+  if (result.failed) return 'failed';
+  if (result.unknown !== undefined) return 'unknown';
+  if (result.skipped) return 'skipped';
+  return result.changed ? 'changed' : 'ok';
+}
+
+/**
+ * Keeps what a result leaves: registered variable, facts, notifications, the host's standing, the count.
+ * @param sharers hosts that get the result: the host itself, or all under run_once
+ * @throws ContentError for a keyword (ignore_errors, notify, …) that cannot be evaluated; nothing is kept then
+ */
+export function conclude(call: Call, name: string, result: Outcome, seconds: number, sharers: readonly HostRun[]): void {
+  const { run, task, host, frame } = call;
+  const says = (value: Value | undefined) => value !== undefined && isTrue(call, value);
+  const status = statusOf(call, result, says);
+  const ignored = status === 'ignored' || (status === 'unreachable' && (says(task.ignoreUnreachable) || says(frame.play.play.ignoreUnreachable)));
+  const delegate = task.delegateTo === undefined ? undefined : run.delegates.get(`${task.id} ${host.name}`);
+  const factsOfDelegate = delegate !== undefined && says(task.delegateFacts);
+  const notified = result.changed && !result.failed ? handlersOf(call) : [];
+
+  const facts = result.data.get('ansible_facts');
+  for (const sharer of sharers) {
+    if (task.register !== undefined) run.variables.setRegistered(sharer.name, task.register, result.unknown === undefined ? result.data : new Unknown(result.unknown));
+    // Facts of a delegated task belong to the host it runs for, unless delegate_facts says otherwise.
+    if (facts instanceof Map && task.action !== 'set_fact') run.variables.setFacts(factsOfDelegate ? delegate : sharer.name, facts);
+    for (const handler of notified) sharer.notified.add(handler);
+  }
+  for (const handler of notified) run.emit({ event: 'notify', host: host.name, handler, by: name });
+  run.emit({ event: 'result', host: host.name, id: task.id, task: name, origin: task.origin, delegate, result: told(result, status, seconds, censored(task, scopeFor(call))) });
+  run.times.push({ task: name, host: host.name, seconds });
+  count(host, status, result);
+  if (ignored) return;
+  if (status === 'unreachable') host.lost = result;
+  else if (result.failed) [host.failed, host.failedTask] = [result, name];
+}
+
+/** What becomes of a result: a failure may be ignored, or met by a rescue around the task. */
+function statusOf(call: Call, result: Outcome, says: (value: Value | undefined) => boolean): Status {
+  const status = plainStatus(result);
+  if (status !== 'failed') return status;
+  if (says(call.task.ignoreErrors)) return 'ignored';
+  return call.host.rescuers > 0 ? 'rescued' : 'failed';
+}
+
+function count(host: HostRun, status: Status, result: Outcome): void {
+  const { recap } = host;
+  if (status !== 'skipped') host.done++;
+  if (status === 'ok' || status === 'changed' || status === 'ignored') recap.ok++;
+  if (status === 'changed' || (status === 'ignored' && result.changed)) recap.changed++;
+  if (status !== 'ok' && status !== 'changed') recap[status]++;
+}
+
+/** Names the task notifies. */
+function handlersOf(call: Call): string[] {
+  const scope = scopeFor(call);
+  return call.task.notify.flatMap((value) => {
+    const wanted = evaluate(value, scope);
+    return (Array.isArray(wanted) ? wanted : [wanted]).map((one) => String(toPlain(one, false)));
+  });
+}
+
+/** The task without what could fail again while its failure is told. */
+export function bare(task: Task): Task {
+  return { ...task, ignoreErrors: undefined, ignoreUnreachable: undefined, notify: [], delegateFacts: undefined, delegateTo: undefined };
+}
