@@ -160,7 +160,8 @@ async function conversation(job: Job, module: Conversation<any, any, any, any>, 
       const left = module.compare(wanted, await module.inspect(wanted, session));
       if (left.length) throw new ModuleError(`still different after the change: ${left.map((change) => change.field).join(', ')}`);
     }
-    return outcome({ ...module.result(wanted, observed, applied ?? {}), changed: true }, { changes: differences });
+    const changed = applied?.['changed'] !== false;
+    return outcome({ ...module.result(wanted, observed, applied ?? {}), changed }, changed ? { changes: differences } : {});
   } finally {
     if (session !== undefined) await module.close(session);
   }

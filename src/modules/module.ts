@@ -117,6 +117,7 @@ export interface Conversation<P extends z.ZodType, Wanted, Session, Observed> ex
   close(session: Session): Promise<void>;
   inspect(wanted: Wanted, session: Session): Promise<Observed>;
   compare(wanted: Wanted, observed: Observed): Change[];
+  /** May return `changed: false` where only doing it told that there was nothing to do (an UPDATE that found no row). */
   apply(wanted: Wanted, session: Session, observed: Observed, changes: Change[]): Promise<Returns | void>;
   /** `applied` is what apply returned; absent when nothing was changed or in a plan. */
   result(wanted: Wanted, observed: Observed, applied?: Returns): Returns;

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { Duplex } from 'node:stream';
 import { authPlugins } from 'mysql2';
 import mysql, { type Connection as MysqlConnection } from 'mysql2/promise';
@@ -70,7 +71,10 @@ export async function connectMysql(login: Login, channel: Channel, database?: st
       connectTimeout: login.connect_timeout * 1000,
       charset: 'utf8mb4',
       dateStrings: true,
-      supportBigNumbers: true,
+      jsonStrings: true,
+      typeCast,
+      // A row that has the values already does not count as changed.
+      flags: ['-FOUND_ROWS'],
       authPlugins: {
         // The server knows who is behind its socket, and asks for nothing.
         auth_socket: () => () => Buffer.alloc(0),
@@ -89,6 +93,16 @@ export async function connectMysql(login: Login, channel: Channel, database?: st
   }
 }
 
+/** Values as playbooks know them: integers exact, binary as text, or as the server's own client shows what is none. */
+function typeCast(field: { type: string; string(): string | null }, next: () => unknown): unknown {
+  if (field.type === 'LONGLONG') {
+    const digits = field.string();
+    return digits === null ? null : Number.isSafeInteger(Number(digits)) ? Number(digits) : BigInt(digits);
+  }
+  const value = next();
+  return Buffer.isBuffer(value) ? (isUtf8(value) ? value.toString() : `0x${value.toString('hex').toUpperCase()}`) : value;
+}
+
 async function begin(connection: MysqlConnection, stream: Duplex): Promise<Session> {
   const [rows] = await connection.query('SELECT VERSION() AS version');
   const { version } = (rows as { version: string }[])[0]!;
@@ -97,7 +111,10 @@ async function begin(connection: MysqlConnection, stream: Duplex): Promise<Sessi
     async run(statement) {
       try {
         const [result] = await connection.query(statement.text);
-        return Array.isArray(result) ? { rows: result as Row[], affected: result.length } : { rows: [], affected: (result as { affectedRows: number }).affectedRows };
+        if (!Array.isArray(result)) return { rows: [], affected: (result as { affectedRows: number }).affectedRows };
+        // CALL gives a list of result sets; as in Ansible, the first counts.
+        const rows = (Array.isArray(result[0]) ? result[0] : result) as Row[];
+        return { rows, affected: rows.length };
       } catch (error) {
         const { errno, sqlState, sqlMessage, message } = error as { errno?: number; sqlState?: string; sqlMessage?: string; message: string };
         let said = sqlMessage ?? message;

@@ -15,10 +15,16 @@ const spec = params({
 });
 type Args = z.output<typeof spec>;
 
+/** What may stand before the first word of a statement. */
+const LEAD = String.raw`^(?:\s|\/\*[\s\S]*?\*\/|--\s[^\n]*\n|\()*`;
 /** Statements that change nothing (and so run in a plan as well). */
-const READS = /^(?:\s|\/\*[\s\S]*?\*\/|--\s[^\n]*\n|\()*(select|show|describe|desc|explain|with)\b/i;
+const READS = new RegExp(`${LEAD}(select|show|describe|desc|explain|with|table|values)\\b`, 'i');
 /** What makes a SELECT write after all. */
 const WRITES = /\binto\s+(outfile|dumpfile|@)|\bfor\s+update\b|\b(insert|update|delete|replace)\s/i;
+/** Statements that change as many rows as the server says. */
+const COUNTED = new RegExp(`${LEAD}(insert|update|delete|replace)\\b`, 'i');
+/** Statements whose effect ends with the login. */
+const SESSION = new RegExp(`${LEAD}(use|set\\s+(@(?!@)|session\\s|names\\s))`, 'i');
 
 export default defineSession<typeof spec, Session, Returns | undefined>({
   name: 'mysql_query',
@@ -32,7 +38,10 @@ export default defineSession<typeof spec, Session, Returns | undefined>({
   examples: ['- mysql_query:\n    login_db: shop\n    query: SELECT * FROM item WHERE id = %(id)s\n    named_args:\n      id: 7\n'],
   // Run again, an INSERT inserts again.
   verify: false,
-  connect: (wanted, channel) => connectMysql(wanted, channel, wanted.login_db),
+  async connect(wanted, channel) {
+    if (wanted.positional_args !== undefined && wanted.named_args !== undefined) throw new ModuleError('positional_args and named_args exclude each other');
+    return await connectMysql(wanted, channel, wanted.login_db);
+  },
   close: (session) => session.close(),
   inspect: async (wanted, session) => (readOnly(wanted) ? await runQueries(wanted, session) : undefined),
   compare: (wanted) => (readOnly(wanted) ? [] : [{ field: 'query', from: null, to: queries(wanted) }]),
@@ -42,7 +51,7 @@ export default defineSession<typeof spec, Session, Returns | undefined>({
 
 async function runQueries(wanted: Args, session: Session): Promise<Returns> {
   const statements = queries(wanted).map((text) => bind(text, wanted));
-  const result = { executed_queries: [] as string[], query_result: [] as unknown[], rowcount: [] as number[] };
+  const result = { executed_queries: [] as string[], query_result: [] as unknown[], rowcount: [] as number[], changed: false };
   if (wanted.single_transaction) await session.run(sql`START TRANSACTION`);
   for (const statement of statements) {
     // The login ends with an error, and with it what was not committed.
@@ -50,6 +59,7 @@ async function runQueries(wanted: Args, session: Session): Promise<Returns> {
     result.executed_queries.push(statement.shown);
     result.query_result.push(rows);
     result.rowcount.push(affected);
+    result.changed ||= COUNTED.test(statement.text) ? affected > 0 : !READS.test(statement.text) && !SESSION.test(statement.text);
   }
   if (wanted.single_transaction) await session.run(sql`COMMIT`);
   return result;
@@ -63,18 +73,29 @@ function readOnly(wanted: Args): boolean {
   return queries(wanted).every((text) => READS.test(text) && !WRITES.test(text));
 }
 
-/** Puts values in, as Python's database interface does (PEP 249, format and pyformat); `%%` is `%`, but only with values. */
-export function bind(text: string, { positional_args: positional, named_args: named }: Pick<Args, 'positional_args' | 'named_args'>): Sql {
-  if (positional === undefined && named === undefined) return rawSql(text);
+/**
+ * Puts values in, as Python's database interface does (PEP 249, format and pyformat); `%%` is `%`, but only with values.
+ * @throws ModuleError where values and places do not match
+ */
+export function bind(text: string, { positional_args: positional = [], named_args: named = {} }: Pick<Args, 'positional_args' | 'named_args'>): Sql {
+  if (positional.length === 0 && Object.keys(named).length === 0) return rawSql(text);
   let next = 0;
   const filled = text.replace(/%(?:%|s|\((\w+)\)s)/g, (found, name: string | undefined) => {
     if (found === '%%') return '%';
     if (name !== undefined) {
-      if (named === undefined || !(name in named)) throw new ModuleError(`named_args has no "${name}", which the query asks for`);
-      return mysql.escape(named[name] as mysql.SqlValue);
+      if (!Object.hasOwn(named, name)) throw new ModuleError(`named_args has no "${name}", which the query asks for`);
+      return literal(named[name]);
     }
-    if (positional === undefined || next >= positional.length) throw new ModuleError(`the query has more %s than positional_args has values (${positional?.length ?? 0})`);
-    return mysql.escape(positional[next++] as mysql.SqlValue);
+    if (next >= positional.length) throw new ModuleError(`the query has more %s than positional_args has values (${positional.length})`);
+    return literal(positional[next++]);
   });
+  if (next > 0 && next < positional.length) throw new ModuleError(`positional_args has ${positional.length} values, the query only ${next} times %s`);
   return rawSql(filled);
+}
+
+/** A list is written for IN. */
+function literal(value: unknown): string {
+  if (Array.isArray(value)) return `(${value.map(literal).join(', ')})`;
+  if (typeof value === 'object' && value !== null) throw new ModuleError('a value for a query is a text, a number, a boolean, null or a list of them, not a dict');
+  return mysql.escape(value as mysql.SqlValue);
 }

@@ -36,7 +36,7 @@ export default defineSession<typeof spec, Session, Observed>({
   },
   compare({ variable, value, mode }, { running, persisted }) {
     if (value === undefined) return [];
-    const differs = (present: string | undefined): boolean => present === undefined || normal(present) !== normal(value);
+    const differs = (present: string | undefined): boolean => present === undefined || !same(present, value);
     return [
       ...(mode !== 'persist_only' && differs(running) ? [{ field: variable, from: running, to: value }] : []),
       ...(mode !== 'global' && differs(persisted) ? [{ field: `${variable} (persisted)`, from: persisted, to: value }] : []),
@@ -58,6 +58,13 @@ function plain(value: string): string {
   if (/^(false|no)$/i.test(value)) return 'OFF';
   const size = /^(\d+)([KMGT])$/i.exec(value);
   return size ? String(Number(size[1]) * 1024 ** ('KMGT'.indexOf(size[2]!.toUpperCase()) + 1)) : value;
+}
+
+/** Lists (sql_mode) have no order; switches that are not named (optimizer_switch) keep what they have. */
+function same(present: string, wanted: string): boolean {
+  if (!/[,=]/.test(wanted)) return normal(present) === normal(wanted);
+  const [has, named] = [present, wanted].map((text) => new Set(normal(text).split(',')));
+  return [...named!].every((part) => has!.has(part)) && (has!.size === named!.size || wanted.includes('='));
 }
 
 function normal(value: string): string {
