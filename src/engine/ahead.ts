@@ -17,8 +17,7 @@ import type { Run } from './run.js';
 import { AHEAD, type Speculated } from './scope.js';
 import { isSelected } from './select.js';
 
-/** Bounds on what one trip carries beside what it must: questions, and characters of script. */
-const MOST_QUESTIONS = 400;
+/** Characters of script one trip may carry beside what it must. */
 const MOST_TEXT = 2_000_000;
 
 /**
@@ -32,10 +31,7 @@ export function aheadOf(call: Call): Ahead {
   return async () => {
     const { run, host } = call;
     if (run.options.oneAtATime || run.stopping) return [];
-    const window = Math.min(host.window, MOST_QUESTIONS);
-    // While nothing changes, each trip may look further.
-    host.window *= 8;
-    return questions(run, behind(call), window);
+    return questions(run, behind(call), host.window);
   };
 }
 
@@ -48,7 +44,7 @@ export async function prefetch(run: Run, play: PlayRun, host: HostRun): Promise<
   const frame: Frame = { entries: play.entries, index: -1, play, includes: [], parent: undefined };
   for (let depth = 0; depth < 5 && !run.stopping; depth++) {
     await play.loadVarsFiles(host.name);
-    const [first, ...rest] = await questions(run, after(run, host, frame), MOST_QUESTIONS);
+    const [first, ...rest] = await questions(run, after(run, host, frame), host.window);
     if (!first) return;
     await first.machine.ask(first.way, first.inspection, () => Promise.resolve(rest));
   }

@@ -1,6 +1,9 @@
 import type { Recap } from '../report/events.js';
 import type { Outcome } from './outcome.js';
 
+const MOST_AHEAD = 400;
+const LEAST_AHEAD = 16;
+
 /** A host's way through the run. */
 export class HostRun {
   readonly recap: Recap = { ok: 0, changed: 0, failed: 0, unreachable: 0, skipped: 0, rescued: 0, ignored: 0, unknown: 0 };
@@ -23,12 +26,20 @@ export class HostRun {
   /** Names of notified handlers (of the present play), as notified. */
   readonly notified = new Set<string>();
   /**
-   * How many inspections a trip takes along. Unlimited until something changes; small after an effect (what is
-   * behind it most likely changes too, and its answers would be thrown away), growing again while nothing does.
+   * How many inspections a trip takes along: a quarter after each effect, since what is behind a change mostly changes
+   * too and its answers would be thrown away; more again with each task that is found as it should be.
    */
-  window = Infinity;
+  window = MOST_AHEAD;
 
   constructor(readonly name: string) {}
+
+  foundRight(): void {
+    this.window = Math.min(MOST_AHEAD, this.window + 8);
+  }
+
+  changed(): void {
+    this.window = Math.max(LEAST_AHEAD, Math.floor(this.window / 4));
+  }
 
   /** Whether the next task is for this host. */
   get running(): boolean {

@@ -104,9 +104,10 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
       return [...secrets];
     },
     secretFields,
+    foundRight: () => host.foundRight(),
     announce: (changes) => {
       run.emit({ event: 'effect', host: host.name, id: task.id, task: task.actionAsWritten, changes });
-      host.window = AFTER_EFFECT;
+      host.changed();
     },
     onOutput: censored(task, scope) ? () => {} : byLine((text) => run.emit({ event: 'output', host: host.name, text })),
   };
@@ -134,9 +135,6 @@ export function censored(task: Task, scope: Scope): boolean {
     throw error;
   }
 }
-
-/** Inspections taken along behind an effect; most of what follows a change changes too. */
-const AFTER_EFFECT = 16;
 
 function collect(value: Value, into: Set<string>): void {
   if (value instanceof Secret) into.add(String(value.reveal()));

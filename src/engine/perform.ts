@@ -29,6 +29,8 @@ export interface Job {
   secrets: readonly string[];
   /** Names of parameters whose value is secret. */
   secretFields: ReadonlySet<string>;
+  /** The task was found as it should be. */
+  foundRight: () => void;
   /** The effect is about to be made. */
   announce: (changes: Difference[]) => void;
   onOutput: (text: string) => void;
@@ -73,7 +75,10 @@ async function declarative(job: Job, module: Declarative<any, any, any>, wanted:
   } catch (error) {
     throw behindAPlan(job, error);
   }
-  if (changes.length === 0) return outcome({ ...returns, changed: module.readOnly === true && returns?.['changed'] === true });
+  if (changes.length === 0) {
+    job.foundRight();
+    return outcome({ ...returns, changed: module.readOnly === true && returns?.['changed'] === true });
+  }
   const differences = await show(job, changes, async (change) => {
     const text = module.before?.(wanted, observed, change);
     return text && (await machine.ask(way, inspectionOf(way, text), nothingAhead));
