@@ -1,11 +1,13 @@
 import { didYouMean } from '../../src/value/errors.js';
 import type { Case } from './case.js';
 import { keep, show } from './page.js';
+import { fleet } from './cases/fleet.js';
+import { inventory } from './cases/inventory.js';
 import { lint } from './cases/lint.js';
 import { startup } from './cases/startup.js';
 
 /** In the order of the page. */
-const CASES: Case[] = [startup, lint];
+const CASES: Case[] = [fleet, inventory, startup, lint];
 
 async function main(names: string[]): Promise<number> {
   const wrong = names.find((name) => !CASES.some((found) => found.name === name));
