@@ -101,5 +101,7 @@ function version(): string {
   return (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
 }
 
-// Writes to pipes, files and terminals are synchronous on Linux, so nothing is lost here.
-process.exit(await main(process.argv.slice(2)));
+const code = await main(process.argv.slice(2));
+// A pipe takes what it has room for; the rest waits for whoever reads it.
+await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((written) => stream.write('', written))));
+process.exit(code);

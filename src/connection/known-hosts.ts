@@ -1,5 +1,5 @@
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { mkdirSync, openSync, closeSync, writeSync, readFileSync } from 'node:fs';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { mkdirSync, openSync, closeSync, statSync, writeSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
@@ -26,16 +26,36 @@ export type Verdict =
   /** Only certificates are on record for it, which this client cannot check. */
   | { status: 'certificate'; by: KnownHost };
 
-/** Reads files in order; a missing one is empty. Lines that are none are passed over, as OpenSSH does. */
-export function readKnownHosts(files: readonly string[]): KnownHost[] {
-  return files.flatMap((file) => {
-    try {
-      return parseKnownHosts(readFileSync(file, 'utf8'), file);
-    } catch (error) {
-      if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
-      throw error;
+/** Entries by the names they are for. A fleet asks for each of its hosts, so plain names, which most are, are not searched for. */
+export class KnownHosts {
+  readonly #plain = new Map<string, number[]>();
+  readonly #others: { index: number; matches: (name: string) => boolean }[] = [];
+
+  constructor(private readonly entries: readonly KnownHost[]) {
+    for (const [index, { hosts }] of entries.entries()) {
+      if (/[*?!]|^\|1\|/.test(hosts)) this.#others.push({ index, matches: matcher(hosts) });
+      else for (const name of hosts.toLowerCase().split(',')) this.#plain.set(name, [...(this.#plain.get(name) ?? []), index]);
     }
-  });
+  }
+
+  /** Those of one host, in the order they stand in. @param name as `hostName` gives it */
+  of(name: string): KnownHost[] {
+    const others = this.#others.filter((other) => other.matches(name)).map(({ index }) => index);
+    return [...new Set([...(this.#plain.get(name) ?? []), ...others])].sort((a, b) => a - b).map((index) => this.entries[index]!);
+  }
+}
+
+const read = new Map<string, { stamp: string; hosts: KnownHosts }>();
+
+/** Reads files in order, again only when they have changed; a missing one is empty. Lines that are none are passed over, as OpenSSH does. */
+export function readKnownHosts(files: readonly string[]): KnownHosts {
+  const stats = files.map((file) => statSync(file, { throwIfNoEntry: false }));
+  const stamp = stats.map((stat) => (stat ? `${stat.ino} ${stat.mtimeMs} ${stat.size}` : '')).join();
+  const before = read.get(files.join('\n'));
+  if (before?.stamp === stamp) return before.hosts;
+  const hosts = new KnownHosts(files.flatMap((file, i) => (stats[i] ? parseKnownHosts(readFileSync(file, 'utf8'), file) : [])));
+  read.set(files.join('\n'), { stamp, hosts });
+  return hosts;
 }
 
 export function parseKnownHosts(text: string, file: string): KnownHost[] {
@@ -52,9 +72,8 @@ export function hostName(host: string, port: number): string {
   return port === 22 ? host.toLowerCase() : `[${host.toLowerCase()}]:${port}`;
 }
 
-/** @param name as `hostName` gives it */
-export function check(entries: readonly KnownHost[], name: string, key: Buffer): Verdict {
-  const mine = entries.filter((entry) => matches(entry.hosts, name));
+/** @param mine the entries of the host that shows the key */
+export function check(mine: readonly KnownHost[], key: Buffer): Verdict {
   const revoked = mine.find((entry) => entry.marker === 'revoked' && entry.key.equals(key));
   if (revoked) return { status: 'revoked', by: revoked };
   const plain = mine.filter((entry) => entry.marker === undefined);
@@ -65,8 +84,8 @@ export function check(entries: readonly KnownHost[], name: string, key: Buffer):
 }
 
 /** Types of the keys on record for a host, so that it is asked for one of them. */
-export function knownTypes(entries: readonly KnownHost[], name: string): string[] {
-  return [...new Set(entries.filter((entry) => entry.marker === undefined && matches(entry.hosts, name)).map((entry) => entry.type))];
+export function knownTypes(mine: readonly KnownHost[]): string[] {
+  return [...new Set(mine.filter((entry) => entry.marker === undefined).map((entry) => entry.type))];
 }
 
 /** `SHA256:…` as ssh prints it. */
@@ -97,21 +116,17 @@ export function remember(file: string, name: string, key: Buffer, hash: boolean)
   }
 }
 
-function matches(hosts: string, name: string): boolean {
+/** Tells whether a host is meant by what stands first in a line. */
+function matcher(hosts: string): (name: string) => boolean {
   if (hosts.startsWith('|1|')) {
-    const [, , salt, hash] = hosts.split('|');
-    const wanted = Buffer.from(hash ?? '', 'base64');
-    const found = createHmac('sha1', Buffer.from(salt ?? '', 'base64')).update(name).digest();
-    return wanted.length === found.length && timingSafeEqual(wanted, found);
+    const [, , salt, hash] = hosts.split('|').map((part) => Buffer.from(part, 'base64'));
+    return (name) => hash !== undefined && createHmac('sha1', salt!).update(name).digest().equals(hash);
   }
-  let found = false;
-  for (const pattern of hosts.split(',')) {
-    const negated = pattern.startsWith('!');
-    if (!wildcard(negated ? pattern.slice(1) : pattern).test(name)) continue;
-    if (negated) return false;
-    found = true;
-  }
-  return found;
+  const patterns = hosts.split(',').map((pattern) => ({ negated: pattern.startsWith('!'), test: wildcard(pattern.replace(/^!/, '')) }));
+  return (name) => {
+    const matching = patterns.filter(({ test }) => test.test(name));
+    return matching.length > 0 && !matching.some(({ negated }) => negated);
+  };
 }
 
 /** `*` and `?`, and nothing else, are special. */

@@ -6,7 +6,7 @@ import type { Client, ClientChannel, ServerHostKeyAlgorithm } from 'ssh2';
 import type { Sh } from '../shell/sh.js';
 import { Authentication } from './authentication.js';
 import { ConnectionError, type Target } from './connection.js';
-import { check, fingerprint, hostName, keyType, knownTypes, readKnownHosts, remember } from './known-hosts.js';
+import { check, fingerprint, hostName, keyType, knownTypes, readKnownHosts, remember, type KnownHost } from './known-hosts.js';
 import { ShellConnection, type Remote } from './shell-connection.js';
 import { jumpTarget, settings, type SshSettings } from './ssh-config.js';
 
@@ -142,7 +142,7 @@ async function attemptLogin(wanted: SshSettings, through: Duplex | undefined): P
   await authentication.prepare();
   const { name, host, port, user, hostKeyAlias, keepalive } = wanted;
   const known = hostKeyAlias ?? hostName(host, port);
-  const entries = readKnownHosts([...wanted.knownHosts, ...wanted.globalKnownHosts]);
+  const entries = readKnownHosts([...wanted.knownHosts, ...wanted.globalKnownHosts]).of(known);
   let refused: ConnectionError | undefined;
   let met = false;
   const ssh = new NodeSSH();
@@ -152,7 +152,7 @@ async function attemptLogin(wanted: SshSettings, through: Duplex | undefined): P
     readyTimeout: wanted.connectTimeout * 1000,
     keepaliveInterval: keepalive.interval * 1000,
     keepaliveCountMax: keepalive.count,
-    algorithms: { serverHostKey: hostKeyOrder(knownTypes(entries, known)), compress: ['none'] },
+    algorithms: { serverHostKey: hostKeyOrder(knownTypes(entries)), compress: ['none'] },
     authHandler: ((left: string[] | null) => authentication.next(left)) as never,
     hostVerifier: (key: Buffer) => {
       met = true;
@@ -188,9 +188,9 @@ function hostKeyOrder(types: string[]): ServerHostKeyAlgorithm[] {
   return [...HOST_KEYS.filter(isKnown), ...HOST_KEYS.filter((algorithm) => !isKnown(algorithm))];
 }
 
-function hostKeyProblem(wanted: SshSettings, known: string, key: Buffer, entries: ReturnType<typeof readKnownHosts>): ConnectionError | undefined {
+function hostKeyProblem(wanted: SshSettings, known: string, key: Buffer, entries: readonly KnownHost[]): ConnectionError | undefined {
   const { name, host, port } = wanted;
-  const verdict = check(entries, known, key);
+  const verdict = check(entries, key);
   const shown = `${keyType(key)} ${fingerprint(key)}`;
   const fail = (message: string, remedy: string): ConnectionError => new ConnectionError('host-key', `${name}: ${message}`, remedy);
   if (verdict.status === 'known') return undefined;

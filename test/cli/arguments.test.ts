@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import test from 'ava';
 import { muster } from './muster.js';
 import { folder } from './folder.js';
@@ -52,6 +54,15 @@ test('inventory list and graph', async (t) => {
   t.is(graph.stdout, '@all:\n  |--@ungrouped:\n  |  |--web1\n  |  |--db1\n');
   const json = await muster(['inventory', 'list', '-i', 'web1,', '--output', 'json']);
   t.deepEqual(JSON.parse(json.stdout), { host: 'web1', groups: ['ungrouped'] });
+});
+
+test('a slow reader gets everything, one that leaves is no error', async (t) => {
+  const piped = async (reader: string) => {
+    const script = `{ "$0" dist/cli/main.js inventory list -i 'host[1:30000],'; echo $? >&2; } | ${reader}`;
+    return promisify(execFile)('sh', ['-c', script, process.execPath]);
+  };
+  t.deepEqual(await piped('{ sleep 1; wc -l; }'), { stdout: '30000\n', stderr: '0\n' });
+  t.deepEqual(await piped('head -n 1'), { stdout: 'host1      ungrouped\n', stderr: '0\n' });
 });
 
 test('exit 1: no inventory', async (t) => {

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { check, fingerprint, hostName, keyType, knownTypes, parseKnownHosts, readKnownHosts, remember, type Verdict } from '../../src/connection/known-hosts.js';
+import { check, fingerprint, hostName, keyType, KnownHosts, knownTypes, parseKnownHosts, readKnownHosts, remember, type Verdict } from '../../src/connection/known-hosts.js';
 import { keygen } from './sshd.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'muster-test-'));
@@ -32,12 +32,13 @@ const CASES: [what: string, text: string, host: string, port: number, status: Ve
   ['revoked wins', `web1 ${mine}\n@revoked * ${mine}`, 'web1', 22, 'revoked'],
   ['another key revoked', `web1 ${mine}\n@revoked * ${other}`, 'web1', 22, 'known'],
   ['authority only', `@cert-authority *.example.org ${other}`, 'a.example.org', 22, 'certificate'],
+  ['a name and a pattern, in their order', `w* ${other}\nweb1 ${mine}`, 'web1', 22, 'known'],
   ['comments and rubbish', `# web1 ${other}\n\nweb1\nweb1 ${mine}`, 'web1', 22, 'known'],
 ];
 
 for (const [what, text, host, port, status] of CASES) {
   test(what, (t) => {
-    t.is(check(parseKnownHosts(text, 'f'), hostName(host, port), key).status, status);
+    t.is(check(new KnownHosts(parseKnownHosts(text, 'f')).of(hostName(host, port)), key).status, status);
   });
 }
 
@@ -47,9 +48,19 @@ test('names that ssh-keygen hashed are found, and where they stand', (t) => {
   execFileSync('ssh-keygen', ['-q', '-H', '-f', file], { stdio: 'ignore' });
   t.regex(readFileSync(file, 'utf8'), /^\|1\|/);
   const entries = readKnownHosts([file, join(folder, 'missing')]);
-  t.is(check(entries, 'web1', key).status, 'known');
-  const verdict = check(entries, '[web2]:2222', key);
+  t.is(check(entries.of('web1'), key).status, 'known');
+  const verdict = check(entries.of('[web2]:2222'), key);
   t.true(verdict.status === 'changed' && verdict.known[0]!.line === 2 && verdict.known[0]!.file === file);
+});
+
+test('a file that has changed is read again', (t) => {
+  const file = join(folder, 'changing');
+  writeFileSync(file, `web1 ${other}\n`);
+  t.is(check(readKnownHosts([file]).of('web1'), key).status, 'changed');
+  writeFileSync(file, `web1 ${other}\nweb1 ${mine}\n`);
+  t.is(check(readKnownHosts([file]).of('web1'), key).status, 'known');
+  rmSync(file);
+  t.is(check(readKnownHosts([file]).of('web1'), key).status, 'unknown');
 });
 
 test('what is remembered is what ssh-keygen finds, plain and hashed, behind a file without a last newline', (t) => {
@@ -61,12 +72,12 @@ test('what is remembered is what ssh-keygen finds, plain and hashed, behind a fi
     t.is(statSync(file).mode & 0o777, 0o600);
     for (const name of ['[web1]:2222', 'web2']) t.regex(execFileSync('ssh-keygen', ['-F', name, '-f', file]).toString(), /found: line/);
     t.is(readFileSync(file, 'utf8').includes('web2'), !hash);
-    t.is(check(readKnownHosts([file]), '[web1]:2222', key).status, 'known');
+    t.is(check(readKnownHosts([file]).of('[web1]:2222'), key).status, 'known');
   }
 });
 
 test('types, fingerprint and type of a key', (t) => {
-  t.deepEqual(knownTypes(parseKnownHosts(`web1 ${rsa}\nweb1 ${mine}\n@revoked web1 ${other}`, 'f'), 'web1'), ['ssh-rsa', 'ssh-ed25519']);
+  t.deepEqual(knownTypes(parseKnownHosts(`web1 ${rsa}\nweb1 ${mine}\n@revoked web1 ${other}`, 'f')), ['ssh-rsa', 'ssh-ed25519']);
   t.is(fingerprint(key), execFileSync('ssh-keygen', ['-lf', join(folder, 'mine.pub')]).toString().split(' ')[1]!);
   t.is(keyType(key), 'ssh-ed25519');
 });
