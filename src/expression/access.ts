@@ -6,6 +6,15 @@ import { asInt, characters, isInt, keyOf, numeric, read, repr, typeName } from '
 import { open, tracked } from './secrecy.js';
 import { fail, Undefined, type Result } from './undefined.js';
 
+/** A pair of `groupby`: `[key, members]`, also by the names `grouper` and `list`. */
+export class Group extends Array<Value> {
+  static override readonly [Symbol.species] = Array;
+  constructor(key: Value, members: Value[]) {
+    super(key, members);
+  }
+  static readonly names: { [name: string]: number } = { grouper: 0, list: 1 };
+}
+
 /** `value.name`: a method first, then a dict's key (Jinja's getattr). */
 export function attribute(value: Value, name: string): Result {
   if (value instanceof Map) {
@@ -16,6 +25,7 @@ export function attribute(value: Value, name: string): Result {
     return missing(value, name);
   }
   if (value instanceof Unknown) throw new UnknownError(value.why);
+  if (value instanceof Group && name in Group.names) return value[Group.names[name]!]!;
   const method = findMethod(value instanceof Secret ? value.reveal() : value, name);
   if (!method) return missing(value, name);
   if (!(value instanceof Secret)) return method;
@@ -46,6 +56,7 @@ export function member(value: Value, key: Value): Result {
     }
   }
   if (typeof name === 'string') {
+    if (value instanceof Group && name in Group.names) return value[Group.names[name]!]!;
     const method = findMethod(value instanceof Secret ? value.reveal() : value, name);
     if (method) return method;
   }

@@ -14,7 +14,7 @@ import { compare, contains, equals, keyOf, numeric, read, str, truthy, typeName 
 import { find, invoke, unknownName, type Entry, type Table } from './registry.js';
 import { tracked, untracked } from './secrecy.js';
 import { TESTS } from './tests.js';
-import { defined, fail, Failure, Undefined, type Result } from './undefined.js';
+import { asPart, defined, fail, Failure, Undefined, type Result } from './undefined.js';
 
 export type Eval = (frame: Frame) => Result;
 
@@ -109,7 +109,7 @@ export function compileNode(node: Node, context: Context): Eval {
     case 'concat': {
       const parts = node.parts.map(compile);
       return context.guard(node.at, (frame) => {
-        const values = parts.map((part) => defined(part(frame)));
+        const values = parts.map((part) => asPart(part(frame)));
         return tracked(() => values.map(str).join(''));
       });
     }
@@ -128,6 +128,7 @@ export function compileNode(node: Node, context: Context): Eval {
       const [condition, yes] = [compile(node.condition), compile(node.yes)];
       const no = node.no && compile(node.no);
       const absent = new Undefined('the condition does not hold and there is no "else"', () => 'add "else …"', () => context.place(node.at));
+      absent.isBlank = true;
       return (frame) => (truthy(defined(condition(frame))) ? yes(frame) : no ? no(frame) : absent);
     }
     case 'filter':

@@ -3,7 +3,7 @@
  * This file is the room's whole face; nothing outside imports deeper.
  */
 import { ContentError, UnknownError } from '../value/errors.js';
-import { holdsSecret, Source, Unknown, type Dict, type Origin, type Value } from '../value/value.js';
+import { holdsSecret, Secret, Source, Unknown, type Dict, type Origin, type Value } from '../value/value.js';
 import { placeIn, placeInText } from '../yaml/index.js';
 import { compileNode, Context } from './compile.js';
 import { FILTERS } from './filters/index.js';
@@ -135,14 +135,24 @@ function headerOptions(header: string, origin: Origin): LexOptions {
 }
 
 function compileStatements(text: string, origin: Origin, context: Context, native: boolean, options: LexOptions = {}): Template {
-  const statements = context.check(0, () => new TemplateParser(lexTemplate(text, options)).template());
+  // Jinja drops the last line break of a template; Ansible gives back what a text then lacks, once it is rendered.
+  const breaks = trailingBreaks(text);
+  const source = breaks > 0 ? text.replace(/\r?\n$/, '') : text;
+  const ended = (end: string) => '\n'.repeat(Math.max(0, breaks - trailingBreaks(end)));
+  const statements = context.check(0, () => new TemplateParser(lexTemplate(source, { ...options, keepBackslashes: native })).template());
   context.scopes.push(new Set());
   const { mentions } = context;
   const [only] = statements;
   const place = () => origin;
   if (native && statements.length === 1 && only!.kind === 'output') {
     const run = context.check(only!.at, () => compileNode(only!.node, context));
-    const evaluate = (scope: Scope, record: Record) => finish(run, new Frame(scope, record), record, () => context.place(only!.at));
+    const evaluate = (scope: Scope, record: Record) => {
+      const value = finish(run, new Frame(scope, record), record, () => context.place(only!.at));
+      if (breaks === 0) return value;
+      if (typeof value === 'string') return value + ended(value);
+      const secret = value instanceof Secret ? value.reveal() : undefined;
+      return typeof secret === 'string' ? new Secret(secret + ended(secret)) : value;
+    };
     return { origin, mentions, evaluate, render: (scope, record) => rendered(evaluate(scope, record)) };
   }
   const body = context.check(0, () => compileBody(statements, context));
@@ -153,6 +163,7 @@ function compileStatements(text: string, origin: Origin, context: Context, nativ
     } catch (error) {
       throw context.placed(error, 0);
     }
+    out.text += ended(out.text);
     return out;
   };
   const render = (scope: Scope, record: Record) => {
@@ -162,6 +173,10 @@ function compileStatements(text: string, origin: Origin, context: Context, nativ
   };
   const evaluate = (scope: Scope, record: Record) => finish((frame) => write(frame).value(), new Frame(scope, record), record, place);
   return { origin, mentions, evaluate, render };
+}
+
+function trailingBreaks(text: string): number {
+  return /(?:\r?\n)*$/.exec(text)![0].replaceAll('\r', '').length;
 }
 
 function rendered(value: Value): { text: string; secrets: [number, number][] } {
@@ -190,8 +205,15 @@ function finish(run: (frame: Frame) => Result, frame: Frame, record: Record, pla
     return result.raise();
   }
   if (result instanceof Unknown) throw new UnknownError(result.why);
+  if (typeof result === 'object') requireDefined(result);
   if (depth === 0 && typeof result === 'object' && !record.secret && holdsSecret(result)) record.secret = true;
   return result;
+}
+
+/** A list that `map` made may hold what is undefined: it does not leave an evaluation. */
+function requireDefined(value: Value): void {
+  if ((value as Result) instanceof Undefined) (value as unknown as Undefined).raise();
+  if (Array.isArray(value)) value.forEach(requireDefined);
 }
 
 /** One Source, compiled at first use. */

@@ -46,10 +46,12 @@ export interface LexOptions {
   lstripBlocks?: boolean;
   /** The line break right behind a block goes. On by default, as in Ansible. */
   trimBlocks?: boolean;
+  /** Strings inside `{{ }}` keep their backslashes: in YAML, escapes are YAML's own (AnsibleLexer of 2.19). */
+  keepBackslashes?: boolean;
 }
 
 /** Tokens of a text with `{{ }}`, `{% %}` and `{# #}`. */
-export function lexTemplate(text: string, { lstripBlocks = false, trimBlocks = true }: LexOptions = {}): Token[] {
+export function lexTemplate(text: string, { lstripBlocks = false, trimBlocks = true, keepBackslashes = false }: LexOptions = {}): Token[] {
   const tokens: Token[] = [];
   let at = 0;
   let trimNext = false;
@@ -94,7 +96,7 @@ export function lexTemplate(text: string, { lstripBlocks = false, trimBlocks = t
       continue;
     }
     tokens.push({ kind: 'begin', of, at: begin });
-    const end = lexCode(text, inside, tokens, of);
+    const end = lexCode(text, inside, tokens, of, of === 'variable' && keepBackslashes);
     if (end >= text.length) {
       const closer = of === 'block' ? '%}' : '}}';
       throw new GrammarError(`"${text.slice(begin, begin + 2)}" is not closed`, begin, `write "${closer}" at its end`);
@@ -128,7 +130,7 @@ function afterBreak(text: string, at: number): number {
  * Tokens from `at` up to the closing mark of `of` (not consumed), or to the end of a bare expression.
  * Brackets are balanced, so that `}}` inside nested dicts closes those first.
  */
-function lexCode(text: string, start: number, tokens: Token[], of: 'variable' | 'block' | undefined): number {
+function lexCode(text: string, start: number, tokens: Token[], of: 'variable' | 'block' | undefined, keepBackslashes = false): number {
   const open: { closer: string; at: number }[] = [];
   const closer = of === 'block' ? '%}' : '}}';
   let at = start;
@@ -143,11 +145,11 @@ function lexCode(text: string, start: number, tokens: Token[], of: 'variable' | 
       const signed = (text[at] === '-' || text[at] === '+') && text.startsWith(closer, at + 1) && (text[at] === '-' || of === 'block');
       if (signed || text.startsWith(closer, at)) return at;
     }
-    at = lexToken(text, at, tokens, open);
+    at = lexToken(text, at, tokens, open, keepBackslashes);
   }
 }
 
-function lexToken(text: string, at: number, tokens: Token[], open: { closer: string; at: number }[]): number {
+function lexToken(text: string, at: number, tokens: Token[], open: { closer: string; at: number }[], keepBackslashes: boolean): number {
   let found = match(FLOAT, text, at);
   // `1.5.0` never begins a float behind a dot; `x.1` is a member.
   if (found && !(text[at - 1] === '.')) {
@@ -164,7 +166,8 @@ function lexToken(text: string, at: number, tokens: Token[], open: { closer: str
     return at + found[0].length;
   }
   if ((found = match(STRING, text, at))) {
-    tokens.push({ kind: 'string', text: unescape(found[1] ?? found[2]!), at });
+    const text = found[1] ?? found[2]!;
+    tokens.push({ kind: 'string', text: keepBackslashes ? text : unescape(text), at });
     return at + found[0].length;
   }
   if ((found = match(OPERATOR, text, at))) {

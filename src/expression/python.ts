@@ -2,7 +2,7 @@
 import { UnknownError } from '../value/errors.js';
 import { Callable, Float, Secret, Source, Unknown, type Dict, type Value } from '../value/value.js';
 import { open } from './secrecy.js';
-import { fail } from './undefined.js';
+import { fail, Undefined, type Result } from './undefined.js';
 
 /** Python's name of a value's type. */
 export function typeName(value: Value): string {
@@ -21,6 +21,7 @@ export function typeName(value: Value): string {
 export function read(value: Value): Value {
   if (value instanceof Secret) return open(value);
   if (value instanceof Unknown) throw new UnknownError(value.why);
+  if ((value as Result) instanceof Undefined) (value as unknown as Undefined).raise();
   return value;
 }
 

@@ -6,7 +6,7 @@ import { Frame } from './frame.js';
 import { Namespace, OMIT } from './globals.js';
 import { iterate, str, truthy } from './python.js';
 import { watch } from './secrecy.js';
-import { defined, fail, Undefined, type Result } from './undefined.js';
+import { asPart, defined, fail, Undefined, type Result } from './undefined.js';
 
 /** Rendered text; the ranges made from secrets are kept. */
 export class Out {
@@ -63,7 +63,7 @@ function compileStatement(statement: Statement, context: Context): Exec {
     }
     case 'output': {
       const node = compileNode(statement.node, context);
-      return quietly(context, statement.at, (frame, out) => out.write(defined(node(frame))));
+      return quietly(context, statement.at, (frame, out) => out.write(asPart(node(frame))));
     }
     case 'if': {
       const branches = statement.branches.map(({ condition, body }) => ({ condition: compileNode(condition, context), body: compileBody(body, context) }));

@@ -124,7 +124,7 @@ export const TESTS = table<boolean>({
   'hashable(value)': (_, value) => !Array.isArray(plain(value)) && !(plain(value) instanceof Map) && keyOf(value) !== undefined,
 });
 
-/** `bool` as Ansible converts text; null where it is no boolean. */
+/** Text as `truthy(convert_bool=True)` reads it; what is no boolean comes back as it is. */
 export function toBool(given: Value): Value {
   const value = read(given);
   if (value === null || typeof value === 'boolean') return value;

@@ -12,6 +12,8 @@ export class Undefined {
     /** Set by the part of the expression that came upon it. */
     public place?: (() => Origin) | undefined,
   ) {}
+  /** Set for an `if` without `else`: Jinja writes nothing where its condition does not hold. */
+  isBlank = false;
   raise(): never {
     throw new UndefinedError(this.message, this.place?.(), this.hint?.());
   }
@@ -23,6 +25,11 @@ export type Result = Value | Undefined;
 /** The value, or the error of its absence. */
 export function defined(result: Result): Value {
   return result instanceof Undefined ? result.raise() : result;
+}
+
+/** The value as part of a text. */
+export function asPart(result: Result): Value {
+  return result instanceof Undefined && result.isBlank ? '' : defined(result);
 }
 
 /** Evaluation went wrong; the part of the expression it happened in adds the place. */

@@ -44,8 +44,9 @@ class Emitter {
 
   document(value: Value): string {
     if (this.options.explicitStart) this.#write(`---`);
-    const plainRoot = this.#node(value, 0, { root: true });
-    if (this.options.explicitEnd || plainRoot) this.#out += `${this.#out === '' || this.#out.endsWith('\n') ? '' : '\n'}...\n`;
+    this.#node(value, 0, { root: true });
+    // libyaml's emitter, which Ansible uses, does not close a plain scalar with "...".
+    if (this.options.explicitEnd) this.#out += `${this.#out === '' || this.#out.endsWith('\n') ? '' : '\n'}...\n`;
     else if (!this.#out.endsWith('\n')) this.#out += '\n';
     return this.#out;
   }
@@ -67,8 +68,7 @@ class Emitter {
     this.#write(' '.repeat(indent));
   }
 
-  /** @returns whether the document is one open-ended plain scalar, which PyYAML closes with `...` */
-  #node(value: Value, indent: number, where: { root?: boolean; inFlow?: boolean; inDict?: boolean }): boolean {
+  #node(value: Value, indent: number, where: { root?: boolean; inFlow?: boolean; inDict?: boolean }): void {
     const open = reveal(value);
     if (Array.isArray(open) || open instanceof Map) {
       const size = Array.isArray(open) ? open.length : open.size;
@@ -77,11 +77,10 @@ class Emitter {
         this.#flowNode(open, where.inFlow ? indent : indent + (where.root ? this.#step : 0));
       } else if (Array.isArray(open)) this.#blockList(open, indent, where);
       else this.#blockDict(open, indent, where);
-      return false;
+      return;
     }
     this.#space();
-    const style = this.#scalar(open, where.root ? this.#step : indent, where.inFlow ?? false, false);
-    return where.root === true && style === 'plain';
+    this.#scalar(open, where.root ? this.#step : indent, where.inFlow ?? false, false);
   }
 
   #blockList(list: Value[], indent: number, where: { root?: boolean; inDict?: boolean }): void {
@@ -168,20 +167,17 @@ class Emitter {
     return entries.sort(([a], [b]) => (numeric ? Number(a) - Number(b) : compareCodePoints(text(a), text(b))));
   }
 
-  #scalar(value: Value, indent: number, inFlow: boolean, isKey: boolean): 'plain' | 'quoted' {
+  #scalar(value: Value, indent: number, inFlow: boolean, isKey: boolean): void {
     if (typeof value !== 'string') {
       this.#write(scalarText(value));
-      return 'plain';
+      return;
     }
     const kind = analyze(value, this.#unicode);
     const plainAllowed = inFlow ? kind.flowPlain : kind.blockPlain;
     if (value !== '' && plainAllowed && !isSpecial(value) && !(isKey && kind.multiline)) {
       this.#plain(value, indent, !isKey);
-      return 'plain';
-    }
-    if (kind.single && !(isKey && kind.multiline)) this.#single(value, indent, !isKey);
+    } else if (kind.single && !(isKey && kind.multiline)) this.#single(value, indent, !isKey);
     else this.#double(value, indent, !isKey);
-    return 'quoted';
   }
 
   #plain(text: string, indent: number, split: boolean): void {
@@ -258,8 +254,9 @@ function scalarText(value: Value): string {
 function floatText(value: number): string {
   if (Number.isNaN(value)) return '.nan';
   if (!Number.isFinite(value)) return value > 0 ? '.inf' : '-.inf';
-  const text = new Float(value).toString();
-  return text.includes('e') && !text.includes('.') ? text.replace('e', '.0e') : text;
+  const [, mantissa, sign, exponent] = /^(.+)e([-+])(\d+)$/.exec(value.toExponential())!;
+  const isLong = sign === '+' ? Number(exponent) >= 16 : Number(exponent) > 4;
+  return isLong ? `${mantissa}${mantissa!.includes('.') ? '' : '.0'}e${sign}${exponent!.padStart(2, '0')}` : new Float(value).toString();
 }
 
 export function compareCodePoints(a: string, b: string): number {

@@ -13,13 +13,52 @@ test('a lone expression keeps its type', (t) => {
   t.deepEqual(evaluate('{{ list }}', vars), [1, 2, 3]);
   t.is(evaluate('{{ one }}{{ one }}', vars), '11');
   t.is(evaluate(' {{ one }}', vars), ' 1');
-  t.is(evaluate('{{ one }}\n', vars), '1\n');
+  t.is(evaluate('{{ one }}\n', vars), 1, 'the line break of a block scalar does not make it a text');
+  t.is(evaluate('{{ text }}\n', vars), 'abc\n');
+  t.is(evaluate('{{ lines }}\n', { lines: 'a\n' }), 'a\n', 'and comes once');
+  t.is(evaluate('{{ one }}\n\n', vars), '1\n\n');
 });
 
 test('attributes look for methods first, subscripts for keys', (t) => {
   t.is(evaluate("{{ host['items'] }}", vars), 'key');
   t.deepEqual(evaluate('{{ host.items() | first }}', vars), ['name', 'web1']);
   t.is(evaluate('{{ host.ports.1 }}', vars), 443);
+});
+
+test('in YAML the escapes are YAML\'s own; in a block, an expression or a template they are Python\'s', (t) => {
+  t.is(evaluate(String.raw`{{ 'foo bar' | regex_replace('\b(\w+) (\w+)', '\2 \1') }}`), 'bar foo');
+  t.is(evaluate(String.raw`{{ 'a\nb' }}`), String.raw`a\nb`);
+  t.is(evaluate(String.raw`{% set x = 'a\nb' %}{{ x }}`), 'a\nb');
+  const origin = { file: 'site.yml', line: 1, column: 1 };
+  t.is(compileExpression(String.raw`'a\nb'`, origin).evaluate(scopeOf(), new Record()), 'a\nb');
+  t.is(compileJinja(String.raw`{{ 'a\nb' }}`, 'x.j2').evaluate(scopeOf(), new Record()), 'a\nb');
+});
+
+test('what map does not find can still be chosen by', (t) => {
+  const hosts = { hosts: toValue([{ port: 1 }, {}, { port: 3 }]) };
+  t.deepEqual(evaluate("{{ hosts | map(attribute='port') | select('defined') | list }}", hosts), [1, 3]);
+  t.deepEqual(evaluate("{{ hosts | map(attribute='port') | map('default', 2) }}", hosts), [1, 2, 3]);
+  for (const rest of ['', ' | list', ' | sum', " | join(',')", ' | to_json', ' | sort', ' | unique']) {
+    t.throws(() => evaluate(`{{ hosts | map(attribute='port')${rest} }}`, hosts), { instanceOf: UndefinedError }, rest);
+  }
+  t.throws(() => evaluate("{{ hosts | selectattr('port') }}", hosts), { instanceOf: UndefinedError });
+});
+
+test('an if without else is blank within a text, and no value by itself', (t) => {
+  t.is(evaluate("a{{ 'b' if one == 2 }}c", vars), 'ac');
+  t.is(evaluate("{{ 'a' ~ ('b' if one == 2) }}", vars), 'a');
+  t.is(compileJinja("{{ 'b' if false }}", 'x.j2').evaluate(scopeOf(), new Record()), '');
+  t.throws(() => evaluate("{{ 'b' if one == 2 }}", vars), { instanceOf: UndefinedError });
+});
+
+test('the pairs of groupby have names', (t) => {
+  const list = toValue([{ k: 'b', v: 1 }, { k: 'a', v: 2 }, { k: 'b', v: 3 }]);
+  t.is(evaluate("{% for g in list | groupby('k') %}{{ g.grouper }}={{ g.list | map(attribute='v') | join('+') }};{% endfor %}", { list }), 'a=2;b=1+3;');
+  t.is(evaluate("{% for k, members in list | groupby('k') %}{{ k }}{{ members | length }}{% endfor %}", { list }), 'a1b2');
+});
+
+test('bool knows the words of Ansible', (t) => {
+  t.deepEqual(evaluate("{{ ['y', 'Yes', 'on', '1', 1, true, 't', '2', 2, 'no'] | map('bool') }}"), [false, true, true, true, true, true, false, false, false, false]);
 });
 
 test('data is never evaluated again', (t) => t.is(evaluate('{{ raw }}', { raw: '{{ 1 + 1 }}' }), '{{ 1 + 1 }}'));
@@ -223,7 +262,7 @@ test('the template lookup keeps what was secret', (t) => {
 
 test('the first line of a template can set how blocks are trimmed', (t) => {
   const render = (text: string) => compileJinja(text, 'x.j2').render(scopeOf(), new Record()).text;
-  t.is(render('a\n  {% if true %}\nb\n  {% endif %}\n'), 'a\n  b\n  ');
+  t.is(render('a\n  {% if true %}\nb\n  {% endif %}\n'), 'a\n  b\n  \n');
   t.is(render('#jinja2: lstrip_blocks: True\na\n  {% if true %}\nb\n  {% endif %}\n'), 'a\nb\n');
   t.is(render('#jinja2: trim_blocks: False\n{% if true %}\nb{% endif %}\n'), '\nb\n');
   t.throws(() => render('#jinja2: variable_start_string: "[%"\n'), { instanceOf: ContentError });

@@ -6,9 +6,9 @@ import { dumpYaml, parseData, type DumpOptions } from '../../src/yaml/index.js';
 const nice: DumpOptions = { indent: 4, flow: 'none' };
 /** Expected texts are what PyYAML 6 writes. */
 const cases: [string, unknown, DumpOptions, string][] = [
-  ['a scalar', 'a', {}, 'a\n...\n'],
-  ['an int', 5, {}, '5\n...\n'],
-  ['null', null, {}, 'null\n...\n'],
+  ['a scalar', 'a', {}, 'a\n'],
+  ['an int', 5, {}, '5\n'],
+  ['null', null, {}, 'null\n'],
   ['quoted scalar', 'yes', {}, "'yes'\n"],
   ['a leaf dict', { b: 1, a: 'x' }, {}, '{a: x, b: 1}\n'],
   ['leaves inline', { l: [1, 2], d: { k: 'v' } }, {}, 'd: {k: v}\nl: [1, 2]\n'],
@@ -20,7 +20,7 @@ const cases: [string, unknown, DumpOptions, string][] = [
     "- '1'\n- '1.0'\n- 'null'\n- 'true'\n- '~'\n- '2024-01-01'\n- '0644'\n- 'a: b'\n- '- a'\n- '#x'\n- 'a #b'\n- '{{ x }}'\n- it's\n- '@x'\n- 'x:'\n- '='\n- '1:30'\n"],
   ['line breaks', { a: 'x\ny\n' }, nice, "a: 'x\n\n    y\n\n    '\n"],
   ['escapes', { a: 'tab\there', b: '\x1b[0m' }, nice, 'a: "tab\\there"\nb: "\\e[0m"\n'],
-  ['floats', [8.5, new Float(8), new Float(1e300)], nice, '- 8.5\n- 8.0\n- 1.0e+300\n'],
+  ['floats', [8.5, new Float(8), new Float(1e300), new Float(1e20), 1.5e-7, 0.0001], nice, '- 8.5\n- 8.0\n- 1.0e+300\n- 1.0e+20\n- 1.5e-07\n- 0.0001\n'],
   ['unicode', ['é', '日本'], nice, '- é\n- 日本\n'],
   ['unsorted', { b: 1, a: 2 }, { ...nice, sortKeys: false }, 'b: 1\na: 2\n'],
   ['folding', { a: `${'word '.repeat(18)}end` }, nice, `a: ${'word '.repeat(16).trimEnd()}\n    word word end\n`],

@@ -2,7 +2,6 @@
 import type { Value } from '../../value/value.js';
 import { iterate, numeric, parseFloatText, parseInteger, read, str, toFloat, toInt, truthy, typeName } from '../python.js';
 import { table } from '../registry.js';
-import { toBool } from '../tests.js';
 import { fail, Undefined, type Result } from '../undefined.js';
 
 export const BASIC = table<Result>({
@@ -14,8 +13,8 @@ export const BASIC = table<Result>({
   },
   // What is no boolean word is false, as Ansible has it.
   'bool(value)': (_, value) => {
-    const known = toBool(value);
-    return typeof known === 'boolean' || known === null ? known : false;
+    const open = read(value);
+    return open === null ? null : ['yes', 'on', '1', 'true'].includes(str(numeric(open) ?? open).toLowerCase());
   },
   'int(value, default=0, base=10)': (_, given, fallback, base) => {
     const value = read(given);

@@ -1,6 +1,6 @@
 /** Lists: Jinja's filters and Ansible's set theory, combinations and sub-elements. */
 import type { Value } from '../../value/value.js';
-import { attributePath, member } from '../access.js';
+import { attributePath, Group, member } from '../access.js';
 import { arithmetic } from '../arithmetic.js';
 import { asInt, compare, equals, isNumber, iterate, numeric, read, str, truthy, typeName, characters } from '../python.js';
 import { random, shuffle } from '../random.js';
@@ -69,7 +69,7 @@ function select(env: Env, values: Value, args: Value[], named: Map<Value, Value>
   const options = new Map([...named].map(([name, value]) => [str(name), value]));
   return iterate(values).filter((value) => {
     const subject = of(value);
-    const holds = test === undefined ? !(subject instanceof Undefined) && truthy(subject) : env.test(str(test), [subject, ...rest], options);
+    const holds = test === undefined ? truthy(defined(subject)) : env.test(str(test), [subject, ...rest], options);
     return holds === wanted;
   });
 }
@@ -149,14 +149,15 @@ export const LISTS = table<Result>({
     const value = read(given);
     return typeof value === 'string' ? characters(value).reverse().join('') : [...iterate(value)].reverse();
   },
+  // What is undefined stays in the list, so that select('defined') and map('default') can serve it; whatever else reads it raises.
   'map(value, *args, **kwargs)': (env, value, args: Value[], kwargs: Map<Value, Value>) => {
     const named = new Map([...kwargs].map(([name, one]) => [str(name), one]));
     const [name, ...rest] = args;
-    if (name !== undefined) return iterate(value).map((one) => defined(env.filter(str(name), [one, ...rest], named)));
+    if (name !== undefined) return iterate(value).map((one) => env.filter(str(name), [one, ...rest], named) as Value);
     const attribute = named.get('attribute') ?? fail('map needs a filter or attribute="…"', 'write map("upper") or map(attribute="name")');
     return iterate(value).map((one) => {
       const found = attributePath(one, attribute);
-      return found instanceof Undefined && named.has('default') ? named.get('default')! : defined(found);
+      return found instanceof Undefined && named.has('default') ? named.get('default')! : (found as Value);
     });
   },
   'select(value, *args, **kwargs)': (env, value, args: Value[], kwargs: Map<Value, Value>) => select(env, value, args, kwargs, true, same),
@@ -176,7 +177,7 @@ export const LISTS = table<Result>({
       if (last && equals(last[2], sort)) last[1].push(one);
       else groups.push([key, [one], sort]);
     }
-    return groups.map(([key, members]) => [key, members]);
+    return groups.map(([key, members]) => new Group(key, members));
   },
   'batch(value, linecount, fill_with=null)': (_, value, count, fill) => {
     const size = Math.max(1, asInt(count, 'linecount'));
