@@ -38,12 +38,12 @@ export async function members(group: string): Promise<number[]> {
   return [...ids];
 }
 
-/** Ends every process of the group at once and removes it. Nothing happens when there is none. */
+/** Ends every process of the group and removes it; a busy disk may keep one for a while, 60 seconds at most. Nothing happens when there is none. */
 export async function endGroup(group: string): Promise<void> {
   for (let tries = 0; ; tries++) {
     const ids = await members(group);
     if (ids.length === 0) break;
-    if (tries === 100) throw new LabError(`processes of ${group} do not end: ${ids.join(' ')}`);
+    if (tries === 1200) throw new LabError(`processes of ${group} do not end: ${ids.join(' ')}`);
     for (const id of ids) {
       try {
         process.kill(id, 'SIGKILL');
