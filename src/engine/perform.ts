@@ -178,7 +178,7 @@ function planned(job: Job, differences: Difference[], result: Outcome): Outcome 
 }
 
 /** In a plan, what fails behind a planned change may be its consequence: it is not known rather than wrong. */
-function behindAPlan(job: Job, error: unknown): unknown {
+export function behindAPlan(job: Pick<Job, 'check' | 'machine'>, error: unknown): unknown {
   if (!job.check || job.machine.planned === undefined || !(error instanceof ModuleError)) return error;
   return new UnknownError(`${error.message} (now; but ${job.machine.planned} before)`);
 }

@@ -257,6 +257,7 @@ function judged(call: Call, result: Outcome): Outcome {
     }
     return result;
   } catch (error) {
-    return outcomeOfError(error, 'reading changed_when or failed_when');
+    // Conditions on what a task returns may stumble over one that failed early: how it failed says more.
+    return result.failed ? result : outcomeOfError(error, 'reading changed_when or failed_when');
   }
 }

@@ -139,10 +139,12 @@ test('ignore_errors, failed_when and changed_when', async (t) => {
     - {name: judged, command: "false", failed_when: j.rc > 1, changed_when: false, register: j}
     - {name: bad, command: echo wrong, failed_when: "'wrong' in b.stdout", register: b, ignore_errors: true}
     - {name: seen, debug: {msg: x}, when: r is failed and j is not changed and b.failed_when_result}
+    - {name: early, command: "true", become: true, become_method: doas, become_user: nobody, register: e, failed_when: e.rc > 1, ignore_errors: true, vars: {ansible_become_password: x}}
+    - {name: why, debug: {}, when: e.msg is search('doas')}
 `,
     { limit: 'a' },
   );
-  t.deepEqual(told, ['ignored a ignored', 'judged a ok', 'bad a ignored', 'seen a ok']);
+  t.deepEqual(told, ['ignored a ignored', 'judged a ok', 'bad a ignored', 'seen a ok', 'early a ignored', 'why a ok']);
   t.is(summary.exitCode, 0);
 });
 
@@ -278,16 +280,17 @@ test('a plan changes nothing, carries registered results on, and says what it ca
     - {name: unknowable, copy: {dest: "{{ root }}/z", content: "{{ said.stdout }}"}}
     - {name: allowed, command: echo asked, check_mode: false, register: asked}
     - {name: uses, copy: {dest: "{{ root }}/asked", content: "{{ asked.stdout }}"}}
+    - {name: brought, fetch: {src: "{{ root }}/x", dest: brought}}
   handlers:
     - {name: heard, copy: {dest: "{{ root }}/heard", content: x}}
 `,
     { limit: 'a', check: true, diff: true },
   );
-  t.deepEqual(told, ['file a changed', 'follows a changed', 'command a unknown', 'unknowable a unknown', 'allowed a changed', 'uses a changed', 'heard a changed']);
+  t.deepEqual(told, ['file a changed', 'follows a changed', 'command a unknown', 'unknowable a unknown', 'allowed a changed', 'uses a changed', 'brought a unknown', 'heard a changed']);
   t.false(await has('a/x'));
   t.false(await has('a/heard'));
   t.is(summary.exitCode, 2);
-  t.is(summary.hosts.get('a')!.unknown, 2);
+  t.is(summary.hosts.get('a')!.unknown, 3);
 });
 
 test('meta: end_host, end_play and clear_host_errors', async (t) => {

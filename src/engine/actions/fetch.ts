@@ -5,23 +5,25 @@ import { ModuleError } from '../../modules/module.js';
 import { sh } from '../../shell/sh.js';
 import { isCheck, type Call } from '../call.js';
 import { wayOf } from '../job.js';
-import { failed, outcome, type Outcome } from '../outcome.js';
-import { inspectionOf } from '../perform.js';
+import { outcome, type Outcome } from '../outcome.js';
+import { behindAPlan, inspectionOf } from '../perform.js';
 import { parsedArguments } from './say.js';
 
 /** Copies a file of the host to the controller, whole or not at all. */
 export async function fetch(call: Call): Promise<Outcome> {
   const { args } = await parsedArguments(call);
-  const { run, frame } = call;
+  const { frame } = call;
   const { machine, way, name } = wayOf(call);
+  const check = isCheck(call);
+  const refuse = (message: string, fields: { [key: string]: unknown }) => behindAPlan({ check, machine }, new ModuleError(message, fields));
   const source = String(args.src);
   const answer = await machine.ask(way, inspectionOf(way, sh`f=${source}; if [ -d "$f" ]; then exit 21; fi; if [ ! -e "$f" ]; then exit 2; fi; base64 < "$f"`), async () => []);
   if (answer.rc === 2) {
-    if (args.fail_on_missing) return failed(`there is no file ${source} on ${name}`, { fields: { file: source } });
+    if (args.fail_on_missing) throw refuse(`there is no file ${source} on ${name}`, { file: source });
     return outcome({ changed: false, msg: `there is no file ${source}, ignored`, file: source });
   }
-  if (answer.rc === 21) return failed(`${source} is a folder; fetch copies files`, { fields: { file: source } });
-  if (answer.rc !== 0) throw new ModuleError(`cannot read ${source}`, { ...answer });
+  if (answer.rc === 21) throw refuse(`${source} is a folder; fetch copies files`, { file: source });
+  if (answer.rc !== 0) throw refuse(`cannot read ${source}`, { ...answer });
   const content = Buffer.from(answer.stdout, 'base64');
   const dest = place(path.resolve(frame.play.play.baseDir, String(args.dest)), String(args.dest), source, name, args.flat === true);
   const checksum = createHash('sha1').update(content).digest('hex');
