@@ -1,5 +1,5 @@
 /** Owner, group and mode: the parameters that every file module has, compared and set in one place. */
-import { join, sh, type Sh } from '../shell/sh.js';
+import { join, raw, sh, type Sh } from '../shell/sh.js';
 import type { Stat } from './look.js';
 import type { Change } from './module.js';
 import { mode, str } from './params.js';
@@ -92,6 +92,13 @@ export function newMode(text: string | undefined, directory: boolean, umask: num
 export function setAttributes(path: Sh, owner: string | undefined, group: string | undefined, bits: number | undefined): Sh {
   const who = ownership(owner, group);
   return join([who === '' ? join([]) : sh`chown -h -- ${who} ${path}`, bits === undefined ? join([]) : sh`chmod -- ${`0${octal(bits)}`} ${path}`], ' && ');
+}
+
+/** Makes a folder and what is missing of those above it; each new one gets owner, group and mode, as with Ansible. */
+export function makeFolders(path: Sh, owner: string | undefined, group: string | undefined, bits: number | undefined): Sh {
+  const set = setAttributes(raw('"$1"'), owner, group, bits);
+  return sh`muster_mkdir() { [ -d "\${1:-/}" ] || { muster_mkdir "\${1%/*}" && mkdir -- "$1"${set.text === '' ? join([]) : sh` && ${set}`}; }; }
+muster_mkdir ${path}`;
 }
 
 /** chown's word for both; empty for neither. */

@@ -1,6 +1,6 @@
 /** A folder of the controller brought to a host: the recursive half of `copy`. */
 import { sh, type Sh } from '../shell/sh.js';
-import { applyAttributes, compareAttributes, newMode, setAttributes } from './attributes.js';
+import { applyAttributes, compareAttributes, makeFolders, newMode } from './attributes.js';
 import { look, seen, type Entry, type Seen } from './look.js';
 import { ModuleError, type Change, type Output, type Returns, type Step } from './module.js';
 import { replaced, replaceFiles } from './replace_file.js';
@@ -74,8 +74,7 @@ export function applyTree(tree: Tree, { entries, umask }: Seen): Step {
     const path = hostPath(entry.path);
     if (changes.length === 0) return [];
     if (item.kind === 'directory' && entry.stat === undefined) {
-      before.push(item.name === '' ? sh`mkdir -p -- ${path}` : sh`mkdir -- ${path}`);
-      before.push(setAttributes(path, tree.owner, tree.group, newMode(tree.directoryMode, true, umask)));
+      before.push(makeFolders(path, tree.owner, tree.group, newMode(tree.directoryMode, true, umask)));
     } else if (item.kind === 'link') {
       after.push(sh`ln -sfn -- ${item.target} ${path}`);
     } else if (item.kind === 'file' && changes.some(({ field }) => field.startsWith('content'))) {

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path/posix';
 import { join, raw, sh, type Sh } from '../shell/sh.js';
-import { applyAttributes, attributeParams, compareAttributes, describe, newMode, octal, ownership, setAttributes } from './attributes.js';
+import { applyAttributes, attributeParams, compareAttributes, describe, makeFolders, newMode, octal, ownership, setAttributes } from './attributes.js';
 import { fields, look, parseKind, seenFields, type Entry, type Stat } from './look.js';
 import { defineModule, ModuleError, type Change, type Step } from './module.js';
 import { bool, choice, params, path } from './params.js';
@@ -144,9 +144,7 @@ export const file = defineModule<typeof schema, Observed>({
     }
     if (state === 'hard') return replaceFiles([], [path], { after: [made ? switchLink(path, sh`ln -- ${sourcePath(wanted)} "$t"`) : join([]), attributes] });
     if (state === 'directory' && made) {
-      const set = setAttributes(raw('"$1"'), wanted.owner, wanted.group, newMode(wanted.mode, true, umask));
-      const makeAll = sh`muster_mkdir() { [ -d "\${1:-/}" ] || { muster_mkdir "\${1%/*}" && mkdir -- "$1"${set.text === '' ? join([]) : sh` && ${set}`}; }; }`;
-      return replaceFiles([], [path], { before: [makeAll], after: [sh`muster_mkdir ${path}`, setTimes(path, wanted, changes)] });
+      return replaceFiles([], [path], { after: [makeFolders(path, wanted.owner, wanted.group, newMode(wanted.mode, true, umask)), setTimes(path, wanted, changes)] });
     }
     if (state === 'touch' && made) {
       return replaceFiles([], [path], { after: [sh`: >>${path}`, setAttributes(path, wanted.owner, wanted.group, newMode(wanted.mode, false, umask)), setTimes(path, wanted, [])] });

@@ -126,7 +126,7 @@ inShells(test, 'a folder is copied with its name, with a slash only what is in i
   await converge(t, place, copy, { src, dest, mode: '0640', directory_mode: '0750' });
   t.deepEqual((await readdir(join(dest, 'site', 'sub'))).sort(), [...HOSTILE, 'empty', 'link'].sort());
   t.is(await readFile(join(dest, 'site', 'sub', 'link'), 'utf8'), 'plain');
-  t.is(await modeOf(join(dest, 'site', 'sub')), '0750');
+  for (const made of [dest, join(dest, 'site'), join(dest, 'site', 'sub')]) t.is(await modeOf(made), '0750');
   t.is(await modeOf(join(dest, 'site', 'sub', 'plain')), '0640');
   await writeFile(join(dest, 'site', 'sub', "it's"), 'drift');
   await chmod(join(dest, 'site', 'sub', '-rf'), 0o600);
