@@ -45,6 +45,8 @@ export interface Counters {
   connecting: number;
   /** Milliseconds spent waiting for trips. */
   waiting: number;
+  /** Milliseconds of these that the hosts' own clocks saw between the begin and the end of trips. */
+  remote: number;
   /** Conversations (MySQL sessions) opened, counted apart from trips. */
   conversations: number;
 }

@@ -25,6 +25,9 @@ export class TripDecoder {
   #noise: Buffer[] = [];
   #begun = false;
   #effectRc: number | undefined;
+  #clock = NaN;
+  /** Milliseconds between begin and end by the host's own clock; 0 where it has none. */
+  remote = 0;
   /** The effect's shell, leader of its process group where the host has setsid. */
   effectPid: number | undefined;
 
@@ -136,6 +139,7 @@ export class TripDecoder {
     switch (what) {
       case 'begin':
         this.#begun = true;
+        this.#clock = Number(first);
         break;
       case 'section':
         this.#section.out++;
@@ -163,6 +167,7 @@ export class TripDecoder {
         break;
       case 'end':
         this.#ended.out = true;
+        this.remote = Math.max(0, (Number(first) - this.#clock) * 1000) || 0;
     }
   }
 

@@ -8,7 +8,7 @@ import { becomeCommand, becomeInput, becomeProbe, sameUser } from './become.js';
  *
  * Marks, each on a line of its own and each one write, so that other processes' output cannot split it:
  *
- *     B begin                                  on both streams; what came before is login noise
+ *     B begin T                                on both streams; what came before is login noise
  *       B section                              both: the next shell is being started
  *         B entered                            both: it runs
  *         B effect, B pid P, …raw…, B rc N     stdout (effect, …raw…, rc on stderr)
@@ -16,7 +16,9 @@ import { becomeCommand, becomeInput, becomeProbe, sameUser } from './become.js';
  *         B answers SHA256, …base64…, B done       stdout: what all inspections of the section printed,
  *                                              each followed by `B rc`
  *       B left N                               both: the shell of the section has gone
- *     B end                                    both: the trip is over, whoever still holds the streams
+ *     B end T                                  both: the trip is over, whoever still holds the streams
+ *
+ * T is the host's uptime in seconds, where it has /proc: what lies between is the host's own time.
  */
 
 /** Seconds an inspection may run before it is ended; it lasts at most twice as long. */
@@ -61,7 +63,7 @@ export function sections(trip: Trip): Section[] {
 /** The script of a trip, to be written to the standard input of /bin/sh. */
 export function encodeTrip(trip: Trip, encoding: Encoding): string {
   const parts = sections(trip).map((section) => encodeSection(section, trip, encoding));
-  return `${join([sh`{`, prelude(encoding.boundary), mark('begin'), ...parts, mark('end'), sh`exit 0`, sh`}`]).text}\n`;
+  return `${join([sh`{`, prelude(encoding.boundary), clock(), mark('begin', '$_u'), ...parts, clock(), mark('end', '$_u'), sh`exit 0`, sh`}`]).text}\n`;
 }
 
 function encodeSection(section: Section, trip: Trip, encoding: Encoding): Sh {
@@ -176,6 +178,11 @@ done
 /** Messages in one language; and su and plain logins leave out the folders of the administrator's commands. */
 function prelude(boundary: string): Sh {
   return sh`export LC_ALL=C PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"; _b=${boundary}`;
+}
+
+/** The shell reads it by itself: no process (proc(5), /proc/uptime, hundredths of a second). */
+function clock(): Sh {
+  return sh`_u=; { read -r _u _ </proc/uptime; } 2>/dev/null`;
 }
 
 /** @param word a variable reference such as `$_r` */

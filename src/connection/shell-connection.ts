@@ -32,7 +32,7 @@ type TripEffect = Omit<Effect, 'script'>;
 
 /** What ssh and local have in common: trips, uploads, bridges and cancelling, over "run a command on the host". */
 export abstract class ShellConnection implements Connection {
-  readonly counters: Counters = { trips: 0, bytesOut: 0, bytesIn: 0, connecting: 0, waiting: 0, conversations: 0 };
+  readonly counters: Counters = { trips: 0, bytesOut: 0, bytesIn: 0, connecting: 0, waiting: 0, remote: 0, conversations: 0 };
   /** A shell opened ahead, so that a trip need not wait for a channel. */
   #spare: Promise<Remote> | undefined;
   #running = new Set<{ decoder: TripDecoder; become: Become | undefined }>();
@@ -148,6 +148,7 @@ _kill TERM; for _ in 1 2 3 4 5; do _kill 0 || exit 0; sleep 1; done; _kill KILL`
       this.#running.delete(running);
       remote.close();
     }
+    this.counters.remote += decoder.remote;
     for (const become of decoder.becomes) if (!this.#isProven(become)) this.#proven.push(become);
     return decoder;
   }

@@ -242,7 +242,8 @@ async function forced(run: Run, frame: Frame, hosts: readonly HostRun[]): Promis
 function conclude(run: Run, began: number): RunSummary {
   const seconds = (performance.now() - began) / 1000;
   const recaps = new Map([...run.hosts].filter(([, host]) => Object.values(host.recap).some((count) => count > 0)).map(([name, host]) => [name, host.recap]));
-  run.emit({ event: 'stats', hosts: statsOf(run), slowest: [...run.times].sort((a, b) => b.seconds - a.seconds).slice(0, 10), seconds });
+  const cpu = process.cpuUsage();
+  run.emit({ event: 'stats', hosts: statsOf(run), slowest: [...run.times].sort((a, b) => b.seconds - a.seconds).slice(0, 10), seconds, cpu: (cpu.user + cpu.system) / 1e6, memory: process.resourceUsage().maxRSS * 1024 });
   run.emit({ event: 'recap', hosts: Object.fromEntries(recaps), seconds });
   run.closeJournal();
   const any = (test: (host: HostRun) => boolean) => [...run.hosts.values()].some(test);
@@ -258,7 +259,7 @@ function statsOf(run: Run): { [host: string]: HostStats } {
   const stats: { [host: string]: HostStats } = {};
   for (const { target, connection } of run.machines.all()) {
     const { counters } = connection;
-    const sum = (stats[target.name] ??= { connections: 0, trips: 0, conversations: 0, bytesOut: 0, bytesIn: 0, connecting: 0, waiting: 0 });
+    const sum = (stats[target.name] ??= { connections: 0, trips: 0, conversations: 0, bytesOut: 0, bytesIn: 0, connecting: 0, waiting: 0, remote: 0 });
     sum.connections++;
     sum.trips += counters.trips;
     sum.conversations += counters.conversations;
@@ -266,6 +267,7 @@ function statsOf(run: Run): { [host: string]: HostStats } {
     sum.bytesIn += counters.bytesIn;
     sum.connecting += counters.connecting / 1000;
     sum.waiting += counters.waiting / 1000;
+    sum.remote += counters.remote / 1000;
   }
   return stats;
 }

@@ -24,7 +24,8 @@ export type Event =
   /** No host matched, end_play, and other remarks. */
   | { event: 'note'; message: string }
   | { event: 'interrupted'; again: boolean }
-  | { event: 'stats'; hosts: { [host: string]: HostStats }; slowest: { task: string; host: string; seconds: number }[]; seconds: number }
+  /** `cpu` in seconds and `memory` in bytes are of Muster's own process. */
+  | { event: 'stats'; hosts: { [host: string]: HostStats }; slowest: { task: string; host: string; seconds: number }[]; seconds: number; cpu: number; memory: number }
   | { event: 'recap'; hosts: { [host: string]: Recap }; seconds: number };
 
 export type Status = 'ok' | 'changed' | 'failed' | 'unreachable' | 'skipped' | 'ignored' | 'rescued' | 'unknown';
@@ -84,4 +85,6 @@ export interface HostStats {
   /** Seconds. */
   connecting: number;
   waiting: number;
+  /** Of the waiting, what the host itself was at work; the rest is the network and Muster. */
+  remote: number;
 }

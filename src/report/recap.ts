@@ -32,11 +32,12 @@ export function recapLines(hosts: { [host: string]: Recap }, paint: Paint): stri
 
 /** The `--stats` tables: what each host cost, and the slowest tasks. */
 export function statsLines(stats: Extract<Event, { event: 'stats' }>, paint: Paint, columns: number): string[] {
-  const head = ['host', 'connections', 'trips', 'mysql', 'sent', 'received', 'connecting', 'waiting'];
+  const head = ['host', 'connections', 'trips', 'mysql', 'sent', 'received', 'connecting', 'waiting', 'remote'];
   const rows = Object.entries(stats.hosts).map(([host, of]) => [harmless(host), ...cells(of)]);
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => width(row[i]!))));
   const line = (row: string[]) => row.map((cell, i) => (i === 0 ? pad(cell, widths[i]!) : cell.padStart(widths[i]!))).join('  ');
   const lines = [paint('dim', line(head)), ...rows.map(line)];
+  lines.push('', paint('dim', `Muster itself: ${duration(stats.cpu)} of processor time, at most ${bytes(stats.memory)} of memory`));
   if (stats.slowest.length > 0) {
     lines.push('', paint('dim', 'slowest'));
     for (const { task, host, seconds } of stats.slowest)
@@ -54,6 +55,7 @@ function cells(of: HostStats): string[] {
     bytes(of.bytesIn),
     duration(of.connecting),
     duration(of.waiting),
+    duration(of.remote),
   ];
 }
 
