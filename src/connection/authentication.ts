@@ -74,7 +74,7 @@ export class Authentication {
       if (named) throw new ConnectionError('authentication', `${this.settings.name}: the key ${path} cannot be read: ${(error as Error).message}`, 'correct ansible_ssh_private_key_file or --private-key');
       return undefined;
     }
-    let parsed = ssh2.utils.parseKey(text);
+    let parsed = parseKey(text.toString('latin1'));
     if (parsed instanceof Error && /encrypted|passphrase/i.test(parsed.message)) {
       const passphrase = await this.settings.askPassphrase?.(path);
       if (passphrase !== undefined) parsed = ssh2.utils.parseKey(text, passphrase);
@@ -89,6 +89,15 @@ export class Authentication {
     this.#skipped.push(`key ${path} (${parsed.message})`);
     return undefined;
   }
+}
+
+const parsedKeys = new Map<string, ParsedKey | Error>();
+
+/** Once for each key, however many hosts it opens. */
+function parseKey(text: string): ParsedKey | Error {
+  let parsed = parsedKeys.get(text);
+  if (parsed === undefined) parsedKeys.set(text, (parsed = ssh2.utils.parseKey(Buffer.from(text, 'latin1'))));
+  return parsed;
 }
 
 /** The agent behind a socket, limited to some keys for IdentitiesOnly. */

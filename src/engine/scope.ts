@@ -50,7 +50,9 @@ export function scopeOf(run: Run, where: Where): Scope {
     host: where.host,
     play: play.play,
     playHostsAll: play.members,
-    playHosts: play.alive(),
+    get playHosts() {
+      return play.alive();
+    },
     batch: play.batch,
     task,
     loop: where.loop,
