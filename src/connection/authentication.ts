@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import ssh2, { type AnyAuthMethod, type ParsedKey } from 'ssh2';
 import { ConnectionError } from './connection.js';
 import type { SshSettings } from './ssh-config.js';
@@ -67,6 +67,7 @@ export class Authentication {
   }
 
   async #read(path: string, named: boolean): Promise<ParsedKey | undefined> {
+    if (!named && !existsSync(path)) return undefined;
     let text: Buffer;
     try {
       text = readFileSync(path);

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import SSHConfig from 'ssh-config';
@@ -96,18 +96,22 @@ function lookUp(target: Target, home: string): Record<string, string | string[]>
   const files = target.sshConfigFile !== undefined ? [target.sshConfigFile] : [join(home, '.ssh/config'), '/etc/ssh/ssh_config'];
   const text = files.map((path) => included(path, path.startsWith('/etc/ssh') ? '/etc/ssh' : join(home, '.ssh'), home, 0)).join('\nHost *\n');
   // Match exec would run commands while an inventory is read: such a section does not apply.
-  return SSHConfig.parse(text).compute({ Host: target.host, ...(target.user !== undefined && { User: target.user }) }, { ignoreCase: true, matchExec: false }) as Record<string, string | string[]>;
+  return parsed(text).compute({ Host: target.host, ...(target.user !== undefined && { User: target.user }) }, { ignoreCase: true, matchExec: false }) as Record<string, string | string[]>;
+}
+
+const configs = new Map<string, SSHConfig>();
+
+/** Once for each text, however many hosts are looked up in it. */
+function parsed(text: string): SSHConfig {
+  let config = configs.get(text);
+  if (!config) configs.set(text, (config = SSHConfig.parse(text)));
+  return config;
 }
 
 /** The text of a file with those it includes in their places; after each, the section it stands in goes on. */
 function included(path: string, base: string, home: string, depth: number): string {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw error;
-  }
+  if (!existsSync(path)) return '';
+  const text = readFileSync(path, 'utf8');
   if (depth > 16) throw new ConnectionError('protocol', `${path}: ssh_config includes itself`, 'correct Include');
   let section = 'Host *';
   return text

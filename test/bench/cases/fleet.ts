@@ -89,7 +89,7 @@ ${['a', 'b', 'c'].map((name) => `    - file: {path: "${home}/${name}", state: di
 ${['a', 'b', 'c'].map((name) => `    - copy: {content: "{{ 'line\\n' * 20 }}", dest: "${home}/${name}/file", mode: "0640"}\n`).join('')}
     - lineinfile: {path: "${home}/a/lines", line: "one line", create: true, mode: "0640"}
     - file: {path: "${home}/link", src: "${home}/a", state: link}
-    - stat: {path: "${home}/a/file"}
+    - stat: {path: "${home}/a/file", get_mime: false, get_attributes: false}
     - command: {cmd: "touch ${home}/made", creates: "${home}/made"}
 `;
 }
