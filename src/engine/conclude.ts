@@ -21,10 +21,9 @@ export function plainStatus(result: Outcome): Status {
  * @throws ContentError for a keyword (ignore_errors, notify, …) that cannot be evaluated; nothing is kept then
  */
 export function conclude(call: Call, name: string, result: Outcome, seconds: number, sharers: readonly HostRun[]): void {
-  const { run, task, host, frame } = call;
+  const { run, task, host } = call;
   const says = (value: Value | undefined) => value !== undefined && isTrue(call, value);
   const status = statusOf(call, result, says);
-  const ignored = status === 'ignored' || (status === 'unreachable' && (says(task.ignoreUnreachable) || says(frame.play.play.ignoreUnreachable)));
   const delegate = task.delegateTo === undefined ? undefined : run.delegates.get(`${task.id} ${host.name}`);
   const factsOfDelegate = delegate !== undefined && says(task.delegateFacts);
   const notified = result.changed && !result.failed ? handlersOf(call) : [];
@@ -40,14 +39,15 @@ export function conclude(call: Call, name: string, result: Outcome, seconds: num
   run.emit({ event: 'result', host: host.name, id: task.id, task: name, origin: task.origin, delegate, result: told(result, status, seconds, censored(task, scopeFor(call))) });
   run.times.push({ task: name, host: host.name, seconds });
   count(host, status, result);
-  if (ignored) return;
+  if (status === 'ignored') return;
   if (status === 'unreachable') host.lost = result;
   else if (result.failed) [host.failed, host.failedTask] = [result, name];
 }
 
-/** What becomes of a result: a failure may be ignored, or met by a rescue around the task. */
+/** What becomes of a result: a failure (or that a host is out of reach) may be ignored, or met by a rescue around the task. */
 function statusOf(call: Call, result: Outcome, says: (value: Value | undefined) => boolean): Status {
   const status = plainStatus(result);
+  if (status === 'unreachable' && says(call.task.ignoreUnreachable ?? call.frame.play.play.ignoreUnreachable)) return 'ignored';
   if (status !== 'failed') return status;
   if (says(call.task.ignoreErrors)) return 'ignored';
   return call.host.rescuers > 0 ? 'rescued' : 'failed';

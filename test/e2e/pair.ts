@@ -93,9 +93,10 @@ export class Pair {
   }
 }
 
-/** Answers what the playbooks ask: an archive, JSON, what was sent, and a page that is there at the third attempt. */
+/** Answers what the playbooks ask: an archive, JSON, what was sent, a page there at the third attempt, one there when raised. */
 async function serve(address: string, archive: string): Promise<Server> {
   const attempts = new Map<string, number>();
+  const raised = new Set<string>();
   const server = createServer((request, response) => {
     const [, page, who = ''] = request.url!.split('/');
     if (page === 'json') response.setHeader('content-type', 'application/json').end(JSON.stringify({ asked: request.headers['x-asked-by'] }));
@@ -105,7 +106,8 @@ async function serve(address: string, archive: string): Promise<Server> {
       const attempt = (attempts.get(who) ?? 0) + 1;
       attempts.set(who, attempt);
       response.writeHead(attempt % 3 ? 503 : 200).end();
-    } else response.writeHead(404).end();
+    } else if (page === 'raise') response.end(String(raised.add(who).size));
+    else response.writeHead(page === 'flag' && raised.has(who) ? 200 : 404).end();
   });
   await new Promise<void>((resolve) => server.listen(0, address, resolve));
   return server;
