@@ -49,6 +49,7 @@ export async function prepare(verb: RunOptions['verb'], playbooks: string[], fla
       connectTimeout: flags.timeout ?? settings.timeout ?? 0,
       connectionPassword,
       becomePassword,
+      askPassphrase: passphrases(),
       hostKeyChecking: flags.hostKeyChecking ?? settings.host_key_checking,
       sshConfigFile: settings.ssh_config,
       knownHostsFile: settings.known_hosts,
@@ -65,6 +66,20 @@ export function inventoryOf(flags: Pick<Flags, 'inventory'>, settings: Settings)
   for (const source of sources)
     if (!source.includes(',') && !existsSync(source)) throw new UsageError(`muster: there is no inventory ${source}; -i takes a file, a folder or "host1,host2,"`);
   return sources.map((source) => (source.includes(',') ? source : display(source)));
+}
+
+/** Asks once for each key, one question at a time; where there is no terminal nobody is asked. */
+function passphrases(): (keyFile: string) => Promise<string | undefined> {
+  const asked = new Map<string, Promise<string | undefined>>();
+  let last: Promise<unknown> = Promise.resolve();
+  return (keyFile) => {
+    let answer = asked.get(keyFile);
+    if (!answer) {
+      answer = last.then(() => password(`passphrase of ${keyFile}`).catch(() => undefined));
+      asked.set(keyFile, (last = answer) as Promise<string | undefined>);
+    }
+    return answer;
+  };
 }
 
 async function password(question: string): Promise<string> {

@@ -41,6 +41,8 @@ export interface RunOptions {
     connectTimeout: number;
     connectionPassword: string | undefined;
     becomePassword: string | undefined;
+    /** Asked for an encrypted key that no agent holds; undefined gives the key up. */
+    askPassphrase?: ((keyFile: string) => Promise<string | undefined>) | undefined;
     hostKeyChecking: 'yes' | 'accept-new' | 'off' | undefined;
     sshConfigFile: string | undefined;
     knownHostsFile: string | undefined;

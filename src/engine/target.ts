@@ -61,6 +61,7 @@ export function targetOf(name: string, scope: Scope, task: Inherited, options: R
       variable(scope, reads, 'ansible_password', 'ansible_ssh_password', 'ansible_ssh_pass') ?? options.defaults.connectionPassword,
     privateKeyFile:
       variable(scope, reads, 'ansible_ssh_private_key_file', 'ansible_private_key_file') ?? options.defaults.privateKeyFile,
+    ...(options.defaults.askPassphrase ? { askPassphrase: options.defaults.askPassphrase } : {}),
     connectTimeout: Number(variable(scope, reads, 'ansible_ssh_timeout', 'ansible_timeout') ?? options.defaults.connectTimeout),
     hostKeyChecking: checking === undefined ? options.defaults.hostKeyChecking : hostKeyChecking(checking, name),
     sshConfigFile: variable(scope, reads, 'muster_ssh_config_file') ?? options.defaults.sshConfigFile,
