@@ -30,7 +30,15 @@ const spec = params({
   primary_auto_position: bool('GTID positions (MySQL).').meta({ ...old('primary_auto_position'), description: 'GTID positions (MySQL).', title: 'bool' }).optional(),
   primary_use_gtid: choice(['current_pos', 'replica_pos', 'slave_pos', 'disabled'], 'GTID positions (MariaDB).').meta({ ...old('primary_use_gtid'), description: 'GTID positions (MariaDB).', title: 'str' }).optional(),
   primary_delay: int('Seconds the replica stays behind.').meta({ ...old('primary_delay'), description: 'Seconds the replica stays behind.', title: 'int' }).optional(),
-  primary_get_public_key: bool("Asks the primary for its public key, which caching_sha2_password needs without TLS (MySQL 8).").optional(),
+  primary_get_public_key: bool('Asks the primary for its public key.')
+    .meta({ aliases: ['get_primary_public_key'], description: 'Asks the primary for its public key, which caching_sha2_password needs without TLS (MySQL 8).', title: 'bool' })
+    .optional(),
+  primary_bind: str('Own address the primary is reached from.').optional(),
+  primary_retry_count: int('How often connecting is tried.').optional(),
+  primary_ssl_crl: str('File of revoked certificates.').optional(),
+  primary_ssl_crlpath: str('Folder of such files.').optional(),
+  primary_tls_version: str('TLS versions allowed (MySQL).').optional(),
+  primary_public_key_path: str("File that holds the primary's public key (MySQL 8).").optional(),
   connection_name: str('Named connection (MariaDB).').optional(),
   channel: str('Named channel (MySQL).').optional(),
   fail_on_error: bool('Taken for compatibility: an error always fails the task.').default(false),
@@ -64,6 +72,12 @@ const OPTIONS: readonly (readonly [keyof Args & `primary_${string}`, string, str
   ['primary_auto_position', 'AUTO_POSITION', 'Auto_Position'],
   ['primary_use_gtid', 'USE_GTID', 'Using_Gtid'],
   ['primary_get_public_key', 'GET_PUBLIC_KEY', 'Get_%_public_key'],
+  ['primary_bind', 'BIND', '%_Bind'],
+  ['primary_retry_count', 'RETRY_COUNT', '%_Retry_Count'],
+  ['primary_ssl_crl', 'SSL_CRL', '%_SSL_Crl'],
+  ['primary_ssl_crlpath', 'SSL_CRLPATH', '%_SSL_Crlpath'],
+  ['primary_tls_version', 'TLS_VERSION', '%_TLS_Version'],
+  ['primary_public_key_path', 'PUBLIC_KEY_PATH', '%_public_key_path'],
 ];
 
 /** The primary does not know the account or its password (ER_ACCESS_DENIED_ERROR and its like). */
@@ -112,7 +126,7 @@ export default defineSession<typeof spec, Session, Observed>({
       case 'resetreplicaall':
         return replica ? [{ field: 'replica', from: `${replica[`${dialect.column}_Host`]}`, to: null }] : [];
       case 'resetprimary':
-        return observed.primary && !isFresh(observed.primary) ? [{ field: 'binary log', from: `${observed.primary.File} ${observed.primary.Position}`, to: 'reset' }] : [];
+        return observed.primary && !isFresh(observed.primary, dialect) ? [{ field: 'binary log', from: `${observed.primary.File} ${observed.primary.Position}`, to: 'reset' }] : [];
     }
   },
   async apply(wanted, session, observed, changes) {
@@ -199,9 +213,10 @@ function change(wanted: Args, { change: words, option, version }: Dialect, chang
   return sql`${rawSql(statement)} ${joinSql(parts, ', ')}${rawSql(version.flavor === 'mysql' && name !== undefined ? ` FOR CHANNEL '${name}'` : '')}`;
 }
 
-/** MariaDB fails for a named connection that is not there, so all are asked for. MySQL gives no row. */
-async function replicaStatus({ dialect, run }: Session, name: string | undefined): Promise<Row | undefined> {
-  if (dialect.version.flavor === 'mysql' || name === undefined) return (await run(rawSql(named(dialect.replicaStatus, name, dialect)))).rows[0];
+/** Both fail when asked for a named connection that is not there, so all are asked for. */
+async function replicaStatus({ dialect, run }: Session, name = ''): Promise<Row | undefined> {
+  if (dialect.version.flavor === 'mysql') return (await run(rawSql(dialect.replicaStatus))).rows.find((row) => (row.Channel_Name ?? '') === name);
+  if (name === '') return (await run(rawSql(dialect.replicaStatus))).rows[0];
   return (await run(sql`SHOW ALL SLAVES STATUS`)).rows.find((row) => row.Connection_name === name);
 }
 
@@ -212,9 +227,9 @@ async function storedPassword({ dialect, run }: Session, name: string | undefine
   return rows[0]?.password === undefined || rows[0].password === null ? undefined : String(rows[0].password);
 }
 
-/** A binary log as it is after a reset: the first file, with nothing but its own header. */
-function isFresh({ File, Position, Executed_Gtid_Set }: Row): boolean {
-  return /\.0*1$/.test(String(File)) && Number(Position) < 400 && !Executed_Gtid_Set;
+/** A binary log as it is after a reset: the first file, with nothing but its own header (MySQL's is shorter). */
+function isFresh({ File, Position, Executed_Gtid_Set }: Row, { version }: Dialect): boolean {
+  return /\.0*1$/.test(String(File)) && Number(Position) < (version.flavor === 'mysql' ? 200 : 400) && !Executed_Gtid_Set;
 }
 
 /** Some columns say Yes, others 1. */
