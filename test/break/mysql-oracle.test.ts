@@ -55,7 +55,7 @@ loadbalancers: {}
   stack.inventory = ['-i', join(folder, 'hosts.yml')];
 });
 test.after.always(async () => {
-  if (stack) await labDown({ name });
+  if (missing === undefined) await labDown({ name });
   await rm(folder, { recursive: true });
 });
 
