@@ -70,7 +70,11 @@ export async function labDown(options: { name: string; project?: string }): Prom
   const hosts = existsSync(disks) ? (await readdir(disks, { withFileTypes: true })).filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')) : [];
   await Promise.all(hosts.map((host) => remove(name, host.name)));
   await endGroup(`muster-${name}`);
-  if (hasBridge(name)) await run('ip', ['link', 'delete', state.bridgeName(name)]);
+  if (hasBridge(name)) {
+    // The kernel takes a dead host's link away in its own time; a lab of the same name that comes up meanwhile would stumble over it.
+    for (const link of await readdir(`/sys/class/net/${state.bridgeName(name)}/brif`)) await run('ip', ['link', 'delete', link]).catch(() => {});
+    await run('ip', ['link', 'delete', state.bridgeName(name)]);
+  }
   await rm(state.stateDir(project, name), { recursive: true, force: true });
   await rm(disks, { recursive: true, force: true });
 }
