@@ -12,6 +12,8 @@ export class Authentication {
   /** For the message when nothing was accepted. */
   readonly tried: string[] = [];
   readonly #skipped: string[] = [];
+  /** Whether sshd was asked what it accepts; with `none`, which also lets in where nothing is needed. */
+  #asked = false;
   #methods: { what: string; needs: string; method: AnyAuthMethod }[] = [];
 
   constructor(private readonly settings: SshSettings) {}
@@ -42,18 +44,27 @@ export class Authentication {
     }
   }
 
-  /** ssh2's authHandler. @param left what sshd still accepts; null before the first attempt */
+  /**
+   * ssh2's authHandler. A key is shown without asking first what sshd accepts, which saves a round trip; a password is not.
+   * @param left what sshd still accepts; null before it said so
+   */
   next(left: string[] | null): AnyAuthMethod | false {
-    if (left === null) return { type: 'none', username: this.settings.user };
+    if (left === null && this.#methods[0]?.needs !== 'publickey') return this.#ask();
     for (let next = this.#methods.shift(); next; next = this.#methods.shift()) {
-      if (!left.includes(next.needs)) {
+      if (left && !left.includes(next.needs)) {
         this.#skipped.push(`${next.what} (sshd takes only ${left.join(', ')})`);
         continue;
       }
       this.tried.push(next.what);
       return next.method;
     }
-    return false;
+    return this.#ask();
+  }
+
+  #ask(): AnyAuthMethod | false {
+    if (this.#asked) return false;
+    this.#asked = true;
+    return { type: 'none', username: this.settings.user };
   }
 
   failure(): ConnectionError {

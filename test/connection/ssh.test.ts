@@ -102,6 +102,19 @@ test('a wrong key is an authentication failure that lists what was tried', async
   t.true(error.message.includes(`key ${key}`), error.message);
 });
 
+test('a key is shown without asking first what sshd accepts; a password is not', async (t) => {
+  const talkative = await startSshd({ config: 'LogLevel DEBUG1\nPasswordAuthentication yes' });
+  t.teardown(() => talkative.stop());
+  let log = '';
+  talkative.process.stderr!.on('data', (chunk: Buffer) => (log += chunk.toString()));
+  const methods = (): string[] => [...log.matchAll(/userauth-request for user root .* method (\S+)/g)].map(([, method]) => method!);
+  await open(t, targetOf(talkative)).trip(ask(':'));
+  t.deepEqual(methods(), ['publickey', 'publickey'], 'whether the key is welcome, and its signature');
+  log = '';
+  await refused(t, targetOf(talkative, { privateKeyFile: undefined, password: 'wrong' }));
+  t.is(methods()[0], 'none');
+});
+
 test('a key with a passphrase is used when the passphrase is told, or by the agent, and refused otherwise', async (t) => {
   const folder = scratch(t);
   const key = join(folder, 'locked');
