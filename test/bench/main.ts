@@ -1,13 +1,17 @@
 import { didYouMean } from '../../src/value/errors.js';
 import type { Case } from './case.js';
+import { takeDown } from './lab.js';
 import { keep, show } from './page.js';
+import { converged } from './cases/converged.js';
 import { fleet } from './cases/fleet.js';
 import { inventory } from './cases/inventory.js';
 import { lint } from './cases/lint.js';
+import { rendering } from './cases/rendering.js';
 import { startup } from './cases/startup.js';
+import { trips } from './cases/trips.js';
 
 /** In the order of the page. */
-const CASES: Case[] = [fleet, inventory, startup, lint];
+const CASES: Case[] = [converged, trips, fleet, inventory, rendering, startup, lint];
 
 async function main(names: string[]): Promise<number> {
   const wrong = names.find((name) => !CASES.some((found) => found.name === name));
@@ -16,11 +20,15 @@ async function main(names: string[]): Promise<number> {
     console.error(`bench: there is no case "${wrong}"; ${didYouMean(wrong, known) ?? `known are ${known.join(', ')}`}`);
     return 1;
   }
-  for (const chosen of CASES.filter(({ name }) => names.length === 0 || names.includes(name))) {
-    console.log(`\n${chosen.name}: ${chosen.title}`);
-    const figures = await chosen.run((line) => console.error(line));
-    console.log(show(figures));
-    keep(CASES, chosen, figures);
+  try {
+    for (const chosen of CASES.filter(({ name }) => names.length === 0 || names.includes(name))) {
+      console.log(`\n${chosen.name}: ${chosen.title}`);
+      const figures = await chosen.run((line) => console.error(line));
+      console.log(show(figures));
+      keep(CASES, chosen, figures);
+    }
+  } finally {
+    await takeDown();
   }
   return 0;
 }
