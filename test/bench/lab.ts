@@ -11,26 +11,28 @@ export type Disks = 'clean' | 'python';
 let lab: LabState | undefined;
 
 /**
- * The six hosts of the bench, their disks as they were after their first boot ("clean"), or with what Ansible needs
+ * The six hosts of the bench, their disks as they were after their first boot and `apt-get update` ("clean"), or with what Ansible needs
  * on a host besides ("python"). Booted at the first call; stays up for the cases behind.
  */
 export async function hosts(disks: Disks, say: (line: string) => void): Promise<LabState> {
   if (!lab) {
     await labDown({ name: NAME });
-    lab = await labSnapshot(await labUp({ name: NAME, hosts: HOSTS, say }), 'clean');
+    lab = await labUp({ name: NAME, hosts: HOSTS, say });
+    await everywhere('apt-get update -q');
+    lab = await labSnapshot(lab, 'clean');
   }
   if (disks === 'python' && !lab.base.includes('python')) {
     say('installing python3 and python3-apt on the hosts, which Ansible needs there');
     lab = await labUp({ name: NAME, hosts: HOSTS, from: 'clean' });
-    await Promise.all(lab.hosts.map(({ name }) => on(name, 'apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends python3 python3-apt')));
+    await everywhere('DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends python3 python3-apt');
     return (lab = await labSnapshot(lab, 'python'));
   }
   return (lab = await labUp({ name: NAME, hosts: HOSTS, from: disks }));
 }
 
-/** Runs a command on a host as root. @throws when it fails */
-export async function on(host: string, command: string): Promise<string> {
-  return (await run('ssh', labSsh(lab!, host, ['sudo sh -s']), { input: command })).stdout;
+/** Runs a command on all hosts as root. @throws when it fails on one */
+async function everywhere(command: string): Promise<void> {
+  await Promise.all(lab!.hosts.map(({ name }) => run('ssh', labSsh(lab!, name, ['sudo sh -s']), { input: command })));
 }
 
 export async function takeDown(): Promise<void> {
@@ -54,6 +56,8 @@ export function project(state: LabState): { folder: string; inventory: string; a
   hosts:
 ${state.hosts.map(({ name, address }) => `    ${name}: {ansible_host: ${address}}\n`).join('')}`,
   );
+  const config = join(folder, 'ansible.cfg');
+  writeFileSync(config, '[defaults]\n');
   const ssh = `-o ControlMaster=auto -o ControlPersist=60s -o UserKnownHostsFile=${knownHostsFile(state.project, NAME)} -o GlobalKnownHostsFile=none`;
   return {
     folder,
@@ -65,7 +69,7 @@ ${state.hosts.map(({ name, address }) => `    ${name}: {ansible_host: ${address}
       ANSIBLE_SSH_CONTROL_PATH_DIR: join(folder, 'cp'),
       ANSIBLE_LOCAL_TEMP: join(folder, 'tmp'),
       ANSIBLE_RETRY_FILES_ENABLED: 'False',
-      ANSIBLE_CONFIG: '/dev/null',
+      ANSIBLE_CONFIG: config,
       PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),

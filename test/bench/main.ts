@@ -2,6 +2,7 @@ import { didYouMean } from '../../src/value/errors.js';
 import type { Case } from './case.js';
 import { takeDown } from './lab.js';
 import { keep, show } from './page.js';
+import { ansible } from './cases/ansible.js';
 import { converged } from './cases/converged.js';
 import { fleet } from './cases/fleet.js';
 import { inventory } from './cases/inventory.js';
@@ -11,7 +12,7 @@ import { startup } from './cases/startup.js';
 import { trips } from './cases/trips.js';
 
 /** In the order of the page. */
-const CASES: Case[] = [converged, trips, fleet, inventory, rendering, startup, lint];
+const CASES: Case[] = [converged, ansible, trips, fleet, inventory, rendering, startup, lint];
 
 async function main(names: string[]): Promise<number> {
   const wrong = names.find((name) => !CASES.some((found) => found.name === name));

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gathering } from '../../src/modules/facts/script.js';
+import { MUSTER, run } from './process.js';
 
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
 const PACKAGES = ['cron', 'rsyslog', 'rsync', 'less', 'tree'];
@@ -55,6 +56,13 @@ ${tasks.join('\n').replace(/^/gm, '    ')}
 `,
   );
   return file;
+}
+
+/** Muster's seconds for the play. @throws when `converged` hosts were changed */
+export async function applyPlay(playbook: string, inventory: string, how: { converged?: boolean; args?: string[] } = {}): Promise<number> {
+  const { seconds, stdout } = await run(process.execPath, [MUSTER, 'apply', playbook, '-i', inventory, ...(how.args ?? [])]);
+  if (how.converged && /changed=[1-9]/.test(stdout)) throw new Error(`Muster found something to do:\n${stdout.slice(-3000)}`);
+  return seconds;
 }
 
 /** The same questions, as somebody would write them for one `sh -s`. */
