@@ -5,7 +5,7 @@ import type { Value } from '../value/value.js';
 import { isAction } from './actions/index.js';
 import { holds } from './evaluate.js';
 import type { HostRun } from './host.js';
-import { argumentsOf, callOf, scopeFor, type Call, type Frame } from './call.js';
+import { callOf, factsOf, scopeFor, type Call, type Frame } from './call.js';
 import { moduleJob } from './job.js';
 import { isInclude, loadedInclude } from './includes.js';
 import { loopItems, loopVariables } from './loop.js';
@@ -43,7 +43,6 @@ export async function prefetch(run: Run, play: PlayRun, host: HostRun): Promise<
   if (run.options.oneAtATime) return;
   const frame: Frame = { entries: play.entries, index: -1, play, includes: [], parent: undefined };
   for (let depth = 0; depth < 5 && !run.stopping; depth++) {
-    await play.loadVarsFiles(host.name);
     const [first, ...rest] = await questions(run, after(run, host, frame), host.window);
     if (!first) return;
     await first.machine.ask(first.way, first.inspection, () => Promise.resolve(rest));
@@ -75,7 +74,7 @@ async function questionOf(call: Call, speculated: Speculated): Promise<AheadQues
   if ((isAction(action) && action !== 'set_fact') || task.until.length || task.retries !== undefined) return undefined;
   if (!holds(task.when, scopeFor(call, { ahead: speculated }))) return undefined;
   if (action === 'set_fact') {
-    for (const [name, value] of argumentsOf(call, speculated)) speculated.extra.set(name, value);
+    for (const [name, value] of factsOf(call, speculated)) speculated.extra.set(name, value);
     return undefined;
   }
   const job = await moduleJob(call, speculated, () => Promise.resolve([]));
@@ -118,7 +117,6 @@ async function* after(run: Run, host: HostRun, frame: Frame): AsyncGenerator<Cal
     for (let i = at.index + 1; i < at.entries.length; i++) yield* within(run, host, at, at.entries[i]!);
     if (at.parent) continue;
     for (const next of run.playsAfter(at.play, host.name)) {
-      await next.loadVarsFiles(host.name);
       const beyond: Frame = { entries: next.entries, index: -1, play: next, includes: [], parent: undefined };
       for (const entry of next.entries) yield* within(run, host, beyond, entry);
     }

@@ -1,7 +1,7 @@
 import { OMIT, Record, type Scope } from '../expression/index.js';
 import type { Entry, Task } from '../playbook/types.js';
 import { ContentError } from '../value/errors.js';
-import { toPlain, type Dict, type Value } from '../value/value.js';
+import { Source, toPlain, type Dict, type Value } from '../value/value.js';
 import { evaluate, truthy } from './evaluate.js';
 import type { HostRun } from './host.js';
 import type { PlayRun } from './play.js';
@@ -91,6 +91,20 @@ export function argumentsOf(call: Call, ahead?: Speculated, record = new Record(
     else args.set(name, evaluated);
   }
   return args;
+}
+
+/** What `set_fact` sets; its names may be templates (`"{{ item }}_port": 80`). @throws ContentError for what is no name */
+export function factsOf(call: Call, ahead?: Speculated): Dict {
+  const facts = new Map<Value, Value>();
+  for (const [key, value] of argumentsOf(call, ahead)) {
+    if (key === 'cacheable') continue;
+    const origin = call.task.argOrigins.get(String(key)) ?? call.task.origin;
+    const name = typeof key === 'string' && key.includes('{{') ? evaluate(new Source(key, origin), scopeFor(call, { ahead })) : key;
+    if (typeof name !== 'string' || !/^[A-Za-z_]\w*$/.test(name))
+      throw new ContentError(`"${String(toPlain(name, false))}" is no name for a variable`, origin, 'use letters, digits and underscores');
+    facts.set(name, value);
+  }
+  return facts;
 }
 
 /** `args: "{{ dict }}"`: a whole dict of arguments known only now; those written out win. */

@@ -12,8 +12,8 @@ export class PlayRun {
   members: string[] = [];
   /** Names of the hosts of the present `serial` step. */
   batch: string[] = [];
-  /** Contents of vars_files, by host. */
-  readonly varsFiles = new Map<string, Dict>();
+  /** Contents of vars_files, by host; and whether names of some wait for more facts than those. */
+  readonly #varsFiles = new Map<string, { vars: Dict; facts: number; waits: boolean }>();
   /** Everything the play does, in order: facts, pre_tasks, roles, tasks, post_tasks, with handlers flushed between. */
   readonly entries: readonly Entry[];
   /** Handlers added by dynamic includes come behind the static ones. */
@@ -98,11 +98,25 @@ export class PlayRun {
     return batches;
   }
 
-  /** Reads vars_files for a host, once. */
-  async loadVarsFiles(host: string): Promise<void> {
-    if (this.varsFiles.has(host) || this.play.varsFiles.length === 0) return;
-    const scope = scopeOf(this.run, { play: this, task: undefined, host, includes: [], ahead: false });
-    this.varsFiles.set(host, await this.run.variables.loadVarsFiles(this.play, scope));
+  /** What vars_files hold for a host: read once, and again where a name had to wait for the host's facts. */
+  varsFilesOf(host: string): Dict | undefined {
+    const { play, run } = this;
+    if (play.varsFiles.length === 0) return undefined;
+    const facts = run.variables.facts(host).size;
+    const known = this.#varsFiles.get(host);
+    if (known && (!known.waits || known.facts === facts)) return known.vars;
+    const seeing = (vars: Dict) => {
+      this.#varsFiles.set(host, { vars, facts, waits: false });
+      return scopeOf(run, { play: this, task: undefined, host, includes: [], ahead: false });
+    };
+    try {
+      const { vars, isWhole } = run.variables.loadVarsFiles(play, seeing, facts === 0 && play.gatherFacts !== false);
+      this.#varsFiles.set(host, { vars, facts, waits: !isWhole });
+      return vars;
+    } catch (error) {
+      this.#varsFiles.delete(host);
+      throw error;
+    }
   }
 }
 
@@ -126,7 +140,6 @@ const NOTHING: Omit<Task, keyof Inherited | 'around' | 'id' | 'origin' | 'name' 
   delay: undefined,
   changedWhen: undefined,
   failedWhen: undefined,
-  notify: [],
   listen: [],
   role: undefined,
 };

@@ -200,7 +200,7 @@ async function runPlay(run: Run, play: PlayRun): Promise<boolean> {
       host.rolesDone.clear();
     }
     if (hosts.length === 0) continue;
-    await Promise.all(hosts.map((host) => play.loadVarsFiles(host.name)));
+    for (const host of hosts) play.varsFilesOf(host.name);
     const frame = (): Frame => ({ entries: play.entries, index: 0, play, includes: [], parent: undefined });
     if (play.play.strategy === 'linear') await walk(run, frame(), hosts);
     else {

@@ -124,6 +124,7 @@ function combined(results: readonly Outcome[]): Outcome {
     },
     { changed: results.some((result) => result.changed), failed: bad.length > 0, skipped: allSkipped },
   );
+  whole.data.set('skipped', allSkipped);
   whole.changes = results.flatMap((result) => result.changes);
   whole.failure = bad[0]?.failure;
   if (allSkipped) whole.message = results.length === 0 ? 'no items in the list' : results[0]!.message;
@@ -165,6 +166,8 @@ async function onItem(call: Call): Promise<Outcome | undefined> {
       if (reached) return result;
       if (attempt >= attempts) {
         if (plan && !result.failed) return result;
+        // As Ansible counts them: the first attempt is not one of the retries.
+        if (attempts > 1) result.data.set('attempts', attempts - 1);
         if (result.failed) return result;
         const missed = failed(`gave up after ${attempts} attempts: ${untils.map((condition) => condition.expression).join(' and ')} did not come true`, {
           fields: Object.fromEntries(result.data as Map<string, Value>) as { [key: string]: unknown },

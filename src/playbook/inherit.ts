@@ -19,7 +19,7 @@ export const NEAREST = Object.keys(KEYWORDS) as (keyof typeof KEYWORDS)[];
 /** What a task has that nothing around it states. */
 export function nothingInherited(): Inherited {
   const nearest = Object.fromEntries(NEAREST.map((field) => [field, undefined])) as Record<keyof typeof KEYWORDS, undefined>;
-  return { when: [], vars: [], environment: [], tags: [], ...nearest };
+  return { when: [], vars: [], environment: [], tags: [], ...nearest, notify: [] };
 }
 
 /** The keywords of a play, block, role or task laid over what is around it. */
@@ -30,6 +30,8 @@ export function inherit(around: Inherited, dict: Dict, at: Origin, ctx: LoadCont
   const vars = varsOf(dict, at, ctx);
   if (vars !== undefined) result.vars = [...around.vars, vars];
   result.environment = [...around.environment, ...asList(given(dict, 'environment'))];
+  const notify = asList(given(dict, 'notify'));
+  result.notify = around.notify.length === 0 ? notify : [...around.notify, ...notify];
   result.tags = [...new Set([...around.tags, ...tagsOf(dict, at, ctx)])];
   return result;
 }

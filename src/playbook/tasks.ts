@@ -121,7 +121,7 @@ async function loadTask(dict: Dict, at: Origin, frame: Frame): Promise<Entry[]> 
     until: conditions(dict, 'until', at, ctx), retries: given(dict, 'retries'), delay: given(dict, 'delay'),
     changedWhen: given(dict, 'changed_when') === undefined ? undefined : conditions(dict, 'changed_when', at, ctx),
     failedWhen: given(dict, 'failed_when') === undefined ? undefined : conditions(dict, 'failed_when', at, ctx),
-    notify: asList(given(dict, 'notify')), ...(dict.has('notify') ? { notifyOrigin: place(dict, 'notify', at) } : {}), listen: asList(given(dict, 'listen')).map(String),
+    ...(dict.has('notify') ? { notifyOrigin: place(dict, 'notify', at) } : {}), listen: asList(given(dict, 'listen')).map(String),
     role: frame.role, fileDir: frame.fileDir,
   };
   return [task];

@@ -65,6 +65,8 @@ export interface Inherited {
   environment: Value[];
   /** Sum of all. */
   tags: string[];
+  /** Handlers to notify of changes: the task's own and those of the blocks around it. */
+  notify: Value[];
   become: Value | undefined;
   becomeUser: Value | undefined;
   becomeMethod: Value | undefined;
@@ -123,7 +125,6 @@ export interface Task extends Inherited {
   delay: Value | undefined;
   changedWhen: Condition[] | undefined;
   failedWhen: Condition[] | undefined;
-  notify: Value[];
   /** Where `notify` stands. */
   notifyOrigin?: Origin;
   /** Only handlers. */

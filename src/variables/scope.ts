@@ -27,11 +27,12 @@ export interface Context {
   facts?: Dict | undefined;
   /** Variables of the dynamic includes around the task, outermost first. */
   includeParams?: readonly Dict[] | undefined;
-  /** What `loadVarsFiles` gave for this play and host. */
+  /** What `loadVarsFiles` read for this play and host. */
   varsFiles?: Dict | undefined;
   check?: boolean | undefined;
   diff?: boolean | undefined;
   forks?: number | undefined;
+  verbosity?: number | undefined;
   limit?: string | undefined;
   runTags?: readonly string[] | undefined;
   skipTags?: readonly string[] | undefined;
@@ -134,8 +135,8 @@ export class VariableScope implements Scope {
       if (host !== this.context.host) record.hosts.add(host);
       let scope = this.#hostScopes.get(host);
       if (!scope) {
-        const { services, check, diff, forks, limit, runTags, skipTags, playbookDir } = this.context;
-        scope = new VariableScope(this.variables, { host, services, check, diff, forks, limit, runTags, skipTags, playbookDir }, this);
+        const { services, check, diff, forks, verbosity, limit, runTags, skipTags, playbookDir } = this.context;
+        scope = new VariableScope(this.variables, { host, services, check, diff, forks, verbosity, limit, runTags, skipTags, playbookDir }, this);
         this.#hostScopes.set(host, scope);
       }
       return scope.asDict(record);

@@ -3,7 +3,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { evaluateDeep, Record, type Scope } from '../expression/index.js';
 import { groupsOf, type Group, type Inventory } from '../inventory/index.js';
 import type { Play } from '../playbook/types.js';
-import { ContentError } from '../value/errors.js';
+import { ContentError, UndefinedError } from '../value/errors.js';
 import type { Dict, Origin, Value } from '../value/value.js';
 import { originOf } from '../yaml/index.js';
 import { readVarsFile, VarsFolder } from './files.js';
@@ -142,19 +142,32 @@ export class Variables {
   }
 
   /**
-   * Reads a play's vars_files for the host of `scope`; their names may hold expressions, a list means the first that exists.
+   * Reads a play's vars_files; their names may hold expressions, which see the files before, and a list
+   * means the first that exists.
+   * @param seeing the variables as they stand with what has been read
+   * @param patient leaves out a file whose name reads something undefined (facts not gathered yet)
+   * @returns what they hold, and whether every file was read
    * @throws ContentError naming every place that was looked at
    */
-  async loadVarsFiles(play: Play, scope: Scope): Promise<Dict> {
-    const dicts = play.varsFiles.map((entry, i) => {
-      const value = evaluateDeep(entry, scope, new Record());
+  loadVarsFiles(play: Play, seeing: (loaded: Dict) => Scope, patient: boolean): { vars: Dict; isWhole: boolean } {
+    let vars: Dict = new Map();
+    let isWhole = true;
+    for (const [i, entry] of play.varsFiles.entries()) {
+      let value: Value;
+      try {
+        value = evaluateDeep(entry, seeing(vars), new Record());
+      } catch (error) {
+        if (!patient || !(error instanceof UndefinedError)) throw error;
+        isWhole = false;
+        continue;
+      }
       const wanted = (Array.isArray(value) ? value : [value]).map(String);
       const places = wanted.flatMap((name) => (isAbsolute(name) ? [name] : [join(play.baseDir, 'vars', name), join(play.baseDir, name)]));
       const path = places.find((place) => existsSync(place));
       if (path === undefined) throw new ContentError(`there is no vars file "${wanted.join('" or "')}"`, originOf(play.varsFiles, i) ?? play.origin, `looked at ${places.join(', ')}`);
-      return readVarsFile(path);
-    });
-    return merge(dicts);
+      vars = merge([vars, readVarsFile(path)]);
+    }
+    return { vars, isWhole };
   }
 
   /** Where the value of a variable comes from; undefined for loop and magic variables and where there is none. */

@@ -158,7 +158,7 @@ test('until tries again until it holds, and gives up after its retries', async (
 `,
     { limit: 'a' },
   );
-  t.is(await read('a/attempts'), '3 3');
+  t.is(await read('a/attempts'), '3 2', 'after giving up, attempts counts the retries, as Ansible does');
   t.deepEqual(told, ['count a changed', 'never a ignored', 'attempts a changed']);
   t.is(rig.events.filter((event) => event.event === 'retry').length, 4);
 });
@@ -454,4 +454,64 @@ test('a keyword that cannot be evaluated fails its task, not the run', async (t)
   );
   t.true(told.includes('ignoring a failed'));
   t.is(summary.exitCode, 3);
+});
+
+test('set_fact: names may be templates, delegate_facts sets those of the other host, run_once those of all', async (t) => {
+  const { read, told } = await play(
+    t,
+    `${head}  tasks:
+    - {name: names, set_fact: {"port_{{ item }}": "{{ item }}0"}, loop: [8, 9]}
+    - {name: others, set_fact: {from: "{{ inventory_hostname }}"}, delegate_to: b, delegate_facts: true, when: inventory_hostname == 'a'}
+    - {name: all, set_fact: {first: "{{ inventory_hostname }}"}, run_once: true}
+    - {name: write, copy: {dest: "{{ root }}/facts", content: "{{ port_8 }} {{ port_9 }} {{ from | default('none') }} {{ first }}"}}
+    - {name: wrong, set_fact: {"a-{{ port_8 }}": 1}, ignore_errors: true}
+`,
+    { limit: 'a,b' },
+  );
+  t.is(await read('a/facts'), '80 90 none a');
+  t.is(await read('b/facts'), '80 90 a a');
+  t.true(told.includes('wrong a ignored'));
+});
+
+test('a task notifies what the blocks around it do', async (t) => {
+  const { told } = await play(
+    t,
+    `${head}  tasks:
+    - notify: one
+      block:
+        - {name: changes, command: "true", notify: two}
+  handlers:
+    - {name: one, debug: }
+    - {name: two, debug: }
+    - {name: three, debug: }
+`,
+    { limit: 'a' },
+  );
+  t.deepEqual(told, ['changes a changed', 'one a ok', 'two a ok']);
+});
+
+test('a loop says whether it was skipped', async (t) => {
+  const { read } = await play(
+    t,
+    `${head}  tasks:
+    - {name: some, debug: , loop: [1, 2], when: item == 1, register: some}
+    - {name: none, debug: , loop: [1, 2], when: item == 3, register: none_of_them}
+    - {name: write, copy: {dest: "{{ root }}/skipped", content: "{{ some.skipped }} {{ none_of_them.skipped }}"}}
+`,
+    { limit: 'a' },
+  );
+  t.is(await read('a/skipped'), 'False True');
+});
+
+test('vars_files: a name that reads facts waits for them', async (t) => {
+  const { read } = await play(
+    t,
+    `- hosts: all
+  vars_files: [first.yml, "{{ kind }}-{{ ansible_facts.kernel }}.yml"]
+  tasks:
+    - {name: write, copy: {dest: "{{ root }}/family", content: "{{ family }}"}}
+`,
+    { limit: 'a', files: { 'first.yml': 'kind: os\n', 'os-Linux.yml': 'family: "{{ kind }} of Linux"\n' } },
+  );
+  t.is(await read('a/family'), 'os of Linux');
 });

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { resolve } from 'node:path';
 import { Record } from '../../src/expression/index.js';
+import type { Play } from '../../src/playbook/types.js';
 import { addHost } from '../../src/inventory/index.js';
 import { ContentError, UndefinedError } from '../../src/value/errors.js';
 import { Float, Secret, Unknown, type Dict } from '../../src/value/value.js';
@@ -87,16 +88,17 @@ test('magic variables', async (t) => {
   const inner = role({ name: 'inner', path: 'roles/inner', parent: outer });
   const context = {
     play: play({ name: 'Web', roles: [outer] }), task: task({ role: inner }), playHosts: ['h'], playHostsAll: ['h', 'w2.example.com'], batch: ['h'],
-    check: true, forks: 5, limit: 'web', runTags: ['deploy'], playbookDir: root,
+    check: true, forks: 5, verbosity: 2, limit: 'web', runTags: ['deploy'], playbookDir: root,
   };
   const wanted: { [name: string]: unknown } = {
     inventory_hostname: 'h', inventory_file: `${root}/inventory/hosts.yml`, inventory_dir: `${root}/inventory`, group_names: ['prod', 'web'],
     groups: { all: ['h', 'w2.example.com'], ungrouped: [], web: ['h', 'w2.example.com'], prod: ['h', 'w2.example.com'] },
     role_name: 'inner', ansible_role_name: 'inner', role_path: resolve('roles/inner'), ansible_parent_role_names: ['outer'], ansible_play_role_names: ['outer'],
     ansible_play_name: 'Web', ansible_play_hosts: ['h'], ansible_play_hosts_all: ['h', 'w2.example.com'], ansible_play_batch: ['h'], play_hosts: ['h'],
-    ansible_check_mode: true, ansible_diff_mode: false, ansible_forks: 5, ansible_limit: 'web', ansible_run_tags: ['deploy'], ansible_skip_tags: [], playbook_dir: root,
+    ansible_check_mode: true, ansible_diff_mode: false, ansible_forks: 5, ansible_verbosity: 2, ansible_limit: 'web', ansible_run_tags: ['deploy'], ansible_skip_tags: [], playbook_dir: root,
   };
   for (const [name, value] of Object.entries(wanted)) t.deepEqual(read(variables, name, context), value, name);
+  t.is(read(variables, 'ansible_play_name', { ...context, play: play({ hosts: 'web' }) }), 'web');
   t.is(read(variables, 'inventory_hostname_short', { host: 'w2.example.com' }), 'w2');
   t.is(read(variables, 'role_name'), undefined);
   t.deepEqual(read(variables, 'ansible_run_tags'), ['all']);
@@ -134,12 +136,19 @@ test('vars_files: names with expressions, the first that exists of a list, besid
   const variables = await hostVars(t, 'os: Debian\n');
   const entries = vars('files: [common.yml, ["{{ os }}-12.yml", "{{ os }}.yml"]]').get('files') as never;
   const site = play({ baseDir: root, varsFiles: entries });
-  const loaded = await variables.loadVarsFiles(site, variables.scope({ host: 'h', services, play: site }));
+  const load = (site: Play, patient = false) => variables.loadVarsFiles(site, (varsFiles) => variables.scope({ host: 'h', services, play: site, varsFiles }), patient);
+  const { vars: loaded } = load(site);
   t.is(read(variables, 'b', { play: site, varsFiles: loaded }), 2);
   t.deepEqual(variables.explain({ host: 'h', services, varsFiles: loaded }, 'family')?.origin, { file: `${root}/vars/Debian.yml`, line: 1, column: 9 });
   const missing = play({ baseDir: root, varsFiles: vars('files:\n  - nothere.yml\n').get('files') as never });
-  const error = await t.throwsAsync(variables.loadVarsFiles(missing, variables.scope({ host: 'h', services })), { instanceOf: ContentError });
+  const error = t.throws(() => load(missing), { instanceOf: ContentError });
   t.regex(error!.describe(), /vars\.yml:2:5: there is no vars file "nothere\.yml"; looked at .*vars\/nothere\.yml/);
+
+  const chained = play({ baseDir: root, varsFiles: vars('files: ["{{ ansible_os_family }}.yml", common.yml, "{{ \'Debian\' if a == 1 else \'none\' }}.yml"]').get('files') as never });
+  t.throws(() => load(chained), { instanceOf: UndefinedError });
+  const early = load(chained, true);
+  t.false(early.isWhole, 'a name that reads facts waits for them');
+  t.is(early.vars.get('family'), 'Debian', 'a name sees the files before');
 });
 
 test('data that looks like an expression is never evaluated', async (t) => {

@@ -8,7 +8,7 @@ import { parseYaml } from '../../yaml/index.js';
 import { ContentError, UndefinedError } from '../../value/errors.js';
 import { toPlain, type Dict, type Origin, type Value } from '../../value/value.js';
 import { evaluate, firstFalse } from '../evaluate.js';
-import { argumentsOf, scopeFor, type Call } from '../call.js';
+import { argumentsOf, factsOf, isTrue, scopeFor, type Call } from '../call.js';
 import { failed, outcome, skipped, type Outcome } from '../outcome.js';
 import { findFile, mustFind } from '../scope.js';
 
@@ -51,15 +51,15 @@ function quietBelow(call: Call, said: Outcome): Outcome {
 }
 
 export async function setFact(call: Call): Promise<Outcome> {
-  const args = argumentsOf(call);
-  args.delete('cacheable');
-  for (const [name, value] of args) {
-    if (typeof name !== 'string' || !/^[A-Za-z_]\w*$/.test(name))
-      throw new ContentError(`"${String(name)}" is no name for a variable`, call.task.origin, 'use letters, digits and underscores');
-    call.run.variables.setFact(call.task.runOnce === undefined ? call.host.name : call.host.name, name, value);
-    if (call.task.runOnce !== undefined) for (const other of call.frame.play.alive()) call.run.variables.setFact(other, name, value);
-  }
-  return outcome({ ansible_facts: args });
+  const { run, task, host, frame } = call;
+  const facts = factsOf(call);
+  const owners = task.delegateTo !== undefined && task.delegateFacts !== undefined && isTrue(call, task.delegateFacts)
+    ? [String(toPlain(evaluate(task.delegateTo, scopeFor(call)), true))]
+    : task.runOnce !== undefined && isTrue(call, task.runOnce)
+      ? [host.name, ...frame.play.alive()]
+      : [host.name];
+  for (const [name, value] of facts) for (const owner of owners) run.variables.setFact(owner, String(name), value);
+  return outcome({ ansible_facts: facts });
 }
 
 export async function assert(call: Call): Promise<Outcome> {
