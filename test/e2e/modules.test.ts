@@ -72,3 +72,17 @@ test.serial('what runs, waits and asks; what happens on the controller; every wo
     t.deepEqual([...new Set(ran.results('ignored').map(({ task }) => task))], ['a port that never opens', 'a page that is not there', 'a host that fails']);
   }
 });
+
+test.serial('changes of what is there, and its removal', async (t) => {
+  const settled = ['Gathering Facts', 'a unit that is no longer masked', 'a package in its latest version', 'keys'];
+  for (const file of ['changes.yml', 'removals.yml']) {
+    const first = await pair.muster('apply', file);
+    t.is(first.code, 0, first.told);
+    t.deepEqual(first.results('ok').filter(({ task }) => !settled.includes(task)), []);
+    // Services whose unit is gone cannot be stopped again.
+    const second = await pair.muster('apply', file, file === 'removals.yml' ? ['--start-at-task', 'their files go'] : []);
+    t.is(second.code, 0, second.told);
+    t.deepEqual(second.results('changed'), []);
+  }
+  t.is(await pair.on('one', 'hostname; ls /srv; cat /etc/cron.d/muster-test; getent passwd alice bob; getent group crew machines; systemctl --failed --no-legend; dpkg-query -W unzip opendoas 2>/dev/null; cat /srv/files/lines'), 'one\nfiles\nonce\nport = 1\nsecond = 2');
+});

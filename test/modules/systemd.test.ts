@@ -32,6 +32,7 @@ const cases: [string, Output, object, [string, unknown][]][] = [
   ['init script with links', show(generated, 'sysv script\nsysv enabled\n'), { enabled: true }, []],
   ['masked', show(masked), { masked: true }, []],
   ['unmasked, then started', show(masked), { masked: false, state: 'started' }, [['masked', false], ['state', 'started']]],
+  ['no mask on what is not there', show('LoadState=not-found\nActiveState=inactive'), { masked: false }, []],
   ['nothing to read again', show(active), { daemon_reload: true, state: 'started' }, []],
   ['unit files were touched', show(active, 'units stale\n'), { daemon_reload: true, state: 'started' }, [['daemon_reload', 'read']]],
   ['a unit about to be read', show('LoadState=not-found\nActiveState=inactive', 'units stale\n'), { daemon_reload: true, state: 'started' }, [['daemon_reload', 'read'], ['state', 'started']]],
