@@ -507,7 +507,7 @@ test('vars_files: a name that reads facts waits for them', async (t) => {
   const { read } = await play(
     t,
     `- hosts: all
-  vars_files: [first.yml, "{{ kind }}-{{ ansible_facts.kernel }}.yml"]
+  vars_files: [first.yml, "{{ kind }}-{{ ansible_facts.system }}.yml"]
   tasks:
     - {name: write, copy: {dest: "{{ root }}/family", content: "{{ family }}"}}
 `,
