@@ -28,6 +28,17 @@ export class Pair {
   /** @param playbooks folder whose content the project begins with */
   static async up(name: string, playbooks: string): Promise<Pair> {
     const folder = await mkdtemp(join(tmpdir(), 'muster-e2e-'));
+    try {
+      return await Pair.make(name, folder, playbooks);
+    } catch (error) {
+      // A lab of that name that is somebody else's is not ours to take down.
+      await labDown({ name, project: folder }).catch(() => undefined);
+      await rm(folder, { recursive: true });
+      throw error;
+    }
+  }
+
+  private static async make(name: string, folder: string, playbooks: string): Promise<Pair> {
     const lab = await labUp({ name, hosts: [{ name: 'one' }, { name: 'two' }], project: folder, say: (line) => console.log(line) });
     await cp(playbooks, folder, { recursive: true });
     const at = (file: string) => join(folder, file);
