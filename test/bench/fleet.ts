@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { freePort, keygen } from '../connection/sshd.js';
 import { need } from '../connection/shells.js';
 
-const USER = 'musterbench';
+/** Benches at the same time have an account each. */
+const USER = `bench${process.pid}`;
 
 /** Many addresses with one sshd behind them, and an ordinary account on it. */
 export interface Fleet {
@@ -74,18 +75,14 @@ ${config}
     throw error;
   });
   sshd.stderr.resume();
-  return {
-    folder,
-    home,
-    port,
-    user: USER,
-    key,
-    hostKey: readFileSync(`${hostKey}.pub`, 'utf8').split(' ').slice(0, 2).join(' '),
-    stop() {
-      sshd.kill('SIGTERM');
-      remove();
-    },
+  const stop = (): void => {
+    process.removeListener('exit', stop);
+    sshd.kill('SIGTERM');
+    remove();
   };
+  process.once('exit', stop);
+  const shown = readFileSync(`${hostKey}.pub`, 'utf8').split(' ').slice(0, 2).join(' ');
+  return { folder, home, port, user: USER, key, hostKey: shown, stop };
 }
 
 /** 127.1.0.1, 127.1.0.2 …: each a host of its own. */

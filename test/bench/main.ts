@@ -3,6 +3,7 @@ import type { Case } from './case.js';
 import { takeDown } from './lab.js';
 import { keep, show } from './page.js';
 import { ansible } from './cases/ansible.js';
+import { bytes } from './cases/bytes.js';
 import { converged } from './cases/converged.js';
 import { fleet } from './cases/fleet.js';
 import { inventory } from './cases/inventory.js';
@@ -12,7 +13,7 @@ import { startup } from './cases/startup.js';
 import { trips } from './cases/trips.js';
 
 /** In the order of the page. */
-const CASES: Case[] = [converged, ansible, trips, fleet, inventory, rendering, startup, lint];
+const CASES: Case[] = [converged, ansible, trips, fleet, inventory, rendering, bytes, startup, lint];
 
 async function main(names: string[]): Promise<number> {
   const wrong = names.find((name) => !CASES.some((found) => found.name === name));
@@ -34,4 +35,6 @@ async function main(names: string[]): Promise<number> {
   return 0;
 }
 
+// What a case has made goes with the process; a lab is taken down by the next run.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130));
 process.exit(await main(process.argv.slice(2)));

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, loadavg } from 'node:os';
 import { met, short, type Case, type Figures, type Goal } from './case.js';
 
 const PAGE = 'docs/performance.md';
@@ -29,7 +29,7 @@ export function keep(order: readonly Case[], done: Case, figures: Figures): void
 
 function section({ name, title, about }: Case, { rows, goals, notes = [] }: Figures): string {
   const [head, ...body] = rows.map((row) => `| ${row.join(' | ')} |`);
-  const machine = `${availableParallelism()} cores, which also run the hosts; Node ${process.versions.node}; ${new Date().toISOString().slice(0, 10)}`;
+  const machine = `${availableParallelism()} cores, which also run the hosts, load ${short(loadavg()[0]!)}; Node ${process.versions.node}; ${new Date().toISOString().slice(0, 10)}`;
   return [
     `## ${title}`,
     '',
