@@ -121,8 +121,10 @@ _kill TERM; for _ in 1 2 3 4 5; do _kill 0 || exit 0; sleep 1; done; _kill KILL`
     const boundary = randomBytes(16).toString('hex');
     const script = encodeTrip({ ...trip, effect }, { boundary, proven: (become) => this.#isProven(become), sent });
     const decoder = new TripDecoder(trip, boundary, trip.effect?.onOutput);
-    const remote = await (this.#spare ?? this.#shell());
+    const spare = this.#spare;
+    // Taken before it is waited for: another trip that begins meanwhile needs one of its own.
     this.#spare = undefined;
+    const remote = await (spare ?? this.#shell());
     this.counters.trips++;
     this.counters.bytesOut += script.length;
     const running = { decoder, become: trip.effect?.become };
@@ -165,6 +167,7 @@ _kill TERM; for _ in 1 2 3 4 5; do _kill 0 || exit 0; sleep 1; done; _kill KILL`
 
   /** A spare that dies, or cannot be had, is no error: the next trip opens its own. */
   #prepareSpare(): void {
+    if (this.#spare) return;
     const spare = this.#shell();
     this.#spare = spare;
     const forget = (): void => {

@@ -19,6 +19,12 @@ export interface AheadQuestion {
   inspection: Inspection;
 }
 
+interface TripEffect {
+  step: Step;
+  onOutput: ((text: string) => void) | undefined;
+  took: (output: Output) => void;
+}
+
 /** Milliseconds an answer counts: others may change a machine too, as they may between a look and a change of ours. */
 const KEPT = 60_000;
 
@@ -31,7 +37,7 @@ const KEPT = 60_000;
 export class Machine {
   readonly #answers = new Map<string, { output: Output; at: number }>();
   readonly #exclusive = new Mutex();
-  readonly #trips = new Map<Connection, Mutex>();
+  readonly #looks = new Map<Connection, Mutex>();
   #epoch = 0;
   /** In a plan: something was planned here, so a failing inspection may be its consequence. */
   planned: string | undefined;
@@ -88,7 +94,7 @@ export class Machine {
 
   async #trip(
     way: Way,
-    effect: { step: Step; onOutput: ((text: string) => void) | undefined; took: (output: Output) => void } | undefined,
+    effect: TripEffect | undefined,
     asked: readonly Inspection[],
     ahead: Ahead,
   ): Promise<Output[]> {
@@ -101,43 +107,55 @@ export class Machine {
       seen.add(key);
       inspections.push(question.inspection);
     }
-    let mutex = this.#trips.get(way.connection);
-    if (!mutex) this.#trips.set(way.connection, (mutex = new Mutex()));
-    return mutex.run(() =>
-      this.forks.run(async () => {
-        if (this.over.aborted) throw new ConnectionError('lost', 'the run is over');
-        // The trip waited for may have brought the answer along.
-        const known = effect ? [] : asked.flatMap((inspection) => this.known(way, inspection) ?? []);
-        if (!effect && known.length === asked.length) return known;
-        if (effect) this.forget();
-        const epoch = this.#epoch;
-        try {
-          const result = await way.connection.trip({
-            effect: effect && {
-              step: effect.step,
-              become: way.become,
-              environment: way.environment,
-              ...(effect.onOutput ? { onOutput: effect.onOutput } : {}),
-            },
-            inspections,
-          });
-          if (effect) effect.took(result.effect!);
-          if (this.#epoch === epoch) {
-            // What others learnt while the effect ran may be from before it.
-            if (effect) this.forget();
-            inspections.forEach((inspection, i) => {
-              const answer = result.inspections[i]!;
-              // Running out of time says nothing about the machine: such an answer is not kept.
-              if (answer.rc !== 124) this.#answers.set(questionKey(way, inspection), { output: answer, at: performance.now() });
-            });
-          }
-          return result.inspections.slice(0, asked.length);
-        } catch (error) {
-          this.forget();
-          throw error;
-        }
-      }),
-    );
+    // Looks wait for looks, since one may bring the other's answer along. An effect waits for nobody: it may be
+    // just what another one, which waits on the machine, waits for.
+    const turn = effect ? undefined : this.#turns(way.connection);
+    const carry = () => this.forks.run(() => this.#carry(way, effect, asked, inspections));
+    return turn ? turn.run(carry) : carry();
+  }
+
+  #turns(connection: Connection): Mutex {
+    let mutex = this.#looks.get(connection);
+    if (!mutex) this.#looks.set(connection, (mutex = new Mutex()));
+    return mutex;
+  }
+
+  async #carry(way: Way, effect: TripEffect | undefined, asked: readonly Inspection[], inspections: readonly Inspection[]): Promise<Output[]> {
+    if (this.over.aborted) throw new ConnectionError('lost', 'the run is over');
+    if (effect) this.forget();
+    else {
+      // The trip waited for may have brought the answer along.
+      const known = asked.flatMap((inspection) => this.known(way, inspection) ?? []);
+      if (known.length === asked.length) return known;
+    }
+    const epoch = this.#epoch;
+    try {
+      const result = await way.connection.trip({
+        effect: effect && {
+          step: effect.step,
+          become: way.become,
+          environment: way.environment,
+          ...(effect.onOutput ? { onOutput: effect.onOutput } : {}),
+        },
+        inspections,
+      });
+      const fresh = this.#epoch === epoch;
+      if (effect) {
+        effect.took(result.effect!);
+        // What others learnt while it ran may be from before it.
+        this.forget();
+      }
+      if (fresh) inspections.forEach((inspection, i) => this.#learn(way, inspection, result.inspections[i]!));
+      return result.inspections.slice(0, asked.length);
+    } catch (error) {
+      this.forget();
+      throw error;
+    }
+  }
+
+  #learn(way: Way, inspection: Inspection, output: Output): void {
+    // Running out of time says nothing about the machine: such an answer is not kept.
+    if (output.rc !== 124) this.#answers.set(questionKey(way, inspection), { output, at: performance.now() });
   }
 }
 

@@ -515,3 +515,18 @@ test('vars_files: a name that reads facts waits for them', async (t) => {
   );
   t.is(await read('a/family'), 'os of Linux');
 });
+
+test('a machine that waits for something can be given it by another host meanwhile', async (t) => {
+  const { told } = await play(
+    t,
+    `- hosts: a,b
+  gather_facts: false
+  strategy: free
+  tasks:
+    - {name: wait, wait_for: {path: "{{ root }}/given", timeout: 20, sleep: 0}, when: inventory_hostname == 'a'}
+    - {name: give, shell: "touch {{ hostvars.a.root }}/given", delegate_to: a, when: inventory_hostname == 'b'}
+`,
+  );
+  t.true(told.includes('wait a ok'));
+  t.true(told.includes('give b changed'));
+});
