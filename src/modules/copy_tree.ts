@@ -1,9 +1,10 @@
 /** A folder of the controller brought to a host: the recursive half of `copy`. */
-import { sh, type Sh } from '../shell/sh.js';
-import { applyAttributes, compareAttributes, makeFolders, newMode } from './attributes.js';
-import { look, seen, type Entry, type Seen } from './look.js';
+import { join, raw, sh, type Sh } from '../shell/sh.js';
+import { applyAttributes, compareAttributes, makeFolders, newMode, ownership } from './attributes.js';
+import { fields, look, seenFields, type Entry, type Seen } from './look.js';
 import { ModuleError, type Change, type Output, type Returns, type Step } from './module.js';
 import { replaced, replaceFiles } from './replace_file.js';
+import { unpack, type Packed } from './unpack.js';
 import { compareFile, replacement, type WholeFile } from './whole_file.js';
 import { hostPath } from './words.js';
 
@@ -33,12 +34,20 @@ function paths(tree: Tree): Sh[] {
 
 const files = { checksum: true };
 
+/** What a tree needs to know: what is there, and whether the host can unpack an archive. */
+export type TreeSeen = Seen & { tar?: boolean };
+
+/** So many new files go as one archive. */
+const MANY = 8;
+
 export function inspectTree(tree: Tree): Sh {
-  return look(paths(tree), { ...files, follow: tree.follow });
+  return join([raw(`command -v tar >/dev/null 2>&1; printf '%s\\000' $?`), look(paths(tree), { ...files, follow: tree.follow })]);
 }
 
-export function parseTree(output: Output, tree: Tree): Seen {
-  return seen(output, tree.items.length, `looking below ${tree.dest}`, files);
+export function parseTree(output: Output, tree: Tree): TreeSeen {
+  const what = `looking below ${tree.dest}`;
+  const [tar, ...rest] = fields(output, what);
+  return { tar: tar === '0', ...seenFields(rest, tree.items.length, what, files) };
 }
 
 /** What one member needs; field names carry the member's name. */
@@ -65,14 +74,15 @@ export function compareTree(tree: Tree, { entries, umask }: Seen): Change[] {
   return tree.items.flatMap((item, i) => changesOf(tree, item, entries[i]!, umask));
 }
 
-export function applyTree(tree: Tree, { entries, umask }: Seen): Step {
+export function applyTree(tree: Tree, { entries, umask, tar }: TreeSeen): Step {
   const before: Sh[] = [];
   const after: Sh[] = [];
+  const packed = tar ? packable(tree, entries, umask) : new Map<Item, Packed>();
   const puts = tree.items.flatMap((item, i) => {
     const entry = entries[i]!;
     const changes = changesOf(tree, item, entry, umask);
     const path = hostPath(entry.path);
-    if (changes.length === 0) return [];
+    if (changes.length === 0 || packed.has(item)) return [];
     if (item.kind === 'directory' && entry.stat === undefined) {
       before.push(makeFolders(path, tree.owner, tree.group, newMode(tree.directoryMode, true, umask)));
     } else if (item.kind === 'link') {
@@ -86,7 +96,21 @@ export function applyTree(tree: Tree, { entries, umask }: Seen): Step {
     }
     return [];
   });
-  return replaceFiles(puts, [], { before, after });
+  if (packed.size === 0) return replaceFiles(puts, [], { before, after });
+  const { script, uploads } = unpack(hostPath(entries[0]!.path), [...packed.values()], ownership(tree.owner, tree.group));
+  const step = replaceFiles(puts, [], { before: [...before, script], after });
+  return { ...step, uploads: { ...step.uploads, ...uploads } };
+}
+
+/** New files that need no command to accept them, if there are many. A new owner would cost set-id bits. */
+function packable(tree: Tree, entries: readonly Entry[], umask: number): Map<Item, Packed> {
+  const packed = new Map<Item, Packed>();
+  tree.items.forEach((item, i) => {
+    if (item.kind !== 'file' || entries[i]!.stat !== undefined || item.file.validate !== undefined || !('bytes' in item.file.content)) return;
+    const mode = newMode(item.file.mode, false, umask) ?? 0o666 & ~umask;
+    if ((mode & 0o7000) === 0) packed.set(item, { name: item.name, mode, bytes: item.file.content.bytes });
+  });
+  return packed.size < MANY ? new Map() : packed;
 }
 
 export function treeResult(tree: Tree, { entries }: Seen, output: Output | undefined): Returns {

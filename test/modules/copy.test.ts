@@ -136,6 +136,25 @@ inShells(test, 'a folder is copied with its name, with a slash only what is in i
   t.is(await readlink(join(place.dir, 'flat', 'sub', 'link')), 'plain');
 });
 
+inShells(test, 'many new files get owner, mode and long names, and none is left half done', async (t, place) => {
+  const src = join(place.dir, 'many');
+  const names = Array.from({ length: 20 }, (_, i) => join(`part${i % 3}`, `${'ü'.repeat(i * 6)}${i}`));
+  for (const name of names) {
+    await mkdir(join(src, name, '..'), { recursive: true });
+    await writeFile(join(src, name), `\0${name.repeat(60)}`);
+  }
+  await chmod(join(src, names[4]!), 0o604);
+  const dest = join(place.dir, 'there');
+  await converge(t, place, copy, { src: `${src}/`, dest, mode: 'preserve', owner: '1234', group: '4321' });
+  t.deepEqual((await readdir(dest)).sort(), ['part0', 'part1', 'part2']);
+  for (const name of names) {
+    t.is(await readFile(join(dest, name), 'utf8'), `\0${name.repeat(60)}`);
+    const { uid, gid } = await stat(join(dest, name));
+    t.deepEqual([uid, gid], [1234, 4321]);
+  }
+  t.is(await modeOf(join(dest, names[4]!)), '0604');
+});
+
 inShells(test, 'remote_src copies on the host', async (t, place) => {
   const src = join(place.dir, 'there');
   await writeFile(src, 'abc\0', { mode: 0o604 });
