@@ -212,7 +212,7 @@ _kill TERM; for _ in 1 2 3 4 5; do _kill 0 || exit 0; sleep 1; done; _kill KILL`
       } else {
         if (effect.become) await this.#prove(effect.become);
         const chunks = 'path' in upload ? createReadStream(upload.path, { highWaterMark: 256 * 1024 }) : pieces(upload.content);
-        const folder = await this.#stream(name, chunks, size, effect);
+        const folder = await this.#stream(name, chunks, size, upload.near, effect);
         sent.folders.push(folder);
         sent.files[name] = `${folder}/file`;
       }
@@ -221,11 +221,12 @@ _kill TERM; for _ in 1 2 3 4 5; do _kill 0 || exit 0; sleep 1; done; _kill KILL`
   }
 
   /** @returns the folder on the host whose `file` holds the content */
-  async #stream(name: string, chunks: AsyncIterable<Buffer> | Iterable<Buffer>, size: number, { become, onOutput }: TripEffect): Promise<string> {
+  async #stream(name: string, chunks: AsyncIterable<Buffer> | Iterable<Buffer>, size: number, near: Sh | undefined, { become, onOutput }: TripEffect): Promise<string> {
     const boundary = randomBytes(16).toString('hex');
     const remote = await this.#as(
       become,
-      sh`umask 077; _d=$(mktemp -d "\${TMPDIR:-/tmp}/.muster.XXXXXXXX") || exit 1
+      sh`umask 077; ${near ? beside(near) : sh`_d=`}
+[ "$_d" ] || _d=$(mktemp -d "\${TMPDIR:-/tmp}/.muster.XXXXXXXX") || exit 1
 if cat >"$_d/file" && [ "$(wc -c <"$_d/file")" -eq ${size} ]; then printf '\n%s sent %s\n' ${boundary} "$_d"; else rm -rf -- "$_d"; exit 1; fi`,
     );
     let folder: string | undefined;
@@ -252,6 +253,13 @@ if cat >"$_d/file" && [ "$(wc -c <"$_d/file")" -eq ${size} ]; then printf '\n%s 
     if (code === null) throw new ConnectionError('lost', `${this.name}: the connection was lost while ${name} was sent`, 'run again');
     throw new ConnectionError('protocol', `${this.name}: ${name} (${size} bytes) could not be put on the host: ${Buffer.concat(errors).toString('utf8').trim()}`, 'is there room in /tmp?');
   }
+}
+
+/** Sets $_d to a new folder above a path that may not be there yet; to nothing where none can be made. */
+function beside(path: Sh): Sh {
+  return sh`_n=${path}; _n=\${_n%/*}
+while [ "$_n" ] && [ ! -d "$_n" ]; do case $_n in */*) _n=\${_n%/*} ;; *) _n=. ;; esac; done
+_d=$(mktemp -d "$_n/.muster.XXXXXXXX" 2>/dev/null) || _d=`;
 }
 
 function* pieces(content: Buffer): Iterable<Buffer> {

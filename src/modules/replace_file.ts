@@ -41,9 +41,10 @@ export interface Replacement {
 const INLINE = 256 * 1024;
 
 /**
- * $1 path, $2 `new` or the ids and $3 the mode of what is there, $4 owner:group, $5 mode, $6 size, $7 backup, $8 source;
- * the content is standard input. Content is written only after the attributes stand, so that nobody reads it
- * who may not. busybox' cp has no --attributes-only: there ACLs and extended attributes are lost.
+ * $1 path, $2 `new` or the ids and $3 the mode of what is there, $4 owner:group, $5 mode, $6 size, $7 backup, $8 source,
+ * $9 a file of ours that becomes the new one; without it the content is standard input. Content is written only after
+ * the attributes stand (or they are given from the owner on), so that nobody reads it who may not. busybox' cp has no
+ * --attributes-only: there ACLs and extended attributes are lost.
  */
 const PUT = raw(`muster_put() (
   d=\${1%/*}
@@ -54,14 +55,19 @@ const PUT = raw(`muster_put() (
   trap 'rm -f -- "$t"' EXIT
   trap 'exit 129' HUP INT TERM
   exec 3>"$t" || exit
-  if [ "$2" = new ]; then chmod =rw "$t" || exit
-  elif ! cp -a --attributes-only -- "$1" "$t" 2>/dev/null; then
-    chown "$2" "$t" 2>/dev/null || chown ":\${2#*:}" "$t" 2>/dev/null
-    chmod "$3" "$t" || exit
+  if [ "$2" = new ]; then
+    [ -z "$9" ] || mv -f -- "$9" "$t" || exit
+    [ -z "$4" ] || chown -- "$4" "$t" || exit
+    chmod -- "\${5:-=rw}" "$t" || exit
+  else
+    if ! cp -a --attributes-only -- "$1" "$t" 2>/dev/null; then
+      chown "$2" "$t" 2>/dev/null || chown ":\${2#*:}" "$t" 2>/dev/null
+      chmod "$3" "$t" || exit
+    fi
+    [ -z "$4" ] || chown -- "$4" "$t" || exit
+    [ -z "$5" ] || chmod -- "$5" "$t" || exit
   fi
-  [ -z "$4" ] || chown -- "$4" "$t" || exit
-  [ -z "$5" ] || chmod -- "$5" "$t" || exit
-  cat >&3 || exit
+  [ "$9" ] || cat >&3 || exit
   exec 3>&-
   if [ "$6" ] && [ $(wc -c <"$t") -ne "$6" ]; then echo "$1: the new content did not arrive whole" >&2; exit 1; fi
   if [ "$muster_check" ]; then
@@ -113,8 +119,10 @@ export function replaceFiles(files: readonly Replacement[], paths: readonly Sh[]
     if ('host' in content) return sh`${check}\n${put} <${content.host}`;
     if ('bytes' in content && content.bytes.length <= INLINE) return sh`${check}\n${bytes(content.bytes)} | ${put}`;
     const name = `muster_upload_${i}`;
-    uploads[name] = 'bytes' in content ? { content: content.bytes } : { path: content.file };
-    return sh`${check}\n${put} <"$${raw(name)}"`;
+    const near = file.path;
+    uploads[name] = 'bytes' in content ? { content: content.bytes, near } : { path: content.file, near };
+    const word = raw(`"$${name}"`);
+    return was ? sh`${check}\n${put} <${word}` : sh`${check}\n${put} ${word} </dev/null`;
   });
   const steps = [...(around.before ?? []), ...puts, ...(around.after ?? [])].filter((each) => each.text !== '');
   const script = join([...(puts.length > 0 ? [PUT] : []), ...steps.map((each) => sh`${each} || exit`), raw("printf 'look\\000'"), look(paths)]);

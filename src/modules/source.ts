@@ -20,10 +20,25 @@ export async function sourceFile(path: string, options: Options): Promise<WholeF
   const { size } = await stat(path);
   const settled = { ...options, mode: await modeOf(options.mode, path) };
   if (size <= HELD) return wholeFile(await readFile(path), settled);
-  const hashes = ['sha256', 'sha1', 'md5'].map((algorithm) => createHash(algorithm));
-  for await (const piece of createReadStream(path)) for (const hash of hashes) hash.update(piece as Buffer);
-  const [sha256, checksum, md5sum] = hashes.map((hash) => hash.digest('hex'));
+  const [sha256, checksum, md5sum] = await sumsOf(path);
   return { ...wholeFile(Buffer.alloc(0), settled), content: { file: path, size }, sha256: sha256!, text: undefined, size, checksum, md5sum };
+}
+
+/** Hashes of long files, by what would change with the file: read once for all hosts and looks ahead. */
+const sums = new Map<string, Promise<string[]>>();
+
+async function sumsOf(path: string): Promise<string[]> {
+  const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+  const key = [dev, ino, size, mtimeNs, ctimeNs].join(':');
+  let known = sums.get(key);
+  if (!known) sums.set(key, (known = hashed(path)));
+  return known;
+}
+
+async function hashed(path: string): Promise<string[]> {
+  const hashes = ['sha256', 'sha1', 'md5'].map((algorithm) => createHash(algorithm));
+  for await (const piece of createReadStream(path, { highWaterMark: 1024 * 1024 })) for (const hash of hashes) hash.update(piece as Buffer);
+  return hashes.map((hash) => hash.digest('hex'));
 }
 
 export type Member =

@@ -10,8 +10,11 @@ export interface Output {
 /** What makes the changes: a shell text, and files too large to travel in it. */
 export interface Step {
   script: Sh;
-  /** Shell variable name -> content; when `script` runs, the variable holds the path of a private copy on the host. */
-  uploads?: Record<string, { path: string } | { content: Buffer }>;
+  /**
+   * Shell variable name -> content; when `script` runs, the variable holds the path of a private copy on the host.
+   * A large one is kept on the file system of `near`, a path of the host, where that can be had.
+   */
+  uploads?: Record<string, ({ path: string } | { content: Buffer }) & { near?: Sh }>;
   /** Seconds after which the step is ended and fails (with rc 124, as coreutils' timeout does). */
   timeout?: number;
 }

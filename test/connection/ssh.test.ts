@@ -299,6 +299,19 @@ test('a large file goes ahead by a channel of its own and is gone afterwards', a
   t.true(seen.some((text) => text.includes('100 %')));
 });
 
+test('a large file is kept on the file system it goes to, as near as there is a folder', async (t) => {
+  const folder = scratch(t);
+  const connection = open(t, targetOf(sshd));
+  for (const [near, place] of [[join(folder, 'not', 'yet', 'there'), folder], ['/proc/none', tmpdir()]] as const) {
+    const big = { content: Buffer.alloc(300_000, 'x'), near: sh`${near}` };
+    const { effect: output } = await connection.trip({ effect: effect('echo "$big"; mv "$big" "$big.moved"; stat -c %s "$big.moved"', { uploads: { big } }), inspections: [] });
+    const [path, size] = output!.stdout.split('\n');
+    t.is(join(path!, '..', '..'), place);
+    t.is(size, '300000');
+    t.false(existsSync(join(path!, '..')));
+  }
+});
+
 test.serial('a user with a password: login, sudo with it, without it, with a wrong one, su, and what cannot be', async (t) => {
   const name = `muster${process.pid}`;
   // A lecture on every call, and a pty around the command as sudo 1.9.14 and later make one.
