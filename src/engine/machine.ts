@@ -159,11 +159,17 @@ export class Machine {
   }
 }
 
+const keys = new WeakMap<Inspection, string>();
+
 /** The inspection's own become and environment are those of its way; the connection tells the login user apart. */
 function questionKey(way: Way, inspection: Inspection): string {
-  const { become, environment, script } = inspection;
-  const who = become ? `${become.method} ${become.user} ${become.flags ?? ''}` : '';
-  return `${connectionId(way.connection)}\0${who}\0${JSON.stringify(environment)}\0${script.text}`;
+  let key = keys.get(inspection);
+  if (key === undefined) {
+    const { become, environment, script } = inspection;
+    const who = become ? `${become.method} ${become.user} ${become.flags ?? ''}` : '';
+    keys.set(inspection, (key = `${connectionId(way.connection)}\0${who}\0${JSON.stringify(environment)}\0${script.text}`));
+  }
+  return key;
 }
 
 const ids = new WeakMap<Connection, number>();
