@@ -66,7 +66,7 @@ async function place(shell: Shell, root: string, dir: string): Promise<Place> {
       }
       // As unkind as a trip may be: a subshell on the left of ||, where `set -e` would not work, no input.
       const text = `rc=0\n(\n${names}${step.script.text}\n) </dev/null || rc=$?\nexit $rc\n`;
-      return execute(program, [], text, dir, { PATH: process.env['PATH']!, HOME: dir, LC_ALL: 'C', ...here.env });
+      return execute(program, [], text, dir, { PATH: process.env['PATH']!, HOME: dir, TMPDIR: root, LC_ALL: 'C', ...here.env });
     },
   };
   return here;
