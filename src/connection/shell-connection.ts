@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { Duplex, type Readable, type Writable } from 'node:stream';
 import { performance } from 'node:perf_hooks';
 import { sh, type Sh } from '../shell/sh.js';
-import type { Output, Step } from '../shell/step.js';
+import type { Step } from '../shell/step.js';
 import { becomeCommand, becomeInput, checkBecome, needed, sameUser } from './become.js';
 import { bridge } from './bridge.js';
 import { ConnectionError, type Become, type Connection, type Counters, type Effect, type Inspection, type Trip, type TripResult } from './connection.js';

@@ -140,7 +140,7 @@ async function login(wanted: SshSettings, through: Duplex | undefined): Promise<
 async function attemptLogin(wanted: SshSettings, through: Duplex | undefined): Promise<{ link: Link } | { error: ConnectionError; early: boolean }> {
   const authentication = new Authentication(wanted);
   await authentication.prepare();
-  const { name, host, port, user, hostKeyAlias, keepalive } = wanted;
+  const { host, port, user, hostKeyAlias, keepalive } = wanted;
   const known = hostKeyAlias ?? hostName(host, port);
   const entries = readKnownHosts([...wanted.knownHosts, ...wanted.globalKnownHosts]).of(known);
   let refused: ConnectionError | undefined;

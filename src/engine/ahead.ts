@@ -31,7 +31,7 @@ export function aheadOf(call: Call): Ahead {
   return async () => {
     const { run, host } = call;
     if (run.options.oneAtATime || run.stopping) return [];
-    return questions(run, behind(call), host.window);
+    return questions(behind(call), host.window);
   };
 }
 
@@ -43,13 +43,13 @@ export async function prefetch(run: Run, play: PlayRun, host: HostRun): Promise<
   if (run.options.oneAtATime) return;
   const frame: Frame = { entries: play.entries, index: -1, play, includes: [], parent: undefined };
   for (let depth = 0; depth < 5 && !run.stopping; depth++) {
-    const [first, ...rest] = await questions(run, after(run, host, frame), host.window);
+    const [first, ...rest] = await questions(after(run, host, frame), host.window);
     if (!first) return;
     await first.machine.ask(first.way, first.inspection, () => Promise.resolve(rest));
   }
 }
 
-async function questions(run: Run, calls: AsyncIterable<Call>, window: number): Promise<AheadQuestion[]> {
+async function questions(calls: AsyncIterable<Call>, window: number): Promise<AheadQuestion[]> {
   const asked: AheadQuestion[] = [];
   const speculated: Speculated = { extra: new Map(), facts: undefined };
   let text = 0;
@@ -69,7 +69,7 @@ async function questions(run: Run, calls: AsyncIterable<Call>, window: number): 
 
 /** What a call would ask its machine; undefined where it asks nothing, cannot be told yet, or is answered already. */
 async function questionOf(call: Call, speculated: Speculated): Promise<AheadQuestion | undefined> {
-  const { task, run } = call;
+  const { task } = call;
   const { action } = task;
   if ((isAction(action) && action !== 'set_fact') || task.until.length || task.retries !== undefined) return undefined;
   if (!holds(task.when, scopeFor(call, { ahead: speculated }))) return undefined;

@@ -86,7 +86,7 @@ export async function loadedInclude(call: Call): Promise<{ entries: readonly Ent
 }
 
 async function wantedOf(call: Call, ahead?: Speculated): Promise<Wanted[]> {
-  const { task, run } = call;
+  const { task } = call;
   if (!task.loop) return holds(task.when, scopeFor(call, { ahead })) ? [one(call, ahead)] : [];
   const items: Value[] = loopItems(task, scopeFor(call, { ahead }));
   const wanted: Wanted[] = [];

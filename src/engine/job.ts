@@ -3,7 +3,7 @@ import { loadModule, parseArgs, secretParams } from '../modules/index.js';
 import type { Controller } from '../modules/module.js';
 import type { Task } from '../playbook/types.js';
 import { ContentError, UnknownError } from '../value/errors.js';
-import { holdsSecret, Secret, toPlain, type Dict, type Value } from '../value/value.js';
+import { holdsSecret, Secret, toPlain, type Value } from '../value/value.js';
 import { evaluate, truthy } from './evaluate.js';
 import type { Ahead, Machine, Way } from './machine.js';
 import { secretPieces, type Job } from './perform.js';

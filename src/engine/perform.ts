@@ -1,10 +1,11 @@
 import type { Inspection } from '../connection/connection.js';
-import type { Change, Channel, Controller, Conversation, Declarative, Imperative, Module, Output, Rendered } from '../modules/module.js';
+import type { Change, Channel, Controller, Conversation, Declarative, Imperative, Module, Output } from '../modules/module.js';
 import { ModuleError, verifies } from '../modules/module.js';
 import type { Difference } from '../report/events.js';
 import { unifiedDiff } from '../report/diff.js';
 import type { Sh } from '../shell/sh.js';
 import { UnknownError } from '../value/errors.js';
+import type { Rendered } from '../value/value.js';
 import type { Ahead, Machine, Way } from './machine.js';
 import { outcome, unknown, type Outcome } from './outcome.js';
 

@@ -186,7 +186,7 @@ async function onItem(call: Call): Promise<Outcome | undefined> {
 }
 
 async function attemptOnce(call: Call, repeated: boolean): Promise<Outcome> {
-  const { run, task } = call;
+  const { task } = call;
   try {
     const act = action(task.action);
     if (act) return await act(call);

@@ -109,7 +109,7 @@ export function replaceText(self: string, old: string, by: string, count: number
 }
 
 const all = (pattern: RegExp) => (self: string) => pattern.test(self);
-const affix = (self: string, given: Value, has: (part: string) => boolean) => {
+const affix = (given: Value, has: (part: string) => boolean) => {
   const parts = read(given);
   return Array.isArray(parts) ? parts.some((part) => has(text(part, 'startswith'))) : has(text(parts, 'startswith'));
 };
@@ -138,7 +138,7 @@ const TEXT: Methods<string> = methods<string>({
     return wanted === '' ? characters(part).length + 1 : part.split(wanted).length - 1;
   },
   'encode(encoding="utf-8", errors="strict")': (self) => self,
-  'endswith(suffix)': (self, suffix) => affix(self, suffix!, (part) => self.endsWith(part)),
+  'endswith(suffix)': (self, suffix) => affix(suffix!, (part) => self.endsWith(part)),
   'expandtabs(tabsize=8)': (self, size) => {
     let column = 0;
     return self.replace(/[\t\n]|[^\t\n]+/g, (piece) => {
@@ -197,7 +197,7 @@ const TEXT: Methods<string> = methods<string>({
     const lines = self.match(/[^\n\r]*(?:\r\n|\n|\r)|[^\n\r]+$/g) ?? [];
     return keep === true ? [...lines] : lines.map((line) => line.replace(/[\r\n]+$/, ''));
   },
-  'startswith(prefix)': (self, prefix) => affix(self, prefix!, (part) => self.startsWith(part)),
+  'startswith(prefix)': (self, prefix) => affix(prefix!, (part) => self.startsWith(part)),
   'strip(chars=null)': (self, set) => strip(self, set!, true, true),
   'swapcase()': (self) => characters(self).map((one) => (one === one.toUpperCase() ? one.toLowerCase() : one.toUpperCase())).join(''),
   'title()': (self) => titleCase(self),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { join, raw, sh, type Sh } from '../shell/sh.js';
 import { fits, installArgument, isPattern, parseInstalled, parsePolicy, parseProvided, parseSimulation, parseSpec, satisfies, type Installed, type Spec } from './dpkg.js';
-import { defineModule, ModuleError, type Change, type Output } from './module.js';
+import { defineModule, ModuleError, type Change, type Output, type Step } from './module.js';
 import { bool, choice, int, list, params, str } from './params.js';
 import { hostPath } from './words.js';
 
@@ -230,7 +230,7 @@ ${wanted.state === 'absent' ? sh`` : lists}
 }`;
 }
 
-export function apply(wanted: Wanted, observed: Observed, changes: readonly Change[]): Sh {
+export function apply(wanted: Wanted, observed: Observed, changes: readonly Change[]): Step {
   const has = (field: string) => changes.some((change) => change.field === field);
   const allowing = (flag: boolean, option: string) => (flag || wanted.force ? [option] : []);
   const get = sh`apt-get -y -q -o ${`DPkg::Lock::Timeout=${wanted.lock_timeout}`} ${wanted.dpkg_options.flatMap((option) => ['-o', `Dpkg::Options::=--${option}`])}`;
@@ -261,7 +261,7 @@ export function apply(wanted: Wanted, observed: Observed, changes: readonly Chan
   if (has('deb')) parts.push(deb(wanted.deb!, sh`${get} ${options}`));
   if (has('autoremove') && !asked.length) parts.push(sh`${get} ${wanted.purge ? ['--purge'] : []} autoremove || failing`);
   if (has('autoclean')) parts.push(sh`${get} autoclean || failing`);
-  return join(parts);
+  return { script: join(parts) };
 }
 
 function latestOf(wanted: Wanted, observed: Observed): string[] {
@@ -332,10 +332,10 @@ export default defineModule({
     '- apt:\n    name: apache2*\n    state: absent\n    purge: true\n    autoremove: true',
     '- apt:\n    upgrade: dist',
   ],
-  verify: (wanted) => verify(wanted),
-  inspect: (wanted) => inspect(wanted),
-  parse: (output, wanted) => parse(output, wanted),
-  compare: (wanted, observed) => compare(wanted, observed),
-  apply: (wanted, observed, changes) => ({ script: apply(wanted, observed, changes) }),
-  result: (wanted, observed, output) => result(wanted, observed, output),
+  verify,
+  inspect,
+  parse,
+  compare,
+  apply,
+  result,
 });

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { z } from 'zod';
 import type { Sh } from '../shell/sh.js';
 import type { Output, Step } from '../shell/step.js';
-import type { Origin } from '../value/value.js';
+import type { Origin, Rendered } from '../value/value.js';
 
 export type { Output, Step };
 
@@ -27,12 +27,6 @@ export interface Change {
 
 /** What `register` sees, besides `changed`, `failed`, `diff`, which the engine adds. */
 export type Returns = Record<string, unknown>;
-
-/** Rendered template text; `secrets` are the ranges [start, end) of it that must not be shown. */
-export interface Rendered {
-  text: string;
-  secrets: readonly (readonly [number, number])[];
-}
 
 /** What a module may use of the controller while it prepares. It reads; it never writes. */
 export interface Controller {

@@ -17,10 +17,10 @@ export default defineModule({
     }
     return args;
   },
-  verify: (wanted) => verify(wanted),
-  inspect: (wanted) => inspect(wanted),
-  parse: (output, wanted) => parse(output, wanted),
-  compare: (wanted, observed) => compare(wanted, observed),
-  apply: (wanted, observed, changes) => ({ script: apply(wanted, observed, changes) }),
-  result: (wanted, observed, output) => result(wanted, observed, output),
+  verify,
+  inspect,
+  parse,
+  compare,
+  apply,
+  result,
 });

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { join, quote, raw, sh } from '../shell/sh.js';
 import { defineCommand } from './module.js';
-import { bool, params, path, str } from './params.js';
+import { bool, params, str } from './params.js';
 import { enter, guard, guarded, guards, interpreted, returned, RETURNS, timed } from './running.js';
 import { splitWords } from './words.js';
 

@@ -1,4 +1,4 @@
-import { join, raw, sh, type Sh } from '../shell/sh.js';
+import { join, sh, type Sh } from '../shell/sh.js';
 import { lookups, NAME, needing, sections } from './accounts.js';
 import { defineModule, ModuleError, type Change, type Output } from './module.js';
 import { bool, choice, float, int, list, params, path, secret, str } from './params.js';

@@ -5,10 +5,10 @@
  */
 import { pythonText, truthy, type Record, type Scope } from '../expression/index.js';
 import { ContentError, didYouMean, UnknownError } from '../value/errors.js';
-import { holdsSecret, isDict, Secret, Unknown, type Origin, type Value } from '../value/value.js';
+import { holdsSecret, isDict, Secret, Unknown, type Origin, type Value, type Rendered } from '../value/value.js';
 import { blocks, compileHelper } from './helpers.js';
 import { jinjaStatement } from './hints.js';
-import { Output, type Rendered } from './output.js';
+import { Output } from './output.js';
 import { parse } from './parse.js';
 import { attempt, compilePath, innerFrame, kind, member, topFrame, type Frame, type Read } from './paths.js';
 

@@ -1,8 +1,4 @@
-/** Text rendered from a template; `secrets` are the ranges [start, end) of it that must not be shown. */
-export interface Rendered {
-  text: string;
-  secrets: readonly (readonly [number, number])[];
-}
+import type { Rendered } from '../value/value.js';
 
 /** Text while it is rendered. */
 export class Output {

@@ -4,7 +4,7 @@ import { compileJinja, Record, type Scope } from '../expression/index.js';
 import { ContentError } from '../value/errors.js';
 import type { Origin } from '../value/value.js';
 import { Template } from './compile.js';
-import type { Rendered } from './output.js';
+import type { Rendered } from '../value/value.js';
 
 /** What a template is once compiled, in either language. */
 interface Renderer {

@@ -142,3 +142,9 @@ export function holdsSecret(value: Value): boolean {
   if (value instanceof Map) return [...value].some(([key, member]) => holdsSecret(key) || holdsSecret(member));
   return false;
 }
+
+/** Text rendered from a template; `secrets` are the ranges [start, end) of it that must not be shown. */
+export interface Rendered {
+  text: string;
+  secrets: readonly (readonly [number, number])[];
+}

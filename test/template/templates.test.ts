@@ -5,9 +5,9 @@ import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Record } from '../../src/expression/index.js';
-import { checkTemplate, Templates, type Rendered } from '../../src/template/index.js';
+import { checkTemplate, Templates } from '../../src/template/index.js';
 import { ContentError, UndefinedError, UnknownError } from '../../src/value/errors.js';
-import { Secret, Unknown, toValue, type Dict, type Value } from '../../src/value/value.js';
+import { Secret, Unknown, toValue, type Dict, type Rendered, type Value } from '../../src/value/value.js';
 import { scopeOf } from './scope.js';
 
 /** A folder with these templates, gone after the test. */

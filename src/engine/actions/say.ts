@@ -14,7 +14,7 @@ import { findFile, mustFind } from '../scope.js';
 
 /** The action's evaluated arguments, free-form text under its parameter, checked by the action's description. */
 export async function parsedArguments(call: Call): Promise<{ args: any; values: Dict }> {
-  const { task, run } = call;
+  const { task } = call;
   const spec = await loadSpec(task.action);
   const args = argumentsOf(call);
   if (task.freeForm !== undefined && spec.freeForm !== undefined) args.set(spec.freeForm, evaluate(task.freeForm, scopeFor(call)));
@@ -22,7 +22,7 @@ export async function parsedArguments(call: Call): Promise<{ args: any; values: 
 }
 
 export async function debug(call: Call): Promise<Outcome> {
-  const { run, task } = call;
+  const { task } = call;
   const raw = task.args.get('var');
   if (raw !== undefined) {
     const scope = scopeFor(call);
