@@ -82,16 +82,16 @@ function connections(wanted: Wanted): Sh {
   const states = [...new Set(wanted.active_connection_states.map((name) => STATES[name]!))];
   const excluded = wanted.exclude_hosts.map((host) => host.split('.').map((part) => Number(part).toString(16).padStart(2, '0')).reverse().join('').toUpperCase());
   const others = excluded.length ? raw(`case $remote in ${excluded.map((hex) => `${hex}:*|*FFFF0000${hex}:*`).join('|')}) continue ;; esac`) : sh``;
+  // cat reads in large pieces: a shell that reads line by line seeks back each time, and misses lines where others come or go meanwhile.
   return sh`busy() {
-  for f in /proc/net/tcp /proc/net/tcp6; do
-    [ -r $f ] || continue
+  cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | (
     while read -r n own remote state rest; do
       case $own in *:${raw(port)}) ;; *) continue ;; esac
       ${others}
-      case $state in ${raw(states.join('|'))}) return 0 ;; esac
-    done <$f
-  done
-  return 1
+      case $state in ${raw(states.join('|'))}) exit 0 ;; esac
+    done
+    exit 1
+  )
 }`;
 }
 

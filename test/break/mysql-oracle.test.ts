@@ -96,7 +96,7 @@ oracle('a primary with data is copied, and no password is seen on the way', asyn
   const same = `SELECT COUNT(*) FROM app.big; CHECKSUM TABLE app.big EXTENDED;
     SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = 'app'; SELECT routine_name FROM information_schema.routines WHERE routine_schema = 'app';
     SELECT event_name FROM information_schema.events WHERE event_schema = 'app'; SELECT COUNT(*) FROM app.few;
-    SELECT user, host, authentication_string FROM mysql.user WHERE user IN ('app', 'replication', 'seed') ORDER BY user`;
+    SELECT user, host, HEX(authentication_string) FROM mysql.user WHERE user IN ('app', 'replication', 'seed') ORDER BY user`;
   await caughtUp(t);
   const [primary, replica] = [await sql('db1', same), await sql('db2', same)];
   t.regex(primary, /^100000\napp\.big\s+\d+\nkept\ncount_big\ndaily\n9\napp\t.*\nreplication\t[^\n]*$/);

@@ -8,7 +8,7 @@ import { connect, ConnectionError, type Target } from '../../src/connection/inde
 import { LocalConnection } from '../../src/connection/local.js';
 import type { Remote } from '../../src/connection/shell-connection.js';
 import type { Sh } from '../../src/shell/sh.js';
-import { effect, inspection } from './shells.js';
+import { effect, inspection, need } from './shells.js';
 
 /** Writes into the answers of the first trips, as a process left behind on the host might. */
 class Disturbed extends LocalConnection {
@@ -80,6 +80,7 @@ test('a shell that is killed is lost, and the next trip has another', async (t) 
 });
 
 test('becoming a user that cannot be, behind an effect, is told by the inspections', async (t) => {
+  need('sudo', 'sudo');
   const connection = connect(target);
   t.teardown(() => connection.close());
   const become = { method: 'sudo', user: 'no-such-user', flags: undefined, password: undefined } as const;

@@ -14,14 +14,13 @@ export const SHELLS: readonly (readonly [string, ...string[]])[] = [['dash'], ['
  */
 export function need(command: string, pkg: string, service?: string): void {
   const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin`, DEBIAN_FRONTEND: 'noninteractive' };
-  const sh = (script: string, ...words: string[]): void => void execFileSync('sh', ['-c', script, ...words], { stdio: 'ignore', env });
-  try {
-    sh('command -v "$0"', command);
-  } catch {
-    const apt = 'apt-get -o DPkg::Lock::Timeout=300';
-    sh(`flock /tmp/muster-test-apt.lock sh -c 'i="${apt} install -y --no-install-recommends $0"; $i || { ${apt} update && $i; }' "$0"`, pkg);
-    if (service !== undefined) sh('systemctl disable --now "$0" || service "$0" stop || :', service);
-  }
+  const apt = 'apt-get -o DPkg::Lock::Timeout=300';
+  // Looked for under the lock as well: a command that is there may belong to a package still being set up by another process.
+  const install = `command -v "$0" >/dev/null || {
+    i="${apt} install -y --no-install-recommends $1"
+    { $i || { ${apt} update && $i; }; } && { [ -z "$2" ] || systemctl disable --now "$2" || service "$2" stop || :; }
+  }`;
+  execFileSync('flock', ['/tmp/muster-test-apt.lock', 'sh', '-c', install, command, pkg, service ?? ''], { stdio: 'ignore', env });
 }
 
 export function inspection(script: Sh | string, become?: Become, environment: Record<string, string> = {}): Inspection {

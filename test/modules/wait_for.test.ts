@@ -63,11 +63,10 @@ inShells(test, 'wait_for: drained', async (t, place) => {
   const { server, port } = await serving('hello');
   const { connect } = await import('node:net');
   const client = connect(port, '127.0.0.1');
+  t.teardown(() => (client.destroy(), server.close()));
   await new Promise((resolve) => client.once('data', resolve));
   await t.throwsAsync(command(t, place, waitFor, { port, state: 'drained', timeout: 0 }), { message: /no active connections/ });
   await t.notThrowsAsync(command(t, place, waitFor, { port, state: 'drained', timeout: 0, exclude_hosts: '127.0.0.1' }));
-  client.destroy();
-  server.close();
 });
 
 test('wait_for: arguments', (t) => {
