@@ -3,7 +3,7 @@ import type { CommandModule } from 'yargs';
 import { LabError, labDown, labSnapshot, labSsh, labStatus, labUp, type LabState } from '../src/lab/lab.js';
 
 /** The hosts of inventory/lab.yml. */
-const usual = ['lb1', 'lb2', 'web1', 'web2', 'db1', 'db2'];
+const usual = ['lb1', 'lb2', 'web1', 'web2', 'db1', 'db2', 'mon1'];
 
 const nameOption = { name: { type: 'string', default: 'lab', describe: 'name of the lab; several can be up at once' } } as const;
 

@@ -2,25 +2,24 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { labDown } from '../../src/lab/lab.js';
-import { six, Stack } from '../e2e/stack.js';
+import { stateDir } from '../../src/lab/lab.js';
+import { Stack } from '../e2e/stack.js';
 
-const name = 'break';
 const site = 'playbooks/site.yml';
 let stack: Stack;
 /** For runs whose inventory is not (only) the project's. */
-const labDir = ['-e', `lab_dir=${join(process.cwd(), '.muster/lab', name)}`];
+let labDir: string[];
 
 test.before('the stack', async (t) => {
   t.timeout(20 * 60_000);
-  stack = await Stack.up(name, [...six, 'db3']);
+  stack = await Stack.converged();
+  labDir = ['-e', `lab_dir=${stateDir(process.cwd(), stack.lab.name)}`];
   // Two releases, so that there is an old one to make current by hand.
   for (const release of ['0.9.0', '1.0.0']) {
     const applied = await stack.muster('apply', site, ['-e', `app_release=${release}`]);
     t.is(applied.code, 0, applied.told);
   }
 });
-test.after.always(() => labDown({ name }));
 
 /** Each: what somebody did to a host, how the plan shows it, and how the host is when it is mended. */
 const drifts: Record<string, { host: string; harm: string; shows: { host: string; task: RegExp; changes: RegExp }; look: string; mended: RegExp }> = {
@@ -189,7 +188,7 @@ test.serial('a replica added to a primary with 100,000 rows holds the same', asy
   await stack.on('db1', `mariadb -e "PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY"`);
   const more = await mkdtemp(join(tmpdir(), 'muster-break-'));
   t.teardown(() => rm(more, { recursive: true }));
-  await writeFile(join(more, 'db3.yml'), `db:\n  hosts:\n    db3: {ansible_host: "{{ lab_net }}.17", mysql_server_id: 3}\n`);
+  await writeFile(join(more, 'db3.yml'), `db:\n  hosts:\n    db3: {ansible_host: "{{ lab_net }}.18", mysql_server_id: 3}\n`);
   const withThird = ['-i', join(more, 'db3.yml'), ...labDir];
   const apply = await stack.muster('apply', site, withThird);
   t.is(apply.code, 0, apply.told);

@@ -1,11 +1,16 @@
 import { request, type IncomingHttpHeaders } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { labSsh, labUp, type LabState } from '../../src/lab/lab.js';
+import { labSnapshot, labSsh, labStatus, labUp, type LabState } from '../../src/lab/lab.js';
 import { LabError, run } from '../../src/lab/run.js';
 import type { Event, HostStats, Recap } from '../../src/report/events.js';
 import { muster as binary } from '../cli/muster.js';
 
-export const six = ['lb1', 'lb2', 'web1', 'web2', 'db1', 'db2'];
+/** The hosts of inventory/lab.yml. */
+export const hosts = ['lb1', 'lb2', 'web1', 'web2', 'db1', 'db2', 'mon1'];
+
+/** The lab that the tests that break things share, and its disks as site.yml left them. */
+const SHARED = 'break';
+const CONVERGED = 'converged';
 
 /** The reference stack on a lab of its own, driven as a user drives it: by the command line. */
 export class Stack {
@@ -17,12 +22,26 @@ export class Stack {
   }
 
   /** @param hosts names, each with a Debian suite if need be: `db1:sid` */
-  static async up(name: string, hosts: readonly string[] = six): Promise<Stack> {
-    const named = hosts.map((text) => {
+  static async up(name: string, wanted: readonly string[] = hosts, from?: string): Promise<Stack> {
+    const named = wanted.map((text) => {
       const [host, suite] = text.split(':') as [string, string?];
       return suite === undefined ? { name: host } : { name: host, suite };
     });
-    return new Stack(await labUp({ name, hosts: named, say: (line) => console.log(line) }));
+    return new Stack(await labUp({ name, hosts: named, say: (line) => console.log(line), ...(from === undefined ? {} : { from }) }));
+  }
+
+  /**
+   * The stack as site.yml leaves it, and a bare host db3 beside it. The first that asks has it made; those after
+   * begin from its disks again, whatever was broken meanwhile. `npm run test:break` takes it down at its end.
+   */
+  static async converged(): Promise<Stack> {
+    const wanted = [...hosts, 'db3'];
+    const made = await labStatus({ name: SHARED });
+    if (made?.base.includes(CONVERGED)) return Stack.up(SHARED, wanted, CONVERGED);
+    const stack = await Stack.up(SHARED, wanted);
+    const applied = await stack.muster('apply', 'playbooks/site.yml');
+    if (applied.code !== 0) throw new Error(applied.told);
+    return new Stack(await labSnapshot(stack.lab, CONVERGED));
   }
 
   address(host: string): string {
