@@ -6,6 +6,7 @@ import { ContentError, UnknownError } from '../value/errors.js';
 import { holdsSecret, Secret, toPlain, type Value } from '../value/value.js';
 import { evaluate, truthy } from './evaluate.js';
 import type { Ahead, Machine, Way } from './machine.js';
+import { HIDDEN } from './outcome.js';
 import { secretPieces, type Job } from './perform.js';
 import { mustFind, type Speculated } from './scope.js';
 import { argumentsOf, isCheck, numberOf, scopeFor, type Call } from './call.js';
@@ -78,6 +79,7 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
   }
   const { machine, way } = wayOf(call, ahead);
   const facts = ahead?.facts ?? run.variables.facts(host.name);
+  const hidden = censored(task, scope);
   const controller: Controller = {
     host: host.name,
     facts: facts as unknown as ReadonlyMap<string, unknown>,
@@ -106,10 +108,10 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
     secretFields,
     foundRight: () => host.foundRight(),
     announce: (changes) => {
-      run.emit({ event: 'effect', host: host.name, id: task.id, task: task.actionAsWritten, changes });
+      run.emit({ event: 'effect', host: host.name, id: task.id, task: task.actionAsWritten, changes: hidden && changes.length > 0 ? [HIDDEN] : changes });
       host.changed();
     },
-    onOutput: censored(task, scope) ? () => {} : byLine((text) => run.emit({ event: 'output', host: host.name, text })),
+    onOutput: hidden ? () => {} : byLine((text) => run.emit({ event: 'output', host: host.name, text })),
   };
 }
 

@@ -117,13 +117,16 @@ export function outcomeOfError(error: unknown, doing: string): Outcome {
   });
 }
 
+/** What is told of changes under `no_log`. */
+export const HIDDEN: Difference = { field: 'hidden', from: undefined, to: undefined, diff: undefined, secret: true };
+
 /** How an outcome is told. `status` is what became of it (a failure may be ignored or rescued). */
 export function told(result: Outcome, status: Status, seconds: number, censored: boolean): TaskResult {
   if (censored)
     return {
       status,
       message: undefined,
-      changes: result.changes.length ? [{ field: 'hidden', from: undefined, to: undefined, diff: undefined, secret: true }] : [],
+      changes: result.changes.length ? [HIDDEN] : [],
       data: { censored: 'hidden because no_log is set', changed: result.changed },
       error: result.failure && {
         message: 'the result is hidden because no_log is set',

@@ -43,6 +43,8 @@ export function targetOf(name: string, scope: Scope, task: Inherited, options: R
     (local && host === name ? 'local' : 'ssh');
   if (kind !== 'ssh' && kind !== 'local' && kind !== 'smart' && kind !== 'paramiko' && kind !== 'paramiko_ssh')
     throw new ContentError(`host ${name} wants connection "${kind}"`, undefined, 'Muster knows ssh and local');
+  // How SSH logs in says nothing of this machine itself, and need not even make sense for it: the variables of `all` are localhost's too.
+  const login = (...names: string[]) => (kind === 'local' ? undefined : variable(scope, reads, ...names));
   const number = (value: string | undefined, what: string) => {
     if (value === undefined) return undefined;
     const parsed = Number(value);
@@ -50,22 +52,22 @@ export function targetOf(name: string, scope: Scope, task: Inherited, options: R
       throw new ContentError(`${what} of host ${name} is "${value}", not a port (1 to 65535)`);
     return parsed;
   };
-  const checking = variable(scope, reads, 'muster_host_key_checking', 'ansible_host_key_checking');
+  const checking = login('muster_host_key_checking', 'ansible_host_key_checking');
   return {
     name,
     connection: kind === 'local' ? 'local' : 'ssh',
     host,
-    port: number(variable(scope, reads, 'ansible_port', 'ansible_ssh_port') ?? keyword(task.port), 'ansible_port'),
-    user: variable(scope, reads, 'ansible_user', 'ansible_ssh_user') ?? keyword(task.remoteUser) ?? options.defaults.remoteUser,
+    port: number(login('ansible_port', 'ansible_ssh_port') ?? keyword(task.port), 'ansible_port'),
+    user: login('ansible_user', 'ansible_ssh_user') ?? keyword(task.remoteUser) ?? options.defaults.remoteUser,
     password:
-      variable(scope, reads, 'ansible_password', 'ansible_ssh_password', 'ansible_ssh_pass') ?? options.defaults.connectionPassword,
+      login('ansible_password', 'ansible_ssh_password', 'ansible_ssh_pass') ?? options.defaults.connectionPassword,
     privateKeyFile:
-      variable(scope, reads, 'ansible_ssh_private_key_file', 'ansible_private_key_file') ?? options.defaults.privateKeyFile,
+      login('ansible_ssh_private_key_file', 'ansible_private_key_file') ?? options.defaults.privateKeyFile,
     ...(options.defaults.askPassphrase ? { askPassphrase: options.defaults.askPassphrase } : {}),
-    connectTimeout: Number(variable(scope, reads, 'ansible_ssh_timeout', 'ansible_timeout') ?? options.defaults.connectTimeout),
+    connectTimeout: Number(login('ansible_ssh_timeout', 'ansible_timeout') ?? options.defaults.connectTimeout),
     hostKeyChecking: checking === undefined ? options.defaults.hostKeyChecking : hostKeyChecking(checking, name),
-    sshConfigFile: variable(scope, reads, 'muster_ssh_config_file') ?? options.defaults.sshConfigFile,
-    knownHostsFile: variable(scope, reads, 'muster_known_hosts_file') ?? options.defaults.knownHostsFile,
+    sshConfigFile: login('muster_ssh_config_file') ?? options.defaults.sshConfigFile,
+    knownHostsFile: login('muster_known_hosts_file') ?? options.defaults.knownHostsFile,
   };
 }
 

@@ -96,7 +96,10 @@ async function onHost(call: Call): Promise<Outcome | undefined> {
     results.push(result);
     const itemScope = scopeFor(each);
     const seconds = (performance.now() - began) / 1000;
-    run.emit({ event: 'item', host: host.name, id: task.id, label: labelOf(task, item, itemScope), result: told(result, plainStatus(result), seconds, censored(task, itemScope)) });
+    const hidden = censored(task, itemScope);
+    // What is hidden may stand in the item itself.
+    const label = hidden ? `item ${index + 1}` : labelOf(task, item, itemScope);
+    run.emit({ event: 'item', host: host.name, id: task.id, label, result: told(result, plainStatus(result), seconds, hidden) });
     if (result.unreachable) break;
     if (index < items.length - 1 && task.loopControl.pause !== undefined) await run.sleep(numberOf(each, task.loopControl.pause, 'pause'));
   }

@@ -352,6 +352,13 @@ test('refresh_inventory reads the inventory anew, and keeps what the run has add
   t.deepEqual(told.filter((line) => /^(hello|count)/.test(line)).sort(), ['count a ok', 'hello b ok', 'hello d ok', 'hello fresh ok']);
 });
 
+test("how the fleet's hosts are logged in to need not make sense for this machine", async (t) => {
+  const { told } = await play(t, `${head}  tasks:\n    - {name: here, command: "true", delegate_to: localhost, run_once: true}\n`, {
+    files: { 'group_vars/all.yml': 'ansible_ssh_private_key_file: "{{ inventory_dir }}/key"\nansible_port: "{{ none_such }}"\n', 'host_vars/a.yml': 'ansible_port: 22\n' },
+  });
+  t.deepEqual(told, ['here a changed']);
+});
+
 test('tags select tasks; --start-at-task passes over what comes before', async (t) => {
   const site = `${head}  tasks:
     - {name: one, command: "true", tags: x}
@@ -369,6 +376,8 @@ test('no_log hides results; a secret is masked wherever it appears', async (t) =
     t,
     `${head}  tasks:
     - {name: hidden, command: echo hush, no_log: true, register: r}
+    - {name: looped, command: echo, loop: [hush], no_log: true}
+    - {name: written, copy: {dest: "{{ root }}/h", content: "hush\\n"}, no_log: true}
     - {name: made, set_fact: {word: "{{ lookup('password', project ~ '/secret', length=20) }}"}}
     - {name: echoed, shell: "echo {{ word }}", register: e}
     - {name: shown, debug: {var: e.stdout}}
