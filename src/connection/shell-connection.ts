@@ -5,12 +5,13 @@ import { once } from 'node:events';
 import { Duplex, type Readable, type Writable } from 'node:stream';
 import { performance } from 'node:perf_hooks';
 import { sh, type Sh } from '../shell/sh.js';
-import type { Step } from '../shell/step.js';
+import type { Output, Step } from '../shell/step.js';
 import { becomeCommand, becomeInput, checkBecome, needed, sameUser } from './become.js';
 import { bridge } from './bridge.js';
 import { ConnectionError, type Become, type Connection, type Counters, type Effect, type Inspection, type Trip, type TripResult } from './connection.js';
 import { Marks, TripDecoder } from './decode.js';
 import { encodeTrip, type Sent } from './frames.js';
+import { together } from './together.js';
 
 /** A command running on the host. */
 export interface Remote {
@@ -58,7 +59,15 @@ export abstract class ShellConnection implements Connection {
     const before = this.counters.connecting;
     const start = performance.now();
     try {
-      return await this.#complete(trip);
+      const { carried, apart } = together(trip.inspections);
+      const result = await this.#complete({ ...trip, inspections: carried });
+      const answers = apart(result.inspections);
+      const alone = [...answers.keys()].filter((index) => answers[index] === undefined);
+      if (alone.length > 0) {
+        const again = await this.#complete({ effect: undefined, inspections: alone.map((index) => trip.inspections[index]!) });
+        alone.forEach((index, i) => (answers[index] = again.inspections[i]!));
+      }
+      return { effect: result.effect, inspections: answers as Output[] };
     } finally {
       this.counters.waiting += performance.now() - start - (this.counters.connecting - before);
     }

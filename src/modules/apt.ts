@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Question, type Kind } from '../shell/question.js';
 import { join, raw, sh, type Sh } from '../shell/sh.js';
 import { fits, installArgument, isPattern, parseInstalled, parsePolicy, parseProvided, parseSimulation, parseSpec, satisfies, type Installed, type Spec } from './dpkg.js';
 import { defineModule, ModuleError, type Change, type Output, type Step } from './module.js';
@@ -82,7 +83,28 @@ const upgradeVerb = (wanted: Wanted) => (['full', 'dist'].includes(wanted.upgrad
 /** A URL names its package in the file it ends in: `name_version_arch.deb`. */
 const debUrl = (deb: string) => (deb.includes('://') ? /([^/_]+)_([^/_]+)_[^/_]+\.deb(?:[?#].*)?$/.exec(deb) : undefined);
 
+/** Tasks that ask for packages and nothing else are answered together: what dpkg says of more packages does no harm. */
+const kinds = new Map<string, Kind<Wanted>>();
+
 export function inspect(wanted: Wanted): Sh {
+  const isSimple = wanted.deb === undefined && wanted.upgrade === 'no' && !wanted.autoremove && !wanted.autoclean && !wanted.clean && ['present', 'absent', 'latest'].includes(wanted.state);
+  if (!isSimple || wanted.name.length > TOGETHER) return inspection(wanted);
+  const key = `${wanted.state === 'latest'} ${wanted.default_release} ${updates(wanted)}`;
+  let kind = kinds.get(key);
+  if (!kind) {
+    kind = {
+      text: (asked) => inspection({ ...asked[0]!, name: asked.flatMap(({ name }) => name) }),
+      apart: (stdout, asked) => asked.map(() => stdout),
+    };
+    kinds.set(key, kind);
+  }
+  return new Question(kind, wanted);
+}
+
+/** More packages than that are asked about by themselves. */
+const TOGETHER = 50;
+
+function inspection(wanted: Wanted): Sh {
   const names = specsOf(wanted).map((spec) => (spec.arch === undefined ? spec.name : `${spec.name}:${spec.arch}`));
   const query = '${db:Status-Abbrev}\\t${Package}\\t${Architecture}\\t${Version}\\n';
   const release = wanted.default_release === undefined ? sh`` : sh`-t ${wanted.default_release}`;

@@ -5,7 +5,7 @@ import { fields, look, parseKind, seenFields, type Entry, type Stat } from './lo
 import { defineModule, ModuleError, type Change, type Step } from './module.js';
 import { bool, choice, params, path } from './params.js';
 import { replaced, replaceFiles, unsafeWrites } from './replace_file.js';
-import { compareTimes, readTimes, setTimes, timeParams } from './times.js';
+import { compareTimes, readTimes, setTimes, takeTimes, timeParams } from './times.js';
 import { hostPath } from './words.js';
 
 const schema = params({
@@ -37,7 +37,7 @@ interface Observed {
   /** Below the folder, itself included; only with recurse. */
   members: Member[];
   /** Seconds since the epoch that access_time and modification_time stand for on the host. */
-  times: [number | undefined, number | undefined];
+  times: (number | undefined)[];
 }
 
 /** Removal and hard links are about the path itself; all else may be behind a link. */
@@ -97,7 +97,7 @@ export const file = defineModule<typeof schema, Observed>({
     const what = `looking at ${wanted.path}`;
     const rest = fields(output, what);
     const members = wanted.recurse ? rest.pop()! : '';
-    const times = rest.splice(-2).map((field) => (field === '' ? undefined : Number(field))) as Observed['times'];
+    const times = takeTimes(wanted, rest);
     const { entries, umask } = seenFields(rest, lookedAt(wanted).length, what);
     if (/^failed$/m.test(members)) throw new ModuleError(`${what}: ${output.stderr.trim() || 'find failed'}`);
     const entry = entries[0]!;

@@ -2,6 +2,7 @@
  * Looking at paths on a host: one shell text for any number of them, one `stat` and one `sha256sum`
  * process per 500, and an answer that keeps apart what is absent, what may not be seen and what failed.
  */
+import { Question, type Kind as QuestionKind } from '../shell/question.js';
 import { sh, join, raw, type Sh } from '../shell/sh.js';
 import { ModuleError, type Output } from './module.js';
 
@@ -105,6 +106,39 @@ const CHUNK = 400;
 
 /** Prints what stands at these paths; they are shell words (see hostPath). Read the answer with seen(). */
 export function look(paths: readonly Sh[], options: LookOptions = {}): Sh {
+  return options.whole || paths.length > TOGETHER ? looking(paths, options) : new Question(kindOf(options), paths);
+}
+
+/** More paths than that are asked about by themselves. */
+const TOGETHER = 10;
+
+const kinds = new Map<string, QuestionKind<readonly Sh[]>>();
+
+/** Looks of one task after the other as one look at all their paths. */
+function kindOf(options: LookOptions): QuestionKind<readonly Sh[]> {
+  const name = `${options.follow} ${options.checksum}`;
+  let kind = kinds.get(name);
+  if (!kind) {
+    kind = {
+      text: (asked) => looking(asked.flat(), options),
+      apart(stdout, asked) {
+        const rest = stdout.split('\0');
+        const umask = rest.shift()!;
+        const each = pieces(rest, asked.flat().length, options);
+        if (each === undefined || rest.length !== 1) return undefined;
+        return asked.map((paths) => {
+          const mine = each.splice(0, paths.length);
+          const lines = (of: (piece: Piece) => string | string[] | undefined) => mine.flatMap((piece) => of(piece) ?? []).map((line) => `${line}\n`).join('');
+          return [umask, ...mine.flatMap(({ named }) => named), lines(({ stat }) => stat), ...(options.checksum ? [lines(({ sum }) => sum)] : []), ''].join('\0');
+        });
+      },
+    };
+    kinds.set(name, kind);
+  }
+  return kind;
+}
+
+function looking(paths: readonly Sh[], options: LookOptions): Sh {
   const parts: Sh[] = [
     sh`muster_follow=${options.follow ? 'y' : ''} muster_sum=${options.checksum ? 'y' : ''}`,
     LOOK,
@@ -140,29 +174,43 @@ export function seen(output: Output, count: number, what: string, options: LookO
 /** As seen(), for the fields of a look that stands behind other output. Takes them off the list. */
 export function seenFields(rest: string[], count: number, what: string, options: LookOptions = {}): Seen {
   const umask = rest.shift() ?? '';
-  const entries: Entry[] = [];
+  const found = pieces(rest, count, options);
+  if (found === undefined || rest.length !== 0 || !/^[0-7]+$/.test(umask)) throw new ModuleError(`${what}: cannot read the answer of the host`);
+  const entries = found.map(({ named: [, path, target], stat, sum }) => ({ path, stat: stat && parseStat(stat), target: target === '' ? undefined : target, sha256: sum?.slice(0, 64) }));
+  return { entries, umask: Number.parseInt(umask, 8) };
+}
+
+/** What a look printed of one path. */
+interface Piece {
+  /** Kind, path, target. */
+  named: [string, string, string];
+  /** The lines of stat, where something is there. */
+  stat: string[] | undefined;
+  /** The line of sha256sum, without the name. */
+  sum: string | undefined;
+}
+
+/** Takes what was printed of so many paths off the list of fields; undefined where there is too little of it. */
+function pieces(rest: string[], count: number, options: LookOptions): Piece[] | undefined {
+  const found: Piece[] = [];
   const chunkSize = options.whole ? Math.max(count, 1) : CHUNK;
   for (let from = 0; from < count || (options.whole && from === 0); from += chunkSize) {
-    const size = Math.min(chunkSize, count - from);
-    const chunk: { kind: string; entry: Entry }[] = [];
-    for (let i = 0; i < size; i++) {
-      const [kind, path, target] = rest.splice(0, 3);
-      chunk.push({ kind: kind!, entry: { path: path!, stat: undefined, target: target === '' ? undefined : target, sha256: undefined } });
-    }
-    const there = chunk.filter(({ kind }) => kind !== 'absent');
+    const chunk: Piece[] = [];
+    for (let i = from; i < Math.min(from + chunkSize, count); i++) chunk.push({ named: rest.splice(0, 3) as Piece['named'], stat: undefined, sum: undefined });
+    const there = chunk.filter(({ named: [kind] }) => kind !== 'absent');
     const stats = (rest.shift() ?? '').split('\n');
-    there.forEach(({ entry }, i) => (entry.stat = parseStat(stats.slice(i * 3, i * 3 + 3))));
+    there.forEach((piece, i) => (piece.stat = stats.slice(i * 3, i * 3 + 3)));
+    if (stats.length < there.length * 3 || chunk.some(({ named }) => named.length < 3)) return undefined;
     if (options.checksum) {
-      const files = there.filter(({ kind }) => kind === 'file');
+      const files = there.filter(({ named: [kind] }) => kind === 'file');
       // coreutils puts a backslash before the sum of a name it had to escape.
-      const sums = [...(rest.shift() ?? '').matchAll(/^\\?([0-9a-f]{64}) [ *]/gm)];
-      if (sums.length !== files.length) throw new ModuleError(`${what}: cannot read the output of sha256sum`);
-      files.forEach(({ entry }, i) => (entry.sha256 = sums[i]![1]));
+      const sums = [...(rest.shift() ?? '').matchAll(/^\\?([0-9a-f]{64} [ *])/gm)];
+      if (sums.length !== files.length) return undefined;
+      files.forEach((piece, i) => (piece.sum = sums[i]![1]));
     }
-    entries.push(...chunk.map(({ entry }) => entry));
+    found.push(...chunk);
   }
-  if (entries.length !== count || rest.length !== 0 || !/^[0-7]+$/.test(umask)) throw new ModuleError(`${what}: cannot read the answer of the host`);
-  return { entries, umask: Number.parseInt(umask, 8) };
+  return found;
 }
 
 const KINDS: { [type: number]: Kind } = { 0o14: 'socket', 0o12: 'link', 0o10: 'file', 0o6: 'block', 0o4: 'directory', 0o2: 'char', 0o1: 'fifo' };

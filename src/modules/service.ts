@@ -1,8 +1,9 @@
+import { Question, type Kind } from '../shell/question.js';
 import { join, raw, sh, type Sh } from '../shell/sh.js';
 import { defineModule, ModuleError, type Change, type Output } from './module.js';
 import { any, bool, choice, int, params, str } from './params.js';
 import { splitWords } from './words.js';
-import { applyUnit, compareUnit, inspectUnit, parseUnit, unitResult, type Unit, type UnitWanted } from './units.js';
+import { apartUnits, applyUnit, compareUnit, parseUnit, showUnits, unitResult, type Unit, type UnitWanted } from './units.js';
 
 const schema = params({
   name: str('The service.'),
@@ -27,19 +28,25 @@ function asUnit(wanted: Wanted): UnitWanted {
   return { name: wanted.name, state: wanted.state, enabled: wanted.enabled, force: false, daemon_reload: false, daemon_reexec: false, scope: 'system', no_block: false };
 }
 
-export default defineModule({
-  name: 'service',
-  summary: 'Starts, stops and enables services, whatever manages them: systemd, OpenRC or init scripts.',
-  params: schema,
-  returns: { name: 'The service.', state: 'started or stopped.', enabled: 'Whether it starts at boot.', status: "systemd's properties of the unit before the change." },
-  examples: ['- service:\n    name: nginx\n    state: started\n    enabled: true'],
-  verify: (wanted) => wanted.state !== 'restarted' && wanted.state !== 'reloaded',
-  inspect(wanted) {
-    const script = `/etc/init.d/${wanted.name}`;
-    return sh`if [ -d /run/systemd/system ]; then
+/** All services of a host have one manager; where that is systemd, it tells of all of them at once. */
+const services: Kind<Wanted> = {
+  text: (asked) => sh`if [ -d /run/systemd/system ]; then
 echo 'manager systemd'
-${inspectUnit(asUnit(wanted))}
-elif [ ! -e ${script} ]; then echo 'manager none'
+${showUnits(asked.map(({ name }) => name))}
+else
+${join(asked.map(askScript))}
+fi`,
+  apart(stdout, asked) {
+    const first = 'manager systemd\n';
+    if (stdout.startsWith(first)) return apartUnits(stdout.slice(first.length), asked.map(({ name }) => name))?.map((one) => first + one);
+    const each = stdout.split(/(?<=^next\n)/m);
+    return each.length === asked.length ? each : undefined;
+  },
+};
+
+function askScript(wanted: Wanted): Sh {
+  const script = `/etc/init.d/${wanted.name}`;
+  return sh`if [ ! -e ${script} ]; then echo 'manager none'
 else
   if [ -d /run/openrc ]; then
     echo 'manager openrc'
@@ -50,8 +57,18 @@ else
   fi
   timeout 10 ${script} status </dev/null >/dev/null 2>&1
   echo "status $?"
-fi`;
-  },
+fi
+echo next`;
+}
+
+export default defineModule({
+  name: 'service',
+  summary: 'Starts, stops and enables services, whatever manages them: systemd, OpenRC or init scripts.',
+  params: schema,
+  returns: { name: 'The service.', state: 'started or stopped.', enabled: 'Whether it starts at boot.', status: "systemd's properties of the unit before the change." },
+  examples: ['- service:\n    name: nginx\n    state: started\n    enabled: true'],
+  verify: (wanted) => wanted.state !== 'restarted' && wanted.state !== 'reloaded',
+  inspect: (wanted) => new Question(services, wanted),
   parse(output: Output, wanted): Observed {
     const lines = output.stdout.split('\n');
     const manager = /^manager (.*)$/.exec(lines[0]!)?.[1];

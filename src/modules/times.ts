@@ -19,18 +19,28 @@ const FIELDS = [
   ['modification_time', 'mtime', 'm'],
 ] as const;
 
-/** Prints the seconds since the epoch that both times stand for; empty fields for `now`, `preserve` and nothing. */
+/** A time that is written out, whose meaning hangs on the host's time zone. */
+const isWritten = (text: string | undefined): text is string => text !== undefined && text !== 'now' && text !== 'preserve';
+
+/** Prints the seconds since the epoch that the times written out stand for, a field each. */
 export function readTimes(wanted: Times): Sh {
   return join(
     FIELDS.map(([field]) => {
       const text = wanted[field];
-      if (text === undefined || text === 'now' || text === 'preserve') return sh`printf '\\000'`;
+      if (!isWritten(text)) return join([]);
       const digits = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)\.(\d\d)$/.exec(text);
       if (!digits) throw new ModuleError(`${field} must be preserve, now or YYYYMMDDHHMM.SS, not "${text}"`);
       const [, year, month, day, hour, minute, second] = digits;
       return sh`t=$(date -d ${`${year}-${month}-${day} ${hour}:${minute}:${second}`} +%s) || exit; printf '%s\\000' "$t"`;
     }),
   );
+}
+
+/** Takes what readTimes() printed off the end of the fields: seconds of both times, undefined for one not written out. */
+export function takeTimes(wanted: Times, rest: string[]): (number | undefined)[] {
+  const written = FIELDS.map(([field]) => isWritten(wanted[field]));
+  const seconds = rest.splice(rest.length - written.filter(Boolean).length).map(Number);
+  return written.map((is) => (is ? seconds.shift() : undefined));
 }
 
 /** @param usual what a time that is not given means */
@@ -47,7 +57,7 @@ export function setTimes(path: Sh, wanted: Times, changes: readonly Change[]): S
   return join(
     FIELDS.map(([field, , flag]) => {
       const text = wanted[field];
-      const given = text !== undefined && text !== 'now' && text !== 'preserve';
+      const given = isWritten(text);
       if (changes.length > 0 ? !changes.some((change) => change.field === field) : !given) return join([]);
       return given ? sh`touch -c -${flag} -t ${text} -- ${path}` : sh`touch -c -${flag} -- ${path}`;
     }),

@@ -1,4 +1,5 @@
 /** systemd's units: what one `systemctl show` says of them, how they differ from what is wanted, and the commands between. */
+import { Question, type Kind } from '../shell/question.js';
 import { join, raw, sh, type Sh } from '../shell/sh.js';
 import { ModuleError, type Change, type Output, type Returns } from './module.js';
 
@@ -46,20 +47,42 @@ function manager(wanted: UnitWanted): Sh {
   return wanted.scope === 'user' ? sh`export XDG_RUNTIME_DIR="\${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"` : sh``;
 }
 
+/** Units of the system's manager, and nothing to do beside: one `systemctl show` tells all of them. */
+const units: Kind<string> = { text: showUnits, apart: apartUnits };
+
+/** What systemd says of units, in their order with an empty line between, then what their init scripts do. */
+export function showUnits(names: readonly string[]): Sh {
+  const shown = names.map(unitName);
+  const scripts = shown.map((unit) => unit.replace(/\.service$/, '')).filter((script) => !script.includes('@') && !KINDS.test(script));
+  return join([
+    sh`systemctl --system --no-pager show -p ${PROPERTIES.join(',')} -- ${shown} || exit`,
+    ...[...new Set(scripts)].map(
+      (script) => sh`if [ -e ${`/etc/init.d/${script}`} ]; then
+  echo ${`sysv script ${script}`}
+  for f in /etc/rc[2345].d/S??${script}; do if [ -e "$f" ]; then echo ${`sysv enabled ${script}`}; break; fi; done
+fi`,
+    ),
+    sh`echo looked`,
+  ]);
+}
+
+export function apartUnits(stdout: string, names: readonly string[]): string[] | undefined {
+  const end = /^(?:sysv script .*|looked)$/m.exec(stdout);
+  if (end === null) return undefined;
+  const shown = stdout.slice(0, end.index).trimEnd().split('\n\n');
+  const rest = stdout.slice(end.index);
+  return shown.length === names.length ? shown.map((one) => `${one}\n${rest}`) : undefined;
+}
+
 export function inspectUnit(wanted: UnitWanted): Sh {
+  if (wanted.name !== undefined && wanted.scope === 'system' && !wanted.daemon_reload) return new Question(units, wanted.name);
   const parts = [manager(wanted)];
   if (wanted.name !== undefined) {
     const unit = unitName(wanted.name);
-    const script = unit.replace(/\.service$/, '');
     // For all users' managers together nothing runs: only the files can be asked about.
     if (wanted.scope === 'global') parts.push(sh`printf UnitFileState=; ${systemctl(wanted)} is-enabled -- ${unit} || :`);
-    else parts.push(sh`${systemctl(wanted)} show -p ${PROPERTIES.join(',')} -- ${unit} || exit`);
-    if (wanted.scope === 'system' && !script.includes('@') && !KINDS.test(script)) {
-      parts.push(sh`if [ -e ${`/etc/init.d/${script}`} ]; then
-  echo 'sysv script'
-  for f in /etc/rc[2345].d/S??${script}; do if [ -e "$f" ]; then echo 'sysv enabled'; break; fi; done
-fi`);
-    }
+    else if (wanted.scope === 'user') parts.push(sh`${systemctl(wanted)} show -p ${PROPERTIES.join(',')} -- ${unit} || exit`);
+    else parts.push(showUnits([wanted.name]));
   }
   if (wanted.daemon_reload) {
     const folders = wanted.scope === 'system' ? SYSTEM_FOLDERS : USER_FOLDERS;
@@ -91,9 +114,10 @@ export function parseUnit(output: Output, wanted: UnitWanted): Unit {
     throw new ModuleError(`cannot ask systemd: ${output.stderr.trim() || `exit status ${output.rc}`}`, { rc: output.rc, stderr: output.stderr });
   }
   const properties = new Map(lines.filter((line) => /^\w+=/.test(line)).map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
+  const script = unitName(wanted.name ?? '').replace(/\.service$/, '');
   const unit: Unit = {
     properties,
-    sysv: lines.includes('sysv script') ? { enabled: lines.includes('sysv enabled') } : undefined,
+    sysv: lines.includes(`sysv script ${script}`) ? { enabled: lines.includes(`sysv enabled ${script}`) } : undefined,
     stale: lines.includes('units stale') || (wanted.daemon_reload && properties.get('NeedDaemonReload') === 'yes'),
   };
   if (wanted.name === undefined) return unit;

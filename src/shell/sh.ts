@@ -30,7 +30,8 @@ export function raw(text: string): Sh {
 
 /** Joins shell texts, by newlines unless told otherwise. Empty ones are left out. */
 export function join(parts: readonly Sh[], separator = '\n'): Sh {
-  return new Sh(parts.map((part) => part.text).filter((text) => text !== '').join(separator));
+  const said = parts.filter((part) => part.text !== '');
+  return said.length === 1 ? said[0]! : new Sh(said.map((part) => part.text).join(separator));
 }
 
 /** A command whose standard output is exactly these bytes; base64, so that NULs and any charset survive. */

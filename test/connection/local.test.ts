@@ -7,7 +7,8 @@ import test from 'ava';
 import { connect, ConnectionError, type Target } from '../../src/connection/index.js';
 import { LocalConnection } from '../../src/connection/local.js';
 import type { Remote } from '../../src/connection/shell-connection.js';
-import type { Sh } from '../../src/shell/sh.js';
+import { Question, type Kind } from '../../src/shell/question.js';
+import { raw, type Sh } from '../../src/shell/sh.js';
 import { effect, inspection, need } from './shells.js';
 
 /** Writes into the answers of the first trips, as a process left behind on the host might. */
@@ -88,4 +89,20 @@ test('becoming a user that cannot be, behind an effect, is told by the inspectio
   t.is(output!.stdout, 'done\n');
   t.is(inspections[0]!.rc, 126);
   t.regex(inspections[0]!.stderr, /no user no-such-user/);
+});
+
+test('questions of a kind go together, and each is asked alone where they fail together', async (t) => {
+  const connection = connect(target);
+  t.teardown(() => connection.close());
+  const kind: Kind<string> = {
+    text: (asked) => raw(asked.map((word) => `echo ${word}; [ ${word} != bad ] || exit 3`).join('\n')),
+    apart: (stdout) => stdout.split(/(?<=\n)/),
+  };
+  const ask = async (...words: string[]) => {
+    const before = connection.counters.trips;
+    const { inspections } = await connection.trip({ effect: undefined, inspections: words.map((word) => inspection(new Question(kind, word))) });
+    return { answers: inspections.map(({ rc, stdout }) => `${rc} ${stdout}`), trips: connection.counters.trips - before };
+  };
+  t.deepEqual(await ask('one', 'two', 'three'), { answers: ['0 one\n', '0 two\n', '0 three\n'], trips: 1 });
+  t.deepEqual(await ask('one', 'bad', 'three'), { answers: ['0 one\n', '3 bad\n', '0 three\n'], trips: 2 });
 });

@@ -1,0 +1,83 @@
+/** What a host says to several questions at once is, for each, what it would have said to that one alone. */
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import type { Inspection } from '../../src/connection/connection.js';
+import { together } from '../../src/connection/together.js';
+import apt from '../../src/modules/apt.js';
+import { file } from '../../src/modules/file.js';
+import { look, seen } from '../../src/modules/look.js';
+import { hostPath } from '../../src/modules/words.js';
+import service from '../../src/modules/service.js';
+import { Question } from '../../src/shell/question.js';
+import type { Output } from '../../src/shell/step.js';
+import { sh, type Sh } from '../../src/shell/sh.js';
+import { inShells, type Place } from './harness.js';
+
+const asked = (script: Sh, more: Partial<Inspection> = {}): Inspection => ({ script, become: undefined, environment: {}, ...more });
+
+/** Asks one by one and all at once. @returns how many scripts all at once took */
+async function alike(t: ExecutionContext, place: Place, scripts: readonly Sh[], read: (output: Output, index: number) => unknown = (output) => output): Promise<number> {
+  const alone = await Promise.all(scripts.map((script) => place.run(script)));
+  const { carried, apart } = together(scripts.map((script) => asked(script)));
+  const answers = apart(await Promise.all(carried.map(({ script }) => place.run(script))));
+  t.deepEqual(answers.map((answer, i) => read(answer!, i)), alone.map(read));
+  return carried.length;
+}
+
+inShells(test, 'looks', async (t, place) => {
+  await mkdir(join(place.dir, 'folder'));
+  await writeFile(join(place.dir, 'a file'), 'text');
+  await writeFile(join(place.dir, 'line\nend'), 'more');
+  await symlink('folder', join(place.dir, 'link'));
+  await symlink('nowhere', join(place.dir, 'dangling'));
+  // The first to read a file moves its access time on.
+  await place.run(sh`cat ${join(place.dir, 'a file')} ${join(place.dir, 'line\nend')}`);
+  const names = ['a file', 'folder', 'gone', 'line\nend', 'link', 'dangling', 'a file'];
+  for (const options of [{}, { follow: true }, { checksum: true }, { follow: true, checksum: true }]) {
+    const groups = [names.slice(0, 3), ...names.map((name) => [name])];
+    t.is(await alike(t, place, groups.map((group) => look(group.map(hostPath), options)), (output, i) => seen(output, groups[i]!.length, 'looking', options)), 1);
+  }
+});
+
+inShells(test, 'a look that fails spoils no other: each is asked alone', async (t, place) => {
+  const scripts = [look([hostPath('~nobody-of-that-name/x')]), look([hostPath(place.dir)])];
+  const { carried, apart } = together(scripts.map((script) => asked(script)));
+  t.is(carried.length, 1);
+  const output = await place.run(carried[0]!.script);
+  t.not(output.rc, 0);
+  t.deepEqual(apart([output]), [undefined, undefined]);
+});
+
+inShells(test, 'init scripts', async (t, place) => {
+  const scripts = ['no-such-service', 'nor-this'].map((name) => service.inspect(service.params.parse({ name, state: 'started' })));
+  t.is(await alike(t, place, scripts), 1);
+});
+
+test('units: each has its own properties, and what init scripts say', (t) => {
+  const script = service.inspect(service.params.parse({ name: 'ssh', state: 'started' })) as Question<{ name: string }>;
+  const both = [{ name: 'ssh' }, { name: 'cron' }];
+  const rest = 'sysv script ssh\nsysv enabled ssh\nlooked\n';
+  const texts = script.kind.apart(`manager systemd\nId=ssh.service\nDescription=\n\nId=cron.service\nWants=\n${rest}`, both);
+  t.deepEqual(texts, [`manager systemd\nId=ssh.service\nDescription=\n${rest}`, `manager systemd\nId=cron.service\nWants=\n${rest}`]);
+  t.is(script.kind.apart(`manager systemd\nId=ssh.service\n${rest}`, both), undefined);
+});
+
+test('packages: what is said of all holds for each', (t) => {
+  const wanted = (args: object) => apt.params.parse(args);
+  const scripts = [{ name: 'nginx' }, { name: ['curl', 'git'], state: 'absent' }, { name: 'less', update_cache: true }, { name: 'less', state: 'latest' }, { upgrade: 'dist' }].map((args) => apt.inspect(wanted(args)));
+  const { carried } = together(scripts.map((script) => asked(script)));
+  t.is(carried.length, 4);
+  t.regex(carried[0]!.script.text, /dpkg-query -W -f \S+ -- nginx curl git /);
+});
+
+test('only what one user asks in one environment goes together', (t) => {
+  const script = look([sh`/etc`]);
+  const become = { method: 'sudo', user: 'root', flags: undefined, password: undefined } as const;
+  const { carried } = together([asked(script), asked(script, { become }), asked(script, { environment: { A: '1' } }), asked(script), asked(script, { become }), asked(sh`true`), asked(sh`true`)]);
+  t.deepEqual(carried.map(({ become, environment }) => [become?.user, environment]), [[undefined, {}], ['root', {}], [undefined, { A: '1' }], [undefined, {}], [undefined, {}]]);
+});
+
+test('a folder that a task wants is such a question', (t) => {
+  t.true(file.inspect(file.params.parse({ path: '/srv', state: 'directory' })) instanceof Question);
+});
