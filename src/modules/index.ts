@@ -11,6 +11,7 @@ const COLLECTIONS: { [collection: string]: readonly string[] } = {
     'unarchive', 'uri', 'user', 'wait_for',
   ],
   'ansible.posix': ['authorized_key', 'sysctl'],
+  'community.general': ['haproxy'],
   'community.mysql': ['mysql_db', 'mysql_query', 'mysql_replication', 'mysql_user', 'mysql_variables'],
 };
 
