@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
@@ -9,8 +9,6 @@ import { hosts, Stack } from './stack.js';
 const execute = promisify(execFile);
 const name = 'test';
 const site = 'playbooks/site.yml';
-/** Those that site.yml has plays for. */
-const played = hosts.filter((host) => host !== 'mon1');
 let stack: Stack;
 
 test.before('fresh hosts become the stack', async (t) => {
@@ -18,10 +16,10 @@ test.before('fresh hosts become the stack', async (t) => {
   stack = await Stack.up(name);
   const plan = await stack.muster('plan', site);
   t.is(plan.code, 2, plan.told);
-  for (const host of played) t.like(plan.recap[host], { failed: 0, unreachable: 0 });
+  for (const host of hosts) t.like(plan.recap[host], { failed: 0, unreachable: 0 });
   const first = await stack.muster('apply', site, ['--verify']);
   t.is(first.code, 0, first.told);
-  for (const host of played) t.like(first.recap[host], { failed: 0, unreachable: 0, unknown: 0 });
+  for (const host of hosts) t.like(first.recap[host], { failed: 0, unreachable: 0, unknown: 0 });
 });
 test.after.always(() => labDown({ name }));
 
@@ -29,7 +27,7 @@ test.serial('a second run changes nothing, and costs each host at most four trip
   const again = await stack.muster('apply', site, ['--stats']);
   t.is(again.code, 0, again.told);
   t.deepEqual(again.results('changed'), []);
-  for (const host of played) {
+  for (const host of hosts) {
     t.like(again.recap[host], { changed: 0, failed: 0, unreachable: 0, unknown: 0 });
     t.true(again.stats[host]!.trips <= 4, `${host}: ${again.stats[host]!.trips} trips`);
   }
@@ -64,7 +62,7 @@ test.serial("the application learns the client's address, whatever the client cl
 test.serial('the check path, the statistics and the databases are not for everybody', async (t) => {
   t.is((await stack.ask('/healthz')).status, 404);
   t.deepEqual(await stack.ask('/healthz', { host: 'web1' }).then(({ status, body }) => ({ status, body })), { status: 200, body: '1.0.0\n' });
-  await t.throwsAsync(stack.ask('/', { port: 8404 }), { code: 'ECONNREFUSED' });
+  await t.throwsAsync(stack.ask('/metrics', { port: 8404 }));
   t.regex(await stack.on('lb1', `bash -c 'exec 3<>/dev/tcp/127.0.0.1/8404; printf "GET /;csv HTTP/1.0\\r\\n\\r\\n" >&3; cat <&3'`), /^web,web1,.*,UP,/m);
   t.regex(await stack.on('db1', `mariadb -N -e "SELECT CONCAT(user, '@', host) FROM mysql.user ORDER BY 1"`), new RegExp(`^app@${stack.address('web1')}\napp@${stack.address('web2')}\n(mariadb.sys|mysql)@localhost`));
 });
@@ -90,6 +88,22 @@ test.serial('an ordinary account cannot write on the replica', async (t) => {
   const insert = (at: string) => stack.on('web1', `php8.2 <<'EOF'\n<?php ${script.replace('HOST', at)}\nEOF`);
   t.is(await insert('replica'), '1290'); // ER_OPTION_PREVENTS_STATEMENT: --read-only
   t.is(await insert('primary'), 'written');
+});
+
+test.serial('the monitoring reaches every target, and shows the stack to who is on its host', async (t) => {
+  const get = (path: string) => stack.on('mon1', `bash -c 'exec 3<>/dev/tcp/127.0.0.1/8080; printf "GET ${path} HTTP/1.0\\r\\n\\r\\n" >&3; cat <&3'`);
+  const targets = () => get('/prometheus/api/v1/query?query=up').then((answer) => [...answer.matchAll(/"instance":"(\w+)","job":"(\w+)"},"value":\[[^,]*,"(\d)"/g)].map(([, host, job, up]) => `${host} ${job} ${up}`).sort());
+  const expected = [...hosts.map((host) => `${host} node 1`), ...['lb1', 'lb2'].map((host) => `${host} haproxy 1`), ...['db1', 'db2'].map((host) => `${host} mysql 1`), 'mon1 alertmanager 1', 'mon1 prometheus 1'].sort();
+  t.deepEqual(await stack.until(targets, (seen) => seen.join() === expected.join()), expected);
+  t.regex(await get('/'), /^HTTP\/1\.1 200 OK[^]*Content-Security-Policy: default-src 'self'[^]*<main>/);
+  for (const [host, port] of [['mon1', 8080], ['mon1', 9090], ['mon1', 9093]] as const) await t.throwsAsync(stack.ask('/', { host, port }), undefined, `${host}:${port}`);
+});
+
+test.serial('each alert fires on what it is for, and on nothing else', async (t) => {
+  const tests = (await readFile('test/e2e/alerts.yml', 'utf8')).replaceAll('NET', stack.lab.net);
+  const alerts = (await stack.on('mon1', `sed -n 's/^ *- alert: //p' /etc/prometheus/alerts.yml | sort -u`)).split('\n');
+  t.deepEqual(alerts.filter((alert) => !new RegExp(`alertname="${alert}".*exp_samples: \\[\\{`).test(tests)), [], 'an alert without a test');
+  t.regex(await stack.tried('mon1', `cat >/tmp/alerts.yml <<'END'\n${tests}\nEND\npromtool test rules /tmp/alerts.yml`), /SUCCESS$/);
 });
 
 test.serial('a new password is rolled out, and neither it nor the old one is told or left anywhere', async (t) => {
