@@ -1,7 +1,7 @@
 import type { Task } from '../playbook/types.js';
 import type { Status } from '../report/events.js';
-import { toPlain, Unknown, type Value } from '../value/value.js';
-import { isTrue, scopeFor, type Call } from './call.js';
+import { toPlain, Unknown, type Dict, type Value } from '../value/value.js';
+import { argumentsOf, isTrue, scopeFor, type Call } from './call.js';
 import { evaluate } from './evaluate.js';
 import type { HostRun } from './host.js';
 import { censored } from './job.js';
@@ -41,7 +41,16 @@ export function conclude(call: Call, name: string, result: Outcome, seconds: num
   count(host, status, result);
   if (status === 'ignored') return;
   if (status === 'unreachable') host.lost = result;
-  else if (result.failed) [host.failed, host.failedTask] = [result, name];
+  else if (result.failed) [host.failed, host.failedTask] = [result, new Map<Value, Value>([['name', name], ['action', task.action], ['args', argsOf(call)]])];
+}
+
+/** A task's arguments; none where they cannot be told without an item. */
+function argsOf(call: Call): Dict {
+  try {
+    return argumentsOf(call);
+  } catch {
+    return new Map();
+  }
 }
 
 /** What becomes of a result: a failure (or that a host is out of reach) may be ignored, or met by a rescue around the task. */

@@ -1,4 +1,5 @@
 import type { Recap } from '../report/events.js';
+import type { Dict } from '../value/value.js';
 import type { Outcome } from './outcome.js';
 
 const MOST_AHEAD = 400;
@@ -9,8 +10,8 @@ export class HostRun {
   readonly recap: Recap = { ok: 0, changed: 0, failed: 0, unreachable: 0, skipped: 0, rescued: 0, ignored: 0, unknown: 0 };
   /** The failure that takes the host out of what is being run; a rescue clears it. */
   failed: Outcome | undefined;
-  /** The task that failed, for `ansible_failed_task`. */
-  failedTask: string | undefined;
+  /** The task that failed, for `ansible_failed_task`: its name, action and arguments. */
+  failedTask: Dict | undefined;
   /** Out for the whole run: what showed it to be out of reach. */
   lost: Outcome | undefined;
   /** Ended by `meta: end_host`, `end_play` or `end_batch`: out of the play, not failed. */

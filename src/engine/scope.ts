@@ -4,7 +4,7 @@ import type { Scope, Services } from '../expression/index.js';
 import { display, searchPath, type Place } from '../playbook/index.js';
 import type { Task } from '../playbook/types.js';
 import { ContentError } from '../value/errors.js';
-import type { Dict, Value } from '../value/value.js';
+import type { Dict } from '../value/value.js';
 import type { PlayRun } from './play.js';
 import type { Run } from './run.js';
 
@@ -92,9 +92,4 @@ export function mustFind(run: Run, play: PlayRun, task: Task, name: string, fold
   if (found !== undefined) return found;
   const shown = path.isAbsolute(name) ? [name] : searchPath(placeOf(play, task), folder, run.options.projectDir).map((place) => display(path.join(place, name)));
   throw new ContentError(`there is no file "${name}"`, task.argOrigins.get('src') ?? task.origin, `looked at ${shown.join(', ')}`);
-}
-
-/** A dict of one variable. */
-export function single(name: string, value: Value): Dict {
-  return new Map([[name, value]]);
 }

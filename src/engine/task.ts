@@ -93,6 +93,7 @@ async function onHost(call: Call): Promise<Outcome | undefined> {
     if (!result) break;
     for (const [variable, value] of each.loop!) if (variable !== 'ansible_loop') result.data.set(variable, value);
     result.data.set('ansible_loop_var', task.loopControl.loopVar);
+    if (task.loopControl.indexVar !== undefined) result.data.set('ansible_index_var', task.loopControl.indexVar);
     results.push(result);
     const itemScope = scopeFor(each);
     const seconds = (performance.now() - began) / 1000;
@@ -128,6 +129,7 @@ function combined(results: readonly Outcome[]): Outcome {
     { changed: results.some((result) => result.changed), failed: bad.length > 0, skipped: allSkipped },
   );
   whole.data.set('skipped', allSkipped);
+  if (results.length === 0) whole.data.set('skipped_reason', 'No items in the list');
   whole.changes = results.flatMap((result) => result.changes);
   whole.failure = bad[0]?.failure;
   if (allSkipped) whole.message = results.length === 0 ? 'no items in the list' : results[0]!.message;

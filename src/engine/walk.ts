@@ -6,7 +6,6 @@ import { meta } from './meta.js';
 import { bare, conclude } from './conclude.js';
 import { outcomeOfError } from './outcome.js';
 import type { Run } from './run.js';
-import { single } from './scope.js';
 import { isSelected } from './select.js';
 import { runTask } from './task.js';
 
@@ -90,7 +89,7 @@ async function walkBlock(run: Run, frame: Frame, block: Block, hosts: readonly H
   if (rescuing && broken.length && !run.stopping) {
     for (const host of broken) {
       run.variables.setRegistered(host.name, 'ansible_failed_result', host.failed!.data);
-      run.variables.setRegistered(host.name, 'ansible_failed_task', single('name', host.failedTask ?? null));
+      run.variables.setRegistered(host.name, 'ansible_failed_task', host.failedTask ?? null);
       host.failed = undefined;
     }
     await walk(run, inner(block.rescue), broken);

@@ -2,6 +2,7 @@
 import { ContentError, didYouMean, UndefinedError, UnknownError } from '../value/errors.js';
 import { Callable, Float, Source, Unknown, type Origin, type Value } from '../value/value.js';
 import { attribute, member, slice } from './access.js';
+import { MUTATORS } from './methods.js';
 import type { Arguments, Comparison, FilterUse, Node } from './ast.js';
 import { FILTERS } from './filters/index.js';
 import { percentFormat } from './format.js';
@@ -23,6 +24,8 @@ export class Context {
   readonly mentions = new Set<string>();
   /** Names the template sets itself, innermost last. */
   readonly scopes: Set<string>[] = [];
+  /** Whether a method is called that changes its list or dict: variables of the scope are copied then. */
+  mutates = false;
   constructor(readonly place: (offset: number) => Origin) {}
 
   isLocal(name: string): boolean {
@@ -79,6 +82,7 @@ export function compileNode(node: Node, context: Context): Eval {
     }
     case 'attribute': {
       const of = compile(node.of);
+      if (MUTATORS.has(node.name)) context.mutates = true;
       return access(node.at, context, of, (value) => attribute(value, node.name));
     }
     case 'member': {
@@ -156,7 +160,8 @@ function compileName(name: string, at: number, context: Context): Eval {
       const found = frame.scope.get(name, frame.record);
       return found instanceof Source ? evaluateSource(found, frame.scope, frame.record) : found;
     });
-    if (value !== undefined) return value;
+    if (value instanceof Undefined) return value;
+    if (value !== undefined) return context.mutates ? frame.copyOf(name, value) : value;
     if (global !== undefined) return typeof global === 'function' ? new Callable(name, (args, named) => global(frame, args, named) as Value) : global;
     return new Undefined(`"${name}" is undefined`, () => didYouMean(name, frame.scope.names()), place);
   };

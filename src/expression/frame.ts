@@ -13,10 +13,18 @@ export class Frame implements Env {
     readonly scope: Scope,
     readonly record: Record,
     readonly parent?: Frame,
+    /** Variables of the scope that the template may change in place: its own copies, for this evaluation alone. */
+    private readonly copies: Map<string, Value> = parent?.copies ?? new Map(),
   ) {}
 
   child(): Frame {
     return new Frame(this.scope, this.record, this);
+  }
+
+  /** The template's own copy of a variable of the scope, the same one at each mention. */
+  copyOf(name: string, value: Value): Value {
+    if (!this.copies.has(name)) this.copies.set(name, copied(value));
+    return this.copies.get(name)!;
   }
 
   /** A variable the template set itself; undefined where it did not. */
@@ -37,4 +45,11 @@ export class Frame implements Env {
     const entry = find(TESTS, name) ?? unknownName('test', name, TESTS);
     return untracked(() => invoke(entry, 'test', this, args, named));
   }
+}
+
+/** Lists and dicts anew; what evaluates lazily stays. */
+function copied(value: Value): Value {
+  if (Array.isArray(value)) return Object.getPrototypeOf(value) === Array.prototype ? value.map(copied) : value;
+  if (value instanceof Map && Object.getPrototypeOf(value) === Map.prototype) return new Map([...value].map(([key, member]) => [key, copied(member)]));
+  return value;
 }

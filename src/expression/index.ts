@@ -163,7 +163,7 @@ function compileStatements(text: string, origin: Origin, context: Context, nativ
     } catch (error) {
       throw context.placed(error, 0);
     }
-    out.text += ended(out.text);
+    out.end(ended(out.text));
     return out;
   };
   const render = (scope: Scope, record: Record) => {

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { basename, isAbsolute, resolve } from 'node:path';
 import { NotAheadError } from '../value/errors.js';
-import { Secret, type Value } from '../value/value.js';
+import { Secret, type Dict, type Value } from '../value/value.js';
 import { member } from './access.js';
 import { subelements } from './filters/lists.js';
 import { percentFormat } from './format.js';
@@ -142,8 +142,12 @@ export const LOOKUPS = table<Value[]>({
     }
     return mayMiss ? [] : fail(`first_found found none of ${candidates.map((one) => `"${one.name}"`).join(', ')}`, 'give skip=True when none may be there');
   },
-  'vars(_terms, default=null)': (env, terms: Value[], fallback) =>
-    terms.map((term) => env.scope.get(str(term), env.record) ?? fallback ?? fail(`there is no variable "${str(term)}"`, 'give default=…')),
+  'vars(_terms, **options)': (env, terms: Value[], options: Dict) =>
+    terms.map((term) => {
+      const value = env.scope.get(str(term), env.record);
+      if (value !== undefined) return value;
+      return options.has('default') ? options.get('default')! : fail(`there is no variable "${str(term)}"`, 'give default=…');
+    }),
   'varnames(_terms)': (env, terms: Value[]) => {
     const all = [...env.scope.names()];
     return terms.flatMap((term) => all.filter((name) => pythonRegex(str(term)).test(name)));
@@ -189,7 +193,12 @@ export const LOOKUPS = table<Value[]>({
       return row?.[Number(option.get('col') ?? str(column))] ?? fallback;
     }),
   'ini(_terms, file="ansible.ini", section="global", default="", re=false, type="ini")': (env, terms: Value[], file, section, fallback) =>
-    terms.map((term) => ini(readText(findFile(env, str(file), 'files')), str(section)).get(str(term)) ?? fallback),
+    terms.map((term) => {
+      const [key, ...pairs] = str(term).split(' ');
+      const option = new Map(pairs.map((pair) => pair.split('=', 2) as [string, string]));
+      const text = readText(findFile(env, option.get('file') ?? str(file), 'files'));
+      return ini(text, option.get('section') ?? str(section)).get(key!) ?? option.get('default') ?? fallback;
+    }),
   'inventory_hostnames(_terms)': (env, terms: Value[]) => {
     const groups = env.scope.get('groups', env.record);
     return terms.flatMap((term) => str(term).split(/[:,]/)).flatMap((name) => {

@@ -208,6 +208,9 @@ const TEXT: Methods<string> = methods<string>({
   },
 });
 
+/** Methods that change the list or dict they are called on. */
+export const MUTATORS: ReadonlySet<string> = new Set(['append', 'clear', 'extend', 'insert', 'pop', 'remove', 'reverse', 'sort', 'setdefault', 'update']);
+
 const LIST: Methods<Value[]> = methods<Value[]>({
   'append(object)': (self, member) => (self.push(member!), null),
   'clear()': (self) => ((self.length = 0), null),

@@ -4,7 +4,7 @@ import type { FilterUse, Macro, Statement, Target } from './ast.js';
 import { compileFilter, compileNode, type Context, type Eval } from './compile.js';
 import { Frame } from './frame.js';
 import { Namespace, OMIT } from './globals.js';
-import { iterate, str, truthy } from './python.js';
+import { iterate, read, str, truthy } from './python.js';
 import { watch } from './secrecy.js';
 import { asPart, defined, fail, Undefined, type Result } from './undefined.js';
 
@@ -12,8 +12,15 @@ import { asPart, defined, fail, Undefined, type Result } from './undefined.js';
 export class Out {
   text = '';
   readonly secrets: [number, number][] = [];
+  /** What was written, while it is one thing: its type is kept. */
+  #only: Value = null;
+  #parts = 0;
 
+  /** Adds a value; none writes nothing, as in Ansible. */
   write(value: Value): void {
+    if (read(value) === null) return;
+    this.#only = value;
+    this.#parts++;
     if (typeof value === 'string') {
       this.text += value;
       return;
@@ -25,8 +32,16 @@ export class Out {
     if (secret && result !== '') this.secrets.push([start, this.text.length]);
   }
 
-  /** The text as a value: boxed when a secret is in it. */
+  /** The line breaks that Jinja dropped from the end: of a text, not of a value that keeps its type. */
+  end(breaks: string): void {
+    this.text += breaks;
+    const only = read(this.#only);
+    if (this.#parts === 1 && breaks !== '' && typeof only === 'string') this.#only = this.#only instanceof Secret ? new Secret(only + breaks) : only + breaks;
+  }
+
+  /** What was written as a value: of one thing that thing, of nothing none, else the text, boxed when a secret is in it. */
   value(): Value {
+    if (this.#parts <= 1) return this.#only;
     return this.secrets.length > 0 ? new Secret(this.text) : this.text;
   }
 }
@@ -59,7 +74,7 @@ function compileStatement(statement: Statement, context: Context): Exec {
   switch (statement.kind) {
     case 'text': {
       const { text } = statement;
-      return (_frame, out) => void (out.text += text);
+      return (_frame, out) => void (text !== '' && out.write(text));
     }
     case 'output': {
       const node = compileNode(statement.node, context);

@@ -59,6 +59,8 @@ export const TESTS = table<boolean>({
   'list(value)': (_, value) => Array.isArray(plain(value)),
   'iterable(value)': (_, value) => typeof plain(value) === 'string' || Array.isArray(plain(value)) || plain(value) instanceof Map,
   'sequence(value)': (_, value) => typeof plain(value) === 'string' || Array.isArray(plain(value)) || plain(value) instanceof Map,
+  // Texts are never escaped here.
+  'escaped(value)': () => false,
   'callable(value)': (_, value) => value instanceof Callable,
   'filter(name)': (_, name) => find(FILTERS, str(name)) !== undefined,
   'test(name)': (_, name): boolean => find(TESTS, str(name)) !== undefined,

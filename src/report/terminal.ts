@@ -262,7 +262,10 @@ function brief(change: Difference): string {
 
 /** What `debug` was told to show. */
 function said(data: { [key: string]: unknown }, columns: number): string[] {
-  const told = Object.entries(data).filter(([key]) => !['changed', 'failed', 'skipped', 'item', 'ansible_loop_var', 'ansible_index_var'].includes(key));
+  const entries = Object.entries(data).filter(([key]) => !['changed', 'failed', 'skipped', 'ansible_loop_var', 'ansible_index_var', 'ansible_loop'].includes(key));
+  // The item is told where `var` names it: then there is nothing else.
+  const own = entries.filter(([key]) => key !== data['ansible_loop_var'] && key !== data['ansible_index_var']);
+  const told = own.length > 0 ? own : entries.filter(([key]) => key === data['ansible_loop_var']);
   return told.flatMap(([key, value]) => {
     const text = typeof value === 'string' ? value : JSON.stringify(value, undefined, 2);
     return wrap(harmless(key === 'msg' ? text : `${key}: ${text}`), Math.max(20, columns));

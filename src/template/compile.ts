@@ -87,7 +87,7 @@ class Compiler {
     const read = node.params.length > 0 || node.hash ? this.#call(node, origin) : this.#expression(node.path);
     return (frame, out) => {
       const value = read(frame);
-      out.write(pythonText(value), holdsSecret(value));
+      if (value !== null) out.write(pythonText(value), holdsSecret(value));
     };
   }
 

@@ -83,7 +83,8 @@ export class VariableScope implements Scope {
     const magic = MAGIC.get(name)?.(this, record);
     if (magic !== undefined) return magic;
     const found = this.find(name);
-    if (!found) return undefined;
+    // A task always knows its host's address; `hostvars` only what was written, as in Ansible.
+    if (!found) return name === 'ansible_host' && this.context.task ? this.context.host : undefined;
     if (found.layer.level === 'facts') record.facts.add(found.key);
     const origin = originOfFound(found);
     if (origin) record.origins.set(name, origin);

@@ -102,7 +102,7 @@ test('rescue mends, always runs, and both know what failed', async (t) => {
         - {name: bad, command: "false"}
         - {name: passed over, command: "true"}
       rescue:
-        - {name: mend, copy: {dest: "{{ root }}/why", content: "{{ ansible_failed_task.name }} {{ ansible_failed_result.rc }}"}}
+        - {name: mend, copy: {dest: "{{ root }}/why", content: "{{ ansible_failed_task.name }} {{ ansible_failed_task.action }} {{ ansible_failed_task.args }} {{ ansible_failed_result.rc }}"}}
       always:
         - {name: anyway, copy: {dest: "{{ root }}/anyway", content: x}}
     - {name: after, copy: {dest: "{{ root }}/after", content: x}}
@@ -110,7 +110,7 @@ test('rescue mends, always runs, and both know what failed', async (t) => {
     { limit: 'a' },
   );
   t.deepEqual(told, ['bad a rescued', 'mend a changed', 'anyway a changed', 'after a changed']);
-  t.is(await read('a/why'), 'bad 1');
+  t.is(await read('a/why'), "bad command {'cmd': 'false'} 1");
   t.is(summary.exitCode, 0);
   t.is(summary.hosts.get('a')!.rescued, 1);
 });
@@ -223,6 +223,18 @@ test('delegate_to works on the other machine with the host\'s own variables', as
   t.false(await has('a/a'));
 });
 
+test('on the controller nothing is asked for that only SSH needs', async (t) => {
+  const { summary, has } = await play(
+    t,
+    `${head}  tasks:
+    - {copy: {dest: "{{ root }}/here", content: "{{ ansible_host }}"}, delegate_to: localhost}
+`,
+    { limit: 'a', files: { 'group_vars/all.yml': 'muster_known_hosts_file: "{{ inventory_dir }}/known_hosts"\nansible_user: "{{ only_elsewhere }}"\n' } },
+  );
+  t.is(summary.exitCode, 0);
+  t.true(await has('a/here'));
+});
+
 test('loops: labels, index, extended variables, registered results', async (t) => {
   const { rig, read } = await play(
     t,
@@ -233,14 +245,14 @@ test('loops: labels, index, extended variables, registered results', async (t) =
       loop_control: {loop_var: one, index_var: i, label: "{{ one.k }}", extended: true}
       register: all
       when: one.k != 'never'
-    - copy: {dest: "{{ root }}/sum", content: "{{ all.results | map(attribute='one.k') | join }} {{ all is changed }}"}
+    - copy: {dest: "{{ root }}/sum", content: "{{ all.results | map(attribute='one.k') | join }} {{ all is changed }} {{ all.results[1].ansible_index_var }}"}
     - {name: flat, with_items: [[1, 2], 3], debug: {msg: "{{ item }}"}}
     - {name: none, loop: [], debug: {msg: "{{ item }}"}}
 `,
     { limit: 'a' },
   );
   t.is(await read('a/1'), 'y True');
-  t.is(await read('a/sum'), 'xy True');
+  t.is(await read('a/sum'), 'xy True i');
   t.deepEqual(rig.events.flatMap((event) => (event.event === 'item' ? [event.label] : [])), ['x', 'y', '1', '2', '3']);
   t.true(rig.statuses().some((line) => / a skipped$/.test(line)));
 });

@@ -19,6 +19,29 @@ test('a lone expression keeps its type', (t) => {
   t.is(evaluate('{{ one }}\n\n', vars), '1\n\n');
 });
 
+test('what comes to one value keeps its type, whatever statements stand around it', (t) => {
+  t.deepEqual(evaluate('{% if one == 1 %}{{ list }}{% else %}{{ text }}{% endif %}', vars), [1, 2, 3]);
+  t.is(evaluate('{% set x = 3 %}{{ x }}'), 3);
+  t.is(evaluate('{% for i in [5] %}{{ i }}{% endfor %}'), 5);
+  t.is(evaluate('{% if one == 1 %} {{ list }}{% endif %}', vars), ' [1, 2, 3]');
+  t.is(evaluate('{% if one == 2 %}x{% endif %}', vars), null);
+  t.deepEqual(evaluate('{% if one == 1 %}{{ secret }}{% endif %}', vars), new Secret('s3cret'));
+});
+
+test('none writes nothing into a text', (t) => {
+  t.is(evaluate('{{ none }}x'), 'x');
+  t.deepEqual(evaluate('{{ none }}{{ list }}', vars), [1, 2, 3]);
+  t.is(evaluate("{{ 'a' ~ none }} {{ [none] }}"), 'aNone [None]');
+  t.is(compileJinja('a{{ none }}b', 'x.j2').evaluate(scopeOf(), new Record()), 'ab');
+});
+
+test('a template changes its own copy of a variable in place', (t) => {
+  const scope = { list: toValue([1]), host: toValue({ ports: [80] }) };
+  t.deepEqual(evaluate('{{ list.append(2) }}{{ list }}', scope), [1, 2]);
+  t.is(evaluate('{% set _ = host.ports.append(443) %}{% set _ = host.update({"a": 1}) %}{{ host }} ', scope), "{'ports': [80, 443], 'a': 1} ");
+  t.deepEqual(evaluate('{{ [list, host] }}', scope), [[1], new Map([['ports', [80]]])] as Value);
+});
+
 test('attributes look for methods first, subscripts for keys', (t) => {
   t.is(evaluate("{{ host['items'] }}", vars), 'key');
   t.deepEqual(evaluate('{{ host.items() | first }}', vars), ['name', 'web1']);

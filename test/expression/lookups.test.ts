@@ -64,6 +64,7 @@ test('vars and varnames', (t) => {
   const vars = { web_port: 80, web_name: 'x', db: 1 };
   t.is(run("{{ lookup('vars', 'web_' ~ 'port') }}", vars), 80);
   t.is(run("{{ lookup('vars', 'none', default=5) }}", vars), 5);
+  t.is(run("{{ lookup('vars', 'nothing', default=5) }}", { nothing: null }), null);
   t.throws(() => run("{{ lookup('vars', 'none') }}", vars), { message: /no variable "none"/ });
   t.deepEqual(run("{{ query('varnames', '^web_') }}", vars), ['web_port', 'web_name']);
 });
@@ -74,6 +75,7 @@ test('csvfile and ini', (t) => {
   t.is(run("{{ lookup('csvfile', 'web1 file=c.csv delimiter=, col=2') }}"), 'a, b');
   t.is(run("{{ lookup('csvfile', 'web2', file='c.csv', delimiter=',', col=2) }}"), 'say "hi"');
   t.is(run("{{ lookup('ini', 'key', section='two', file='d.ini') }}"), 'other');
+  t.is(run("{{ lookup('ini', 'key section=two file=d.ini') }}"), 'other');
 });
 
 test('inventory_hostnames', (t) => {

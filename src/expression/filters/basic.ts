@@ -14,7 +14,7 @@ export const BASIC = table<Result>({
   // What is no boolean word is false, as Ansible has it.
   'bool(value)': (_, value) => {
     const open = read(value);
-    return open === null ? null : ['yes', 'on', '1', 'true'].includes(str(numeric(open) ?? open).toLowerCase());
+    return ['yes', 'on', '1', 'true'].includes(str(numeric(open) ?? open).toLowerCase());
   },
   'int(value, default=0, base=10)': (_, given, fallback, base) => {
     const value = read(given);

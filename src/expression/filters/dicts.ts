@@ -43,7 +43,7 @@ export const DICTS = table<Result>({
     for (const name of kwargs.keys()) if (name !== 'recursive' && name !== 'list_merge') fail(`combine has no argument "${str(name)}"`, 'it takes recursive and list_merge');
     const lists = str(kwargs.get('list_merge') ?? 'replace');
     if (!/^(?:replace|keep|append|prepend|append_rp|prepend_rp)$/.test(lists)) fail(`combine knows no list_merge "${lists}"`, 'it knows replace, keep, append, prepend, append_rp and prepend_rp');
-    const dicts = [value, ...others].flatMap((one) => (Array.isArray(read(one)) ? iterate(one) : [one])).map((one) => asDict(one, 'combine'));
+    const dicts = [value, ...others].flatMap((one) => (Array.isArray(read(one)) ? iterate(one) : [one])).filter((one) => read(one) !== null).map((one) => asDict(one, 'combine'));
     return dicts.reduce((all, one) => combine(all, one, truthy(kwargs.get('recursive') ?? false), lists as ListMerge), new Map());
   },
   'dict2items(mydict, key_name="key", value_name="value")': (_, dict, key, value) =>

@@ -8,6 +8,9 @@ import { random } from '../random.js';
 import { table, type Env } from '../registry.js';
 import { fail, type Result } from '../undefined.js';
 
+/** Python's names of digests where OpenSSL has others. */
+const KINDS: { [name: string]: string } = { blake2b: 'blake2b512', blake2s: 'blake2s256' };
+
 const digest = (text: Value, kind: string) => createHash(kind).update(str(text)).digest('hex');
 
 /** Characters of a crypt(3) salt. */
@@ -30,7 +33,10 @@ export function cryptPassword(env: Env, password: string, kind: string, salt: st
 }
 
 export const HASHES = table<Result>({
-  'hash(data, hashtype="sha1")': (_, data, kind) => (getHashes().includes(str(kind)) ? digest(data, str(kind)) : fail(`unknown hash "${str(kind)}"`, 'known are md5, sha1, sha256 and sha512')),
+  'hash(data, hashtype="sha1")': (_, data, kind) => {
+    const name = KINDS[str(kind)] ?? str(kind).replace(/^sha3_/, 'sha3-');
+    return getHashes().includes(name) ? digest(data, name) : fail(`unknown hash "${str(kind)}"`, 'known are md5, sha1, sha256 and sha512');
+  },
   'checksum|sha1(data)': (_, data) => digest(data, 'sha1'),
   'md5(data)': (_, data) => digest(data, 'md5'),
   'sha256(data)': (_, data) => digest(data, 'sha256'),
