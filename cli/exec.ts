@@ -48,7 +48,7 @@ export default exec;
  */
 export async function onePlay(prepared: Prepared, pattern: string, module: string, args: Value | undefined): Promise<Play> {
   const { dumpYaml, parseYaml } = await import('../src/yaml/index.js');
-  const { loadPlaybookText } = await import('../src/playbook/index.js');
+  const { checkEntries, loadPlaybookText } = await import('../src/playbook/index.js');
   const given = typeof args === 'string' && args.trim().startsWith('{') && !args.trim().startsWith('{{') ? parseYaml(args, '-a') : (args ?? null);
   const task = new Map<Value, Value>([
     ['name', module],
@@ -58,6 +58,8 @@ export async function onePlay(prepared: Prepared, pattern: string, module: strin
   const problems: Problem[] = [];
   const context = { projectDir: prepared.projectDir, rolesPath: prepared.rolesPath, extraVars: prepared.extraVars, problems };
   const { plays } = await loadPlaybookText(text, 'exec', context);
+  // Words of a command line are data, whatever they look like.
+  if (!(args instanceof Map)) for (const { sections, baseDir } of plays) for (const { entries } of sections) await checkEntries(entries, [], baseDir, context);
   // There is no file whose line could be shown.
   for (const { severity, message, hint } of problems) if (severity === 'error') throw new UsageError(`muster: ${message}${hint ? `; ${hint}` : ''}`);
   return plays[0]!;

@@ -20,10 +20,14 @@ const VERBS: { [verb: string]: { usage: string; about: string; load: () => Promi
 
 async function main(argv: string[]): Promise<number> {
   const verbosity = argv.reduce((sum, word) => sum + (/^-v+$/.test(word) ? word.length - 1 : 0), 0);
-  // Whoever reads our output may stop reading (`| head`): the run itself goes on to its end and keeps its exit code.
+  // Whoever reads our output may stop reading (`| head`), or its disk be full: the run itself goes on to its end and keeps its exit code.
+  let isTold = false;
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (error.code === 'EPIPE' || isTold) return;
+    isTold = true;
+    process.stderr.write(`muster: output cannot be written (${error.message}); what is under way goes on without\n`);
   });
+  process.stderr.on('error', () => {});
   try {
     // Not worth loading a parser for.
     if (argv.length === 1 && argv[0] === '--version') {
@@ -60,7 +64,7 @@ async function build(argv: string[]): Promise<Argv> {
     .fail((message: string | null, error: Error | undefined, usage) => {
       // What a verb throws comes without a message of yargs' own.
       if (!message) throw error;
-      throw new UsageError(explain(message, argv, usage));
+      throw new UsageError(explain(message, argv, usage, parser));
     });
   for (const { usage, about, load } of Object.values(VERBS)) {
     let module: CommandModule<any, any> | undefined;
@@ -78,15 +82,21 @@ async function build(argv: string[]): Promise<Argv> {
 }
 
 /** yargs' complaint in our words, with the flag that was meant. */
-function explain(message: string, argv: string[], usage: unknown): string {
+function explain(message: string, argv: string[], usage: unknown, parser: unknown): string {
   const [verb = '', word] = argv;
   const verbMeant = /^Did you mean (.*)\?$/.exec(message)?.[1];
   if (verbMeant || message === `Unknown argument: ${verb}`)
     return `muster: there is no verb "${VERBS[verb] ? `${verb} ${word}` : verb}"; ${verbMeant ? `did you mean "${verbMeant}"?` : 'muster --help lists them'}`;
-  if (/^Not enough non-option arguments/.test(message) && VERBS[verb]) return `muster: something is missing; usage: muster ${VERBS[verb].usage}`;
-  const unknown = /^Unknown arguments?: (.*)$/.exec(message)?.[1]?.split(', ');
-  if (!unknown) return `muster: ${message}`;
   const known = Object.keys((usage as { getDescriptions(): { [option: string]: unknown } }).getDescriptions());
+  let unknown = /^Unknown arguments?: (.*)$/.exec(message)?.[1]?.split(', ');
+  if (/^Not enough non-option arguments/.test(message) && VERBS[verb]) {
+    // A flag that does not exist takes the word behind it for its value: then that is what is wrong.
+    const flags = argv.slice(1, argv.includes('--') ? argv.indexOf('--') : undefined).flatMap((each) => /^--([\w-]+)/.exec(each)?.[1] ?? []);
+    const aliases = Object.values((parser as { getAliases(): { [option: string]: string[] } }).getAliases()).flat();
+    unknown = flags.filter((flag) => !known.includes(flag) && !aliases.includes(flag));
+    if (unknown.length === 0) return `muster: something is missing; usage: muster ${VERBS[verb].usage}`;
+  }
+  if (!unknown) return `muster: ${message}`;
   // yargs names a flag of several words twice, the second time in camel case.
   const named = unknown.filter((name) => !unknown.some((other) => other !== name && other.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase()) === name));
   return named

@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { connect } from '../connection/index.js';
 import { loadInventory, matchHosts, replaceInventory, type Inventory } from '../inventory/index.js';
-import { checkProject, loadPlaybook, type LoadContext, type Problem } from '../playbook/index.js';
+import { checkProject, loadPlaybook, warning, type LoadContext, type Problem } from '../playbook/index.js';
 import type { Play, Task } from '../playbook/types.js';
 import { mask } from '../report/mask.js';
 import type { Event, HostStats } from '../report/events.js';
@@ -28,6 +28,8 @@ export class Run {
   readonly machines: Machines;
   /** `--start-at-task`, until its task is met. */
   startAt: string | undefined;
+  /** Whether the tags let any task run. */
+  anySelected = false;
   /** Where the tasks in progress were delegated to: task id and host -> name. */
   readonly delegates = new Map<string, string>();
   readonly times: { task: string; host: string; seconds: number }[] = [];
@@ -171,7 +173,17 @@ export async function run(options: RunOptions): Promise<RunSummary> {
     options.kill.removeEventListener('abort', kill);
     await run.machines.close();
   }
+  run.tell(nothingMet(run));
   return conclude(run, began);
+}
+
+/** A flag that named nothing in these playbooks left the hosts as they were: most likely it is misspelt. */
+function nothingMet(run: Run): Problem[] {
+  const { tags, startAtTask } = run.options;
+  if (run.stopping || !run.plays.some((play) => play.members.length > 0) || [...run.hosts.values()].some((host) => host.failed || host.lost)) return [];
+  if (tags.length > 0 && !run.anySelected) return [warning(`no task has the tag "${tags.join('" or "')}"`, undefined, '--list-tags shows those there are')];
+  if (run.startAt !== undefined) return [warning(`no task is called "${startAtTask}", so none was run`, undefined, '--list-tasks shows their names')];
+  return [];
 }
 
 /** The folder an inventory source is, or stands in: group_vars/ and host_vars/ are there. */

@@ -7,6 +7,6 @@ export { display, findTaskFile, readYaml, searchPath, type LoadContext, type Pla
 export { includePoint, type Brought, type IncludePoint, type RoleOptions } from './bring.js';
 export { loadRole, loadTaskFile } from './include.js';
 export { loadPlaybook, loadPlaybookText } from './plays.js';
-export { raise, renderProblem, sorted, type Problem } from './problems.js';
+export { raise, renderProblem, sorted, warning, type Problem } from './problems.js';
 export { selected } from './tags.js';
 export type * from './types.js';

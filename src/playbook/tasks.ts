@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { describeParams, type Spec } from '../modules/index.js';
+import { lookupNames } from '../expression/index.js';
 import { didYouMean } from '../value/errors.js';
 import { isDict, Source, type Dict, type Origin, type Value } from '../value/value.js';
 import { keyOrigin, originOf } from '../yaml/index.js';
@@ -253,11 +254,13 @@ function loopOf(dict: Dict, at: Origin, ctx: LoadContext): Task['loop'] {
   if (keys.length > 1) complain(ctx, `a task has one loop, this one has ${keys.map((each) => `"${each}"`).join(' and ')}`, keyPlace(dict, keys[1]!, at));
   const origin = place(dict, key, keyPlace(dict, key, at));
   const value = dict.get(key)!;
+  const how = key.replace(/^with_/, '');
+  if (how !== 'loop' && !lookupNames().includes(how)) complain(ctx, `there is no loop "${key}": "${how}" is no lookup`, keyPlace(dict, key, at), didYouMean(how, lookupNames())?.replace('"', '"with_'));
   if (value === null) complain(ctx, `"${key}" is empty`, keyPlace(dict, key, at), 'give it a list');
   else if (key === 'loop' && !Array.isArray(value) && !(value instanceof Source)) {
     complain(ctx, `"loop" must be a list, not ${shown(value)}`, origin, isDict(value) ? 'write "{{ the_dict | dict2items }}"' : 'write "{{ name }}" for the value of a variable');
   }
-  return { how: key.replace(/^with_/, ''), value, origin };
+  return { how, value, origin };
 }
 
 function loopControl(dict: Dict, at: Origin, ctx: LoadContext): Task['loopControl'] {

@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { muster } from './muster.js';
@@ -11,6 +13,8 @@ const wrong: { [title: string]: { args: string[]; says: RegExp } } = {
   'a misspelt flag': { args: ['apply', 'x.yml', '--limt', 'web'], says: /unknown argument "limt"; did you mean --limit\?/ },
   'a flag of two words, misspelt': { args: ['apply', 'x.yml', '--skip-tag', 'web'], says: /^muster: unknown argument "skip-tag"; did you mean --skip-tags\?\n$/ },
   'a flag without its value': { args: ['apply', 'x.yml', '-l'], says: /-l needs a value/ },
+  'an unknown flag that takes the playbook for its value': { args: ['apply', '--limt', 'x.yml'], says: /unknown argument "limt"; did you mean --limit\?/ },
+  'a flag that takes the playbook for its value': { args: ['apply', '--key-file', 'x.yml'], says: /usage: muster apply/ },
   'no playbook': { args: ['plan'], says: /usage: muster plan <playbook\.\.>/ },
   'a playbook that is not there': { args: ['apply', 'nope.yml'], says: /there is no playbook nope\.yml/ },
   'an inventory that is not there': { args: ['inventory', 'list', '-i', 'nope'], says: /there is no inventory nope/ },
@@ -19,6 +23,8 @@ const wrong: { [title: string]: { args: string[]; says: RegExp } } = {
   'a file of variables that is not there': { args: ['apply', 'package.json', '-e', '@nope.yml'], says: /-e @nope\.yml: there is no such file/ },
   'an unknown output': { args: ['apply', 'package.json', '--output', 'xml'], says: /output/ },
   'exec with nothing to run': { args: ['exec', 'all'], says: /what is to be run/ },
+  'exec of a module with a misspelt argument': { args: ['exec', 'all', '-m', 'apt', '-a', 'nme=x'], says: /^muster: apt has no parameter "nme"; did you mean "name"\?\n/ },
+  'exec of a module that lacks an argument': { args: ['exec', 'all', '-m', 'copy'], says: /^muster: copy needs "dest"/ },
   'exec with both forms': { args: ['exec', 'all', '-m', 'ping', '--', 'uptime'], says: /either -m and -a or -- COMMAND/ },
   'a subcommand missing': { args: ['inventory'], says: /list, graph or host/ },
   'a group that is not there': { args: ['inventory', 'graph', 'nope', '-i', 'web1,'], says: /there is no group "nope"/ },
@@ -63,6 +69,20 @@ test('a slow reader gets everything, one that leaves is no error', async (t) => 
   };
   t.deepEqual(await piped('{ sleep 1; wc -l; }'), { stdout: '30000\n', stderr: '0\n' });
   t.deepEqual(await piped('head -n 1'), { stdout: 'host1      ungrouped\n', stderr: '0\n' });
+});
+
+test('where output cannot be written, the work goes on', async (t) => {
+  const script = `"$0" dist/cli/main.js exec localhost -- true > /dev/full; echo $? >&2`;
+  const { stderr } = await promisify(execFile)('sh', ['-c', script, process.execPath]);
+  t.regex(stderr, /^muster: output cannot be written \(ENOSPC.*\n0\n$/);
+});
+
+test('exit 1: a journal that cannot be kept', async (t) => {
+  const dir = await folder(t, { 'muster.yml': 'journal: file/runs\n', file: '' });
+  const ran = await muster(['exec', 'localhost', '--', 'touch', 'done'], { cwd: dir });
+  t.is(ran.code, 1);
+  t.regex(ran.stderr, /^the journal cannot be kept: ENOTDIR.*; set "journal" in muster\.yml/);
+  t.false(existsSync(join(dir, 'done')));
 });
 
 test('exit 1: no inventory', async (t) => {

@@ -223,6 +223,18 @@ test('delegate_to works on the other machine with the host\'s own variables', as
   t.false(await has('a/a'));
 });
 
+test('tags and a name to start at that no task has are told', async (t) => {
+  const site = `${head}  tasks:\n    - {name: one, debug: {}, tags: here}\n    - {name: two, debug: {}}\n`;
+  const warned = async (options: Partial<RunOptions>) => {
+    const { rig, told } = await play(t, site, { limit: 'a', ...options });
+    return [told.length, ...rig.events.flatMap((event) => (event.event === 'warning' ? [event.message] : []))];
+  };
+  t.deepEqual(await warned({ tags: ['there'] }), [0, 'no task has the tag "there"; --list-tags shows those there are']);
+  t.deepEqual(await warned({ startAtTask: 'three' }), [0, 'no task is called "three", so none was run; --list-tasks shows their names']);
+  t.deepEqual(await warned({ tags: ['here'] }), [1]);
+  t.deepEqual(await warned({ startAtTask: 't?o' }), [1]);
+});
+
 test('on the controller nothing is asked for that only SSH needs', async (t) => {
   const { summary, has } = await play(
     t,
