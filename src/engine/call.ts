@@ -3,6 +3,7 @@ import type { Entry, Task } from '../playbook/types.js';
 import { ContentError } from '../value/errors.js';
 import { Source, toPlain, type Dict, type Value } from '../value/value.js';
 import { evaluate, truthy } from './evaluate.js';
+import type { Confirming } from './confirm.js';
 import type { HostRun } from './host.js';
 import type { PlayRun } from './play.js';
 import type { Run } from './run.js';
@@ -19,6 +20,8 @@ export interface Frame {
   /** Variables of the dynamic includes around, by host, outermost first. */
   readonly includes: readonly ReadonlyMap<string, Dict>[];
   readonly parent: Frame | undefined;
+  /** The confirmed block around. */
+  readonly confirm?: Confirming | undefined;
 }
 
 /** A task (or one item of its loop) on its way to one host. */

@@ -1,6 +1,7 @@
 import { OMIT, Record, type Scope } from '../expression/index.js';
 import { loadModule, parseArgs, secretParams } from '../modules/index.js';
-import type { Controller } from '../modules/module.js';
+import type { Controller, Module } from '../modules/module.js';
+import { isHarmless, unconfirmable } from '../playbook/index.js';
 import type { Task } from '../playbook/types.js';
 import { ContentError, UnknownError } from '../value/errors.js';
 import { holdsSecret, Secret, toPlain, type Value } from '../value/value.js';
@@ -102,6 +103,7 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
     diff: task.diff === undefined ? run.options.diff : truthy(evaluate(task.diff, scope)),
     verify: run.options.verify,
     timeout: task.timeout === undefined ? undefined : numberOf(call, task.timeout, 'timeout', scope) || undefined,
+    guard: guardOf(call, module, machine, way),
     get secrets() {
       return [...secrets];
     },
@@ -113,6 +115,17 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
     },
     onOutput: hidden ? () => {} : byLine((text) => run.emit({ event: 'output', host: host.name, text })),
   };
+}
+
+/** How effects of a call are made in a confirmed block; undefined where nothing guards them. */
+function guardOf(call: Call, module: Module, machine: Machine, way: Way): Job['guard'] {
+  const { frame, task, host } = call;
+  const { confirm } = frame;
+  if (!confirm?.guards(host) || isHarmless(task, module)) return undefined;
+  // What only an include brought has not been looked at before.
+  const why = unconfirmable(task, module, confirm.declares(host));
+  if (why) throw new ContentError(why.message, task.origin, why.hint);
+  return (step, touches, carry) => confirm.effect(host, machine, way, step, touches() ?? {}, carry);
 }
 
 /** Whole lines only: a secret that arrives in two pieces could not be masked. */

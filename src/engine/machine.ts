@@ -185,6 +185,8 @@ export class Machines {
   readonly #machines = new Map<string, Machine>();
   readonly #over = new AbortController();
   readonly #connections = new Map<string, { target: Target; connection: Connection }>();
+  /** Those whose place another has taken. */
+  readonly #retired: { target: Target; connection: Connection }[] = [];
 
   constructor(
     private readonly forks: Semaphore,
@@ -209,6 +211,22 @@ export class Machines {
     return known.connection;
   }
 
+  /**
+   * A connection of its own in the place of another: whatever comes from now on logs in anew. The old one stays open for
+   * what is under way over it.
+   */
+  renew(old: Connection): Connection {
+    for (const [key, known] of this.#connections) {
+      if (known.connection !== old) continue;
+      this.#retired.push(known);
+      const connection = this.connect(known.target);
+      this.#connections.set(key, { target: known.target, connection });
+      return connection;
+    }
+    const { target } = this.#retired.find(({ connection }) => connection === old)!;
+    return this.renew(this.connection(target));
+  }
+
   /** After a wait or anything else during which the world moved on. */
   forgetAll(): void {
     for (const machine of this.#machines.values()) machine.forget();
@@ -216,15 +234,15 @@ export class Machines {
 
   /** Every connection, with the target it was first made for. */
   all(): Iterable<{ target: Target; connection: Connection }> {
-    return this.#connections.values();
+    return [...this.#connections.values(), ...this.#retired];
   }
 
   async cancel(): Promise<void> {
-    await Promise.allSettled([...this.#connections.values()].map(({ connection }) => connection.cancel()));
+    await Promise.allSettled([...this.all()].map(({ connection }) => connection.cancel()));
   }
 
   async close(): Promise<void> {
     this.#over.abort();
-    await Promise.allSettled([...this.#connections.values()].map(({ connection }) => connection.close()));
+    await Promise.allSettled([...this.all()].map(({ connection }) => connection.close()));
   }
 }

@@ -1,5 +1,5 @@
 import type { Inspection } from '../connection/connection.js';
-import type { Change, Channel, Controller, Conversation, Declarative, Imperative, Module, Output } from '../modules/module.js';
+import type { Change, Channel, Controller, Conversation, Declarative, Imperative, Module, Output, Step, Touched } from '../modules/module.js';
 import { ModuleError, verifies } from '../modules/module.js';
 import type { Difference } from '../report/events.js';
 import { unifiedDiff } from '../report/diff.js';
@@ -26,6 +26,8 @@ export interface Job {
   verify: boolean;
   /** Seconds after which the effect is ended. */
   timeout: number | undefined;
+  /** In a confirmed block: makes an effect once the old state of what it touches is kept. */
+  guard: (<T>(step: Step, touches: () => Touched | undefined, carry: (step: Step) => Promise<T>) => Promise<T>) | undefined;
   /** Secret texts among the arguments, hidden in diffs. */
   secrets: readonly string[];
   /** Names of parameters whose value is secret. */
@@ -55,6 +57,10 @@ export async function perform(job: Job): Promise<Outcome> {
 
 export function inspectionOf(way: Way, script: Sh): Inspection {
   return { script, become: way.become, environment: way.environment };
+}
+
+function behindGuard<T>(job: Job, step: Step, touches: () => Touched | undefined, carry: (step: Step) => Promise<T>): Promise<T> {
+  return job.guard ? job.guard(step, touches, carry) : carry(step);
 }
 
 const nothingAhead: Ahead = () => Promise.resolve([]);
@@ -89,7 +95,7 @@ async function declarative(job: Job, module: Declarative<any, any, any>, wanted:
   job.announce(differences);
   const step = withTimeout(module.apply(wanted, observed, changes), job.timeout);
   const look = job.verify && verifies(module, wanted) ? [question] : [];
-  const { output, again } = await machine.effect(way, step, look, job.ahead, job.onOutput);
+  const { output, again } = await behindGuard(job, step, () => module.touches?.(wanted, observed, changes), (guarded) => machine.effect(way, guarded, look, job.ahead, job.onOutput));
   if (output.rc !== 0) throw ended(output, step.timeout, `changing ${changes.map((change) => change.field).join(', ')} failed`);
   if (again[0]) {
     const left = module.compare(wanted, observe(again[0]));
@@ -120,7 +126,7 @@ async function imperative(job: Job, module: Imperative<any, any>, wanted: unknow
   }
   job.announce([]);
   const step = withTimeout(module.run(wanted), job.timeout);
-  const { output } = await machine.effect(way, step, [], job.ahead, job.onOutput);
+  const { output } = await behindGuard(job, step, () => undefined, (guarded) => machine.effect(way, guarded, [], job.ahead, job.onOutput));
   if (output.rc === 124 && step.timeout !== undefined) throw ended(output, step.timeout, `${module.name} failed`);
   const returns = module.result(wanted, output);
   const bad = typeof returns['failed'] === 'boolean' ? returns['failed'] : output.rc !== 0;

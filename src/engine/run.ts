@@ -36,6 +36,8 @@ export class Run {
   readonly load: LoadContext;
   readonly id = `${new Date().toISOString().replace(/[-:]/g, '').replace(/\.\d+/, '')}-${randomBytes(3).toString('hex')}`;
   plays: PlayRun[] = [];
+  /** Confirmed blocks begun on machines: their names on the hosts are counted. */
+  confirmations = 0;
   /** What `add_host` and `group_by` put into the inventory, to be put there again when it is read anew. */
   readonly #additions: ((inventory: Inventory) => void)[] = [];
   readonly #loaded = new Map<string, Promise<any>>();

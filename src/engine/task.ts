@@ -6,6 +6,7 @@ import { action, happensOnce } from './actions/index.js';
 import { aheadOf } from './ahead.js';
 import { callOf, isCheck, isTrue, numberOf, scopeFor, type Call, type Frame } from './call.js';
 import { bare, conclude, plainStatus } from './conclude.js';
+import { cutOff } from './confirm.js';
 import { evaluate, firstFalse, holds } from './evaluate.js';
 import type { HostRun } from './host.js';
 import { censored, moduleJob } from './job.js';
@@ -58,6 +59,8 @@ async function runOnHost(call: Call, name: string, sharers: readonly HostRun[]):
     result = outcomeOfError(error, `working out the task's keywords`);
   }
   if (result?.unreachable && run.options.kill.aborted) result = failed('interrupted: what it did so far stays', { fields: { interrupted: true } });
+  // Where nobody can be locked out, losing the host is a failure like others: it comes back with the old state.
+  else if (result?.unreachable && call.frame.confirm?.isAtWork(host)) result = cutOff(result);
   if (result) {
     const seconds = (performance.now() - began) / 1000;
     try {

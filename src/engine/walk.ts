@@ -1,5 +1,6 @@
 import type { Block, Entry, Task } from '../playbook/types.js';
 import { callOf, isTrue, numberOf, type Frame } from './call.js';
+import { confirmed } from './confirm.js';
 import type { HostRun } from './host.js';
 import { include, isInclude } from './includes.js';
 import { meta } from './meta.js';
@@ -77,12 +78,15 @@ async function walkOnce(run: Run, frame: Frame, block: Block, hosts: readonly Ho
 }
 
 async function walkBlock(run: Run, frame: Frame, block: Block, hosts: readonly HostRun[]): Promise<void> {
-  const { play, includes } = frame;
-  const afterwards: Frame = { entries: block.always, index: -1, play, includes, parent: frame };
-  const inner = (entries: readonly Entry[], parent = afterwards): Frame => ({ entries, index: 0, play, includes, parent });
+  const { play, includes, confirm } = frame;
+  const afterwards: Frame = { entries: block.always, index: -1, play, includes, parent: frame, confirm };
+  const inner = (entries: readonly Entry[], parent = afterwards): Frame => ({ entries, index: 0, play, includes, parent, confirm });
   const rescuing = block.rescue.length > 0;
   if (rescuing) for (const host of hosts) host.rescuers++;
-  await walk(run, inner(block.block), hosts);
+  const tasks = inner(block.block);
+  // Within another the confirmation of the outer one counts for both.
+  if (block.confirm && !confirm) await confirmed(run, tasks, block, hosts, (confirming, taking) => walk(run, { ...tasks, confirm: confirming }, taking));
+  else await walk(run, tasks, hosts);
   if (rescuing) for (const host of hosts) host.rescuers--;
 
   const broken = hosts.filter((host) => host.failed && !host.lost);

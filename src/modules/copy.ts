@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { attributeParams } from './attributes.js';
-import { applyTree, compareTree, inspectTree, parseTree, treeResult, type Item, type Tree } from './copy_tree.js';
+import { applyTree, compareTree, inspectTree, parseTree, touchesTree, treeResult, type Item, type Tree } from './copy_tree.js';
 import { inspectDestination, makeFolder, parseDestination, type Destination, type Found } from './destination.js';
 import type { Seen } from './look.js';
 import { defineModule, ModuleError } from './module.js';
@@ -9,7 +9,7 @@ import { any, bool, mode, params, path, str } from './params.js';
 import { inspectRemote, parseRemote, type Remote, type RemoteFound } from './copy_remote.js';
 import { replaceParams } from './replace_file.js';
 import { members, sourceFile } from './source.js';
-import { applyFile, compareFile, fileResult, fileReturns, readText, wholeFile, type WholeFile } from './whole_file.js';
+import { applyFile, compareFile, fileResult, fileReturns, readText, touchesFile, wholeFile, type WholeFile } from './whole_file.js';
 
 const schema = params({
   src: path('File or folder on the controller, looked for in `files/`; a folder with a slash behind it stands for its contents. On the host with `remote_src`.').optional(),
@@ -89,6 +89,10 @@ export const copy = defineModule<typeof schema, Observed, Wanted>({
     if (tree) return applyTree(tree, observed as Seen);
     const { file, found } = one(wanted, observed);
     return applyFile(file, found.entry, found.umask, changes, { before: [makeFolder(wanted as One | Remote)] });
+  },
+  touches(wanted, observed) {
+    const tree = treeOf(wanted, observed);
+    return tree ? touchesTree(tree, observed as Seen) : touchesFile(one(wanted, observed).found.entry);
   },
   before: (_wanted, _observed, change) => readText(change),
   result(wanted, observed, output) {

@@ -2,7 +2,7 @@
 import { join, raw, sh, type Sh } from '../shell/sh.js';
 import { applyAttributes, compareAttributes, makeFolders, newMode, ownership } from './attributes.js';
 import { fields, look, seenFields, type Entry, type Seen } from './look.js';
-import { ModuleError, type Change, type Output, type Returns, type Step } from './module.js';
+import { ModuleError, type Change, type Output, type Returns, type Step, type Touched } from './module.js';
 import { replaced, replaceFiles } from './replace_file.js';
 import { unpack, type Packed } from './unpack.js';
 import { compareFile, replacement, type WholeFile } from './whole_file.js';
@@ -100,6 +100,11 @@ export function applyTree(tree: Tree, { entries, umask, tar }: TreeSeen): Step {
   const { script, uploads } = unpack(hostPath(entries[0]!.path), [...packed.values()], ownership(tree.owner, tree.group));
   const step = replaceFiles(puts, [], { before: [...before, script], after });
   return { ...step, uploads: { ...step.uploads, ...uploads } };
+}
+
+/** What applyTree() touches. */
+export function touchesTree(tree: Tree, { entries, umask }: Seen): Touched {
+  return { paths: entries.filter((entry, i) => changesOf(tree, tree.items[i]!, entry, umask).length > 0).map(({ path }) => hostPath(path)) };
 }
 
 /** New files that need no command to accept them, if there are many. A new owner would cost set-id bits. */

@@ -152,6 +152,10 @@ export const file = defineModule<typeof schema, Observed>({
     const settled = wanted.recurse ? recursive(path, wanted, changes) : attributes;
     return replaceFiles([], [path], { after: [settled, setTimes(path, wanted, changes)] });
   },
+  touches(wanted, { state, entry }) {
+    const paths = [hostPath(entry.path), hostPath(wanted.path), ...(wanted.src === undefined ? [] : [sourcePath(wanted)])];
+    return state === 'absent' || wanted.recurse ? { trees: paths } : { paths };
+  },
   result(wanted, { state, entry, umask }, output) {
     const done = output ? replaced(output, 1, `changing ${entry.path}`).seen.entries[0]! : entry;
     const facts = describe(done.path, done.stat);

@@ -60,6 +60,16 @@ interface Described<P extends z.ZodType> {
   examples: readonly string[];
 }
 
+/** What a change touches: in a confirmed block its old state is kept, and put back if nobody confirms. */
+export interface Touched {
+  /** Files, links, and folders without what is in them. */
+  paths?: readonly Sh[];
+  /** The same, and folders with all that is in them. */
+  trees?: readonly Sh[];
+  /** Units or init scripts, and the harshest thing done to each. */
+  services?: readonly { name: string; how: 'none' | 'reload' | 'restart' }[];
+}
+
 export interface Declarative<P extends z.ZodType, Wanted, Observed> extends Described<P> {
   kind: 'declarative';
   /** Reads what is needed on the controller: src files, rendered templates. Without it, wanted = args. */
@@ -72,6 +82,11 @@ export interface Declarative<P extends z.ZodType, Wanted, Observed> extends Desc
   compare(wanted: Wanted, observed: Observed): Change[];
   /** Makes exactly these changes. */
   apply(wanted: Wanted, observed: Observed, changes: Change[]): Step;
+  /**
+   * What `apply` touches, to the last path: all that has to be put back to undo it. A module without it may not stand in
+   * a confirmed block. @throws ModuleError for changes that cannot be put back
+   */
+  touches?(wanted: Wanted, observed: Observed, changes: Change[]): Touched;
   /** Reads the present text of what `changes` will replace, for a diff: stdout is that text. */
   before?(wanted: Wanted, observed: Observed, change: Change): Sh;
   /** `output` is apply's, absent when nothing was changed or in a plan. May throw ModuleError. */

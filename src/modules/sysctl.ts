@@ -69,6 +69,11 @@ export const sysctl = defineModule<typeof schema, Observed, Wanted>({
     }
     return applyEdit(options(wanted), observed, edit(wanted, observed).after, changes, { after });
   },
+  touches(wanted, observed) {
+    // Having the kernel read the file sets all that stands in it.
+    const names = splitLines(decode(edit(wanted, observed).after ?? Buffer.alloc(0)).text).flatMap((line) => keyOf(line) ?? []);
+    return { paths: [...new Set([observed.entry.path, inKernel(wanted.name), ...names])].map(hostPath) };
+  },
   before: (_wanted, _observed, change) => beforeEdit(change),
   result: (wanted, observed, output) => {
     const { path, msg } = editResult(options(wanted), edit(wanted, observed).msg, output);

@@ -1,7 +1,7 @@
 /** systemd's units: what one `systemctl show` says of them, how they differ from what is wanted, and the commands between. */
 import { Question, type Kind } from '../shell/question.js';
 import { join, raw, sh, type Sh } from '../shell/sh.js';
-import { ModuleError, type Change, type Output, type Returns } from './module.js';
+import { ModuleError, type Change, type Output, type Returns, type Touched } from './module.js';
 
 export interface UnitWanted {
   name?: string | undefined;
@@ -223,6 +223,19 @@ ${ctl} ${verb} -- ${unit} || ok=no`,
   exit 1
 fi`,
   ]);
+}
+
+/** What applyUnit() touches. @throws ModuleError for units of users, which cannot be put back from outside */
+export function touchesUnit(wanted: UnitWanted, changes: readonly Change[]): Touched {
+  if (wanted.name === undefined) return {};
+  if (wanted.scope !== 'system') throw new ModuleError(`a confirmed block cannot put back units of scope ${wanted.scope}`);
+  return { services: [{ name: unitName(wanted.name), how: howTouched(changes) }] };
+}
+
+/** The harshest thing that changes of a service do to it. */
+export function howTouched(changes: readonly Change[]): 'none' | 'reload' | 'restart' {
+  const state = changes.find(({ field }) => field === 'state')?.to;
+  return state === undefined ? 'none' : state === 'reloaded' ? 'reload' : 'restart';
 }
 
 export function unitResult(wanted: UnitWanted, unit: Unit): Returns {

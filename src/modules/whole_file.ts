@@ -4,7 +4,7 @@ import { isUtf8 } from 'node:buffer';
 import { sh, type Sh } from '../shell/sh.js';
 import { applyAttributes, compareAttributes, describe, newMode, octal, resolveMode, type Attributes } from './attributes.js';
 import { type Entry, type Stat } from './look.js';
-import { ModuleError, type Change, type Output, type Returns, type Step } from './module.js';
+import { ModuleError, type Change, type Output, type Returns, type Step, type Touched } from './module.js';
 import { replaced, replaceFiles, type Around, type Content, type Replacement } from './replace_file.js';
 import { hostPath } from './words.js';
 
@@ -85,6 +85,11 @@ export function applyFile(file: WholeFile, entry: Entry, umask: number, changes:
   if (changes.some(({ field }) => field === 'content')) return replaceFiles([replacement(file, entry, umask)], [path], around);
   const attributes = entry.stat === undefined ? [] : [applyAttributes(path, file, entry.stat, umask, changes)];
   return replaceFiles([], [path], { ...around, after: [...attributes, ...(around.after ?? [])] });
+}
+
+/** What applyFile() touches. */
+export function touchesFile({ path }: Entry): Touched {
+  return { paths: [hostPath(path)] };
 }
 
 /** The present text of a file, nothing where there is none. */

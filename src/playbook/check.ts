@@ -7,6 +7,7 @@ import { originOf } from '../yaml/index.js';
 import { loadSpec } from './actions.js';
 import { complain, display, findTaskFile, firstFile, isFile, isFolder, searchPath, warn, type LoadContext } from './context.js';
 import { bringRole, bringTasks, includePoint } from './bring.js';
+import { unconfirmable } from './confirm.js';
 import { NEAREST } from './inherit.js';
 import { caught, sorted, type Problem } from './problems.js';
 import { checkKeywords, INSIDE } from './keywords.js';
@@ -116,6 +117,8 @@ class Walk {
   /** Something may bring handlers that are not known yet. */
   #open = false;
   #includes = new Set<string>();
+  /** The confirmed block the pass is in. */
+  #confirmed: Block | undefined;
 
   constructor(
     readonly play: { baseDir: string; handlers?: readonly Task[] },
@@ -138,7 +141,15 @@ class Walk {
 
   async #block(block: Block): Promise<void> {
     checkValue(block.name, this.ctx);
-    for (const part of [block.block, block.rescue, block.always]) await this.entries(part);
+    const around = this.#confirmed;
+    if (block.confirm) {
+      checkValue([block.confirm.within, ...block.confirm.paths, ...block.confirm.services], this.ctx);
+      if (around) complain(this.ctx, 'a confirmed block cannot stand in another', block.confirm.origin, 'one confirmation at the end of the outer one is enough');
+      this.#confirmed = block;
+    }
+    await this.entries(block.block);
+    this.#confirmed = around;
+    for (const part of [block.rescue, block.always]) await this.entries(part);
   }
 
   async #task(task: Task): Promise<void> {
@@ -152,10 +163,30 @@ class Walk {
     for (const error of checkArgs(spec, task.args, task.argOrigins, task.origin)) ctx.problems.push(caught(error, task.origin));
     this.#bareExpressions(task);
     await this.#files(task);
+    if (this.#confirmed) await this.#confirmable(task, this.#confirmed, task.origin);
     for (const [i, name] of task.notify.entries()) {
-      if (typeof name === 'string') this.#notifications.push({ name, origin: originOf(task.notify, i) ?? task.notifyOrigin ?? task.origin, included: this.#depth > 0 });
+      if (typeof name !== 'string') continue;
+      const origin = originOf(task.notify, i) ?? task.notifyOrigin ?? task.origin;
+      this.#notifications.push({ name, origin, included: this.#depth > 0 });
+      if (this.#confirmed) for (const handler of this.#called(name)) await this.#confirmable(handler, this.#confirmed, origin);
     }
     if (task.action === 'include_tasks' || task.action === 'include_role') await this.#include(task);
+  }
+
+  /** The handlers a name means, and those they notify: they run within a confirmed block too. */
+  #called(name: string, met = new Set<Task>()): Set<Task> {
+    for (const handler of this.play.handlers ?? []) {
+      if ((handler.name !== name && !handler.listen.includes(name)) || met.has(handler)) continue;
+      met.add(handler);
+      for (const next of handler.notify) if (typeof next === 'string') this.#called(next, met);
+    }
+    return met;
+  }
+
+  async #confirmable(task: Task, block: Block, origin: Origin): Promise<void> {
+    const { paths, services, within } = block.confirm!;
+    const why = within === 0 || within === false ? undefined : unconfirmable(task, await loadSpec(task.action), paths.length + services.length > 0);
+    if (why) complain(this.ctx, why.message, origin, why.hint);
   }
 
   /** Arguments that are expressions without {{ }}. */

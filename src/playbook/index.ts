@@ -2,6 +2,7 @@
  * From YAML to typed plays and tasks, with roles and imports; static checks. This file is the room's whole face.
  */
 export { actionName, actionNames, loadSpec } from './actions.js';
+export { durationOf, durationProblem, isHarmless, unconfirmable } from './confirm.js';
 export { checkEntries, checkProject } from './check.js';
 export { display, findTaskFile, readYaml, searchPath, type LoadContext, type Place } from './context.js';
 export { includePoint, type Brought, type IncludePoint, type RoleOptions } from './bring.js';

@@ -22,7 +22,7 @@ export const PLAY: Keywords = {
   post_tasks: 'entries', handlers: 'entries',
 };
 export const IMPORT_PLAYBOOK: Keywords = { import_playbook: 'text', name: 'text', vars: 'dict', when: 'conditions', tags: 'texts' };
-export const BLOCK: Keywords = { ...INSIDE, notify: 'texts', block: 'entries', rescue: 'entries', always: 'entries' };
+export const BLOCK: Keywords = { ...INSIDE, notify: 'texts', confirm: 'any', block: 'entries', rescue: 'entries', always: 'entries' };
 export const TASK: Keywords = {
   ...INSIDE, action: 'any', local_action: 'any', args: 'any', loop: 'any', loop_control: 'dict', register: 'word', until: 'conditions',
   retries: 'number', delay: 'number', changed_when: 'conditions', failed_when: 'conditions', notify: 'texts',

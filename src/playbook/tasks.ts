@@ -6,6 +6,7 @@ import { isDict, Source, type Dict, type Origin, type Value } from '../value/val
 import { keyOrigin, originOf } from '../yaml/index.js';
 import { actionName, loadSpec, suggestAction } from './actions.js';
 import { parseLine, pieceOf, pieceOrigin } from './arguments.js';
+import { confirmOf } from './confirm.js';
 import { complain, display, findTaskFile, readYaml, type LoadContext } from './context.js';
 import { conditions, inherit } from './inherit.js';
 import { asList, BLOCK, checkKeywords, given, HANDLER, isKeyword, keyPlace, LOOP_CONTROL, place, shown, TASK } from './keywords.js';
@@ -75,8 +76,10 @@ async function loadBlock(dict: Dict, at: Origin, frame: Frame): Promise<Entry[]>
   const inner = { ...frame, inherit: inherit(frame.inherit, dict, at, frame.ctx) };
   const part = (key: string): Promise<Entry[]> => loadEntries(given(dict, key), place(dict, key, at), inner);
   const [block, rescue, always] = [await part('block'), await part('rescue'), await part('always')];
-  if (!frame.handlers) return [{ kind: 'block', origin: at, name: given(dict, 'name'), block, rescue, always }];
+  const confirm = confirmOf(dict, at, frame.ctx);
+  if (!frame.handlers) return [{ kind: 'block', origin: at, name: given(dict, 'name'), ...(confirm ? { confirm } : {}), block, rescue, always }];
   if (rescue.length + always.length > 0) complain(frame.ctx, 'a block among handlers takes neither "rescue" nor "always"', at);
+  if (confirm) complain(frame.ctx, 'a block among handlers takes no "confirm"', confirm.origin, 'handlers run within the confirmed block whose tasks notify them');
   return block;
 }
 

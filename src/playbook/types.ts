@@ -50,6 +50,14 @@ export interface Block {
    * with this key passes over later ones.
    */
   once?: string;
+  /** A confirmed block: the old state comes back by itself unless a new login says otherwise in time. */
+  confirm?: {
+    within: Value;
+    /** What the block touches beyond what its modules say of themselves. */
+    paths: Value[];
+    services: Value[];
+    origin: Origin;
+  } | undefined;
   block: Entry[];
   rescue: Entry[];
   always: Entry[];

@@ -20,6 +20,11 @@ export type Event =
   /** Written before the effect it announces. */
   | { event: 'effect'; host: string; id: string; task: string; changes: Difference[] }
   | { event: 'notify'; host: string; handler: string; by: string }
+  /**
+   * A confirmed block on a host: its timer is about to be armed, a new login confirmed it, nothing did (the host puts the
+   * old state back), the old state is back, or the host stayed out of reach.
+   */
+  | { event: 'confirm'; host: string; block: string; origin: Origin; state: 'arming' | 'confirmed' | 'unconfirmed' | 'rolled-back' | 'left'; message: string }
   | { event: 'warning'; message: string; origin?: Origin; host?: string }
   /** No host matched, end_play, and other remarks. */
   | { event: 'note'; message: string }

@@ -29,6 +29,13 @@ const COLOURS: { [status in Status]: Style | Style[] } = {
   rescued: 'magenta',
   unknown: 'cyan',
 };
+const CONFIRMS: { [state in Extract<Event, { event: 'confirm' }>['state']]: [string, Style | Style[]] } = {
+  arming: ['arming', 'cyan'],
+  confirmed: ['confirmed', 'green'],
+  unconfirmed: ['unconfirmed', 'red'],
+  'rolled-back': ['rolled back', ['red', 'bold']],
+  left: ['not known', ['red', 'bold']],
+};
 /** Columns of the status word at the beginning of a line. */
 const STATUS = 13;
 const INDENT = ' '.repeat(STATUS);
@@ -102,6 +109,15 @@ export class TerminalReporter implements Reporter {
         return this.#verbose(3, 'effect', `${event.task} · ${event.host}`);
       case 'notify':
         return this.#verbose(2, 'notify', `${event.handler} by ${event.by} · ${event.host}`);
+      case 'confirm': {
+        const { state, block, host, message } = event;
+        if (state === 'arming' || state === 'unconfirmed') this.options.live?.tail(host, message);
+        const [word, style] = CONFIRMS[state];
+        this.#showPlay();
+        // Silence means that all is well: for cron only what was taken back is news.
+        if (this.options.terse && (state === 'arming' || state === 'confirmed')) return;
+        return this.#print([this.#line(word, style, `${oneLine(block)} · ${oneLine(host)}: ${oneLine(message)}`)]);
+      }
       case 'warning': {
         const text = `${event.origin ? `${place(event.origin)}: ` : ''}${event.message}${event.host ? ` (${event.host})` : ''}`;
         if (this.#warned.has(text)) return;

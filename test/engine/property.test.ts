@@ -6,8 +6,9 @@ import { Rig, snapshot } from './rig.js';
 
 /**
  * The engine's promise: what happens is what happens when tasks run one at a time. Random playbooks over several
- * hosts (two of them names of one machine), with delegation, loops, handlers, blocks and results that later tasks
- * hang on, run once with trips that look ahead and once with nothing looked ahead; results and hosts must agree.
+ * hosts (two of them names of one machine), with delegation, loops, handlers, blocks (confirmed ones too) and results
+ * that later tasks hang on, run once with trips that look ahead and once with nothing looked ahead; results and hosts
+ * must agree.
  *
  * What several names of one machine write there does not depend on the name: who of them comes first within one task
  * is nobody's promise.
@@ -60,6 +61,17 @@ const tasks = (strategy: string): fc.Arbitrary<Make> => fc.tuple(body, extras).m
   return all;
 });
 
+/** Tasks that say what they touch: what a confirmed block takes. */
+const quiet: fc.Arbitrary<Make> = fc.tuple(file, word, fc.boolean()).chain(([f, w, heard]) =>
+  fc.constantFrom<readonly string[]>(
+    [`copy: {dest: "{{ root }}/${f}", content: "${w}\\n"}`],
+    [`lineinfile: {path: "{{ root }}/${f}", line: "${w}", create: true}`],
+    [`file: {path: "{{ root }}/${f}", state: absent}`],
+    [`file: {path: "{{ root }}/${f}.d", state: directory, mode: "0700"}`],
+    [`stat: {path: "{{ root }}/${f}"}`, 'register: seen'],
+  ).map((lines) => (n) => [`name: t${n}`, ...lines, ...(heard ? ['notify: topic'] : [])]),
+);
+
 const entries = (strategy: string, task = tasks(strategy)): fc.Arbitrary<Make> => fc.oneof(
   { weight: 6, arbitrary: task },
   {
@@ -74,6 +86,16 @@ const entries = (strategy: string, task = tasks(strategy)): fc.Arbitrary<Make> =
           ...(always.length ? ['always:', ...item(always, n * 100 + 80)] : []),
         ],
     ),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(fc.array(quiet, { minLength: 1, maxLength: 3 }), fc.boolean()).map(([inner, fails]) => (n: number) => [
+      'confirm: 60s',
+      'block:',
+      ...item([...inner, ...(fails ? [() => ['fail: {msg: take it back}']] : [])], n * 100),
+      'rescue:',
+      ...item([() => ['command: "true"']], n * 100 + 50),
+    ]),
   },
   { weight: 1, arbitrary: fc.constant(() => ['meta: flush_handlers']) },
 );

@@ -7,6 +7,23 @@ import type { Connection, Trip, TripResult } from '../../src/connection/connecti
 import type { RunOptions, RunSummary } from '../../src/engine/options.js';
 import { run } from '../../src/engine/run.js';
 import type { Event } from '../../src/report/events.js';
+import { sh, type Sh } from '../../src/shell/sh.js';
+
+/** This machine with a /var/lib/muster of its own, so that several can stand for several machines (where root runs the tests). */
+class OwnMachine extends LocalConnection {
+  constructor(
+    name: string,
+    private readonly state: string,
+  ) {
+    super(name);
+  }
+
+  protected override exec(command: Sh) {
+    if (process.getuid!() !== 0) return super.exec(command);
+    const script = sh`mkdir -p ${this.state} /var/lib/muster && mount --bind ${this.state} /var/lib/muster && exec /bin/sh -c ${command.text}`;
+    return super.exec(sh`exec unshare -m /bin/sh -c ${script.text}`);
+  }
+}
 
 /** A project in a temporary folder, run for real through /bin/sh on this machine under several machine names. */
 export class Rig {
@@ -70,7 +87,7 @@ export class Rig {
       emit: (event) => this.events.push(event),
       stop: new AbortController().signal,
       kill: new AbortController().signal,
-      connect: (target) => this.#watched(target.host, new LocalConnection(target.name)),
+      connect: (target) => this.#watched(target.host, new OwnMachine(target.name, path.join(this.folder, 'muster', target.host))),
       ...more,
     });
   }
