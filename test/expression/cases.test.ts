@@ -5,7 +5,7 @@ import { ContentError } from '../../src/value/errors.js';
 import { scopeOf } from './scope.js';
 
 /** `expression => output`; ERROR where it is refused. */
-for (const file of ['jinja', 'ansible']) {
+for (const file of ['jinja', 'ansible', 'gtid']) {
   const lines = readFileSync(`test/expression/cases/${file}.txt`, 'utf8').split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   lines.forEach((line, i) => {
     const split = line.lastIndexOf(' => ');

@@ -3,6 +3,7 @@ import type { Result } from '../undefined.js';
 import { BASIC } from './basic.js';
 import { DICTS } from './dicts.js';
 import { ENCODING } from './encode.js';
+import { GTIDS } from './gtid.js';
 import { HASHES } from './hashes.js';
 import { LISTS } from './lists.js';
 import { MATHS } from './math.js';
@@ -12,4 +13,4 @@ import { STRINGS } from './strings.js';
 import { TIMES } from './times.js';
 
 /** Every filter by name. */
-export const FILTERS: Table<Result> = new Map([...BASIC, ...STRINGS, ...LISTS, ...DICTS, ...MATHS, ...REGEXES, ...ENCODING, ...HASHES, ...PATHS, ...TIMES]);
+export const FILTERS: Table<Result> = new Map([...BASIC, ...STRINGS, ...LISTS, ...DICTS, ...MATHS, ...REGEXES, ...ENCODING, ...HASHES, ...GTIDS, ...PATHS, ...TIMES]);
