@@ -40,6 +40,8 @@ all:
     ansible_ssh_private_key_file: ${keyFile(process.cwd(), name)}
     muster_known_hosts_file: ${knownHostsFile(process.cwd(), name)}
     mysql_flavour: mysql
+    mysql_client_group: web
+    certificate_ca_dir: ${join(folder, 'ca')}
     mysql_innodb_buffer_pool_size: 64M
     mysql_replication_password: ${quoted(passwords.replication)}
     mysql_seed_password: ${quoted(passwords.seed)}
@@ -99,7 +101,7 @@ oracle('a primary with data is copied, and no password is seen on the way', asyn
     SELECT user, host, HEX(authentication_string) FROM mysql.user WHERE user IN ('app', 'replication', 'seed') ORDER BY user`;
   await caughtUp(t);
   const [primary, replica] = [await sql('db1', same), await sql('db2', same)];
-  t.regex(primary, /^100000\napp\.big\s+\d+\nkept\ncount_big\ndaily\n9\napp\t.*\nreplication\t[^\n]*$/);
+  t.regex(primary, /^100000\napp\.big\s+\d+\nkept\ncount_big\ndaily\n9\napp\t.*(\nreplication\t[^\n]*){2}$/);
   t.is(replica, primary);
   await sql('db1', "INSERT INTO app.big (text) VALUES ('later')");
   await caughtUp(t);
@@ -145,10 +147,10 @@ oracle('a stopped thread, a dropped account and a forgotten read_only are found 
 
 oracle('a replica is seeded again when told, and only then', async (t) => {
   await sql('db2', 'STOP REPLICA; RESET REPLICA ALL');
+  await sql('db1', "INSERT INTO app.big (text) VALUES ('missed'); FLUSH BINARY LOGS; PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY");
   const refused = await apply();
   t.is(refused.code, 3);
-  t.regex(refused.told, /holds app/);
-  await sql('db1', "INSERT INTO app.big (text) VALUES ('missed'); FLUSH BINARY LOGS; PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY");
+  t.regex(refused.told, /holds app, and the logs from which it could go on are gone: \S+:\d/);
   const told = await apply('-e', 'mysql_reseed=db2');
   t.is(told.code, 0, told.told);
   await caughtUp(t);
@@ -169,6 +171,9 @@ const modules = String.raw`
   gather_facts: false
   vars: {pw: "s3cr'et\\\"#x"}
   tasks:
+    # The modules speak no TLS by TCP.
+    - mysql_variables: {variable: require_secure_transport, value: "OFF"}
+
     - {mysql_db: {name: shop, encoding: utf8mb4, collation: utf8mb4_0900_ai_ci}}
     - mysql_query: {login_db: shop, query: "CREATE TABLE item (id INT PRIMARY KEY, name TEXT)"}
 

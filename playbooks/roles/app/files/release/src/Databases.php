@@ -1,13 +1,13 @@
 <?php
 declare(strict_types=1);
 
-/** The writable node and the one to read from; each is connected to when first asked for. */
+/** The way to the database that takes writes and to one to read from; each is connected to when first asked for. */
 final class Databases
 {
-    /** @var array<string, Database> */
-    private array $open = [];
+    private ?Database $primary = null;
+    private ?Database $replica = null;
 
-    /** @param array{primary: string, replica: string, port: int, database: string, user: string, password: string} $config */
+    /** @param array{hosts: list<string>, write_port: int, read_port: int, ca: string, database: string, user: string, password: string} $config */
     public function __construct(private readonly array $config)
     {
         mysqli_report(MYSQLI_REPORT_ERROR | MYSQLI_REPORT_STRICT);
@@ -15,49 +15,90 @@ final class Databases
 
     public function primary(): Database
     {
-        return $this->at($this->config['primary']);
+        return $this->primary ??= new Database($this->config, $this->config['write_port']);
     }
 
     public function replica(): Database
     {
-        return $this->at($this->config['replica']);
-    }
-
-    private function at(string $host): Database
-    {
-        return $this->open[$host] ??= new Database($host, $this->config);
+        return $this->replica ??= new Database($this->config, $this->config['read_port']);
     }
 }
 
 final class Database
 {
-    private readonly mysqli $link;
+    /** How long a change of the primary may last before the client is told. */
+    private const PATIENCE = 8.0;
+    /** The connection is gone, or the server does not take this (any more): it was not done. */
+    private const NOT_DONE = [2006, 1290, 1792, 1836, 1053];
+    /** The connection went while the answer was awaited: it may have been done. */
+    private const LOST = 2013;
 
-    public function __construct(string $host, array $config)
+    private ?mysqli $link = null;
+
+    public function __construct(private readonly array $config, private readonly int $port)
     {
-        $this->link = mysqli_init();
-        $this->link->options(MYSQLI_OPT_CONNECT_TIMEOUT, 2);
-        $this->link->options(MYSQLI_OPT_INT_AND_FLOAT_NATIVE, true);
-        $this->link->real_connect($host, $config['user'], $config['password'], $config['database'], $config['port']);
-        $this->link->set_charset('utf8mb4');
     }
 
     /** The server's own name. */
     public function name(): string
     {
-        return $this->link->query('SELECT @@hostname')->fetch_row()[0];
+        return $this->rows('SELECT @@hostname AS name')[0]['name'];
     }
 
     /** @return list<array<string, mixed>> */
     public function rows(string $query): array
     {
-        return $this->link->query($query)->fetch_all(MYSQLI_ASSOC);
+        return $this->patiently(static fn (mysqli $link) => $link->query($query)->fetch_all(MYSQLI_ASSOC), [...self::NOT_DONE, self::LOST]);
     }
 
     /** @param list<string> $values */
     public function insert(string $query, array $values): int
     {
-        $this->link->execute_query($query, $values);
-        return $this->link->insert_id;
+        return $this->patiently(static function (mysqli $link) use ($query, $values): int {
+            $link->execute_query($query, $values);
+            return $link->insert_id;
+        }, self::NOT_DONE);
+    }
+
+    /** Does it, and again on a new connection where it certainly was not done (or may be done twice). */
+    private function patiently(callable $work, array $again): mixed
+    {
+        for ($end = microtime(true) + self::PATIENCE;;) {
+            $connected = false;
+            try {
+                $this->link ??= $this->connect();
+                $connected = true;
+                return $work($this->link);
+            } catch (mysqli_sql_exception $error) {
+                $this->link = null;
+                // 1045: an answer, not a failure.
+                $hopeless = $connected ? !in_array($error->getCode(), $again, true) : $error->getCode() === 1045;
+                if ($hopeless || microtime(true) > $end) {
+                    throw $error;
+                }
+                usleep(100_000);
+            }
+        }
+    }
+
+    /** Through the first of the balancers that answers; its server must show a certificate for that address. */
+    private function connect(): mysqli
+    {
+        $failure = null;
+        foreach ($this->config['hosts'] as $host) {
+            try {
+                $link = mysqli_init();
+                $link->options(MYSQLI_OPT_CONNECT_TIMEOUT, 2);
+                $link->options(MYSQLI_OPT_INT_AND_FLOAT_NATIVE, true);
+                $link->options(MYSQLI_OPT_SSL_VERIFY_SERVER_CERT, true);
+                $link->ssl_set(null, null, $this->config['ca'], null, null);
+                $link->real_connect($host, $this->config['user'], $this->config['password'], $this->config['database'], $this->port, null, MYSQLI_CLIENT_SSL);
+                $link->set_charset('utf8mb4');
+                return $link;
+            } catch (mysqli_sql_exception $error) {
+                $failure = $error;
+            }
+        }
+        throw $failure;
     }
 }
