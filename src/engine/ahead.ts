@@ -12,7 +12,6 @@ import { loopItems, loopVariables } from './loop.js';
 import type { Ahead, AheadQuestion } from './machine.js';
 import { outcome } from './outcome.js';
 import { inspectionOf, type Job } from './perform.js';
-import type { PlayRun } from './play.js';
 import type { Run } from './run.js';
 import { AHEAD, type Speculated } from './scope.js';
 import { isSelected } from './select.js';
@@ -36,12 +35,11 @@ export function aheadOf(call: Call): Ahead {
 }
 
 /**
- * Looks at a host's part of a play before its turn, while other hosts are busy with earlier plays: trip after trip,
+ * Looks at what comes after a frame's entry on a host before its turn, while other hosts are busy: trip after trip,
  * each rendered with what the one before found, until there is nothing new to ask.
  */
-export async function prefetch(run: Run, play: PlayRun, host: HostRun): Promise<void> {
+export async function prefetch(run: Run, host: HostRun, frame: Frame): Promise<void> {
   if (run.options.oneAtATime) return;
-  const frame: Frame = { entries: play.entries, index: -1, play, includes: [], parent: undefined };
   for (let depth = 0; depth < 5 && !run.stopping; depth++) {
     const [first, ...rest] = await questions(after(run, host, frame), host.window);
     if (!first) return;

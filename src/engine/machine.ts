@@ -98,6 +98,15 @@ export class Machine {
     asked: readonly Inspection[],
     ahead: Ahead,
   ): Promise<Output[]> {
+    // Looks wait for looks, since one may bring the other's answer along. An effect waits for nobody: it may be
+    // just what another one, which waits on the machine, waits for.
+    const turn = effect ? undefined : this.#turns(way.connection);
+    const carry = () => this.forks.run(() => this.#carry(way, effect, asked, ahead));
+    return turn ? turn.run(carry) : carry();
+  }
+
+  /** The questions asked, and those of `ahead` that go the same way. Worked out when the trip is about to begin: a thousand hosts that wait for theirs hold nothing. */
+  async #collect(way: Way, asked: readonly Inspection[], ahead: Ahead): Promise<readonly Inspection[]> {
     const seen = new Set(asked.map((inspection) => questionKey(way, inspection)));
     const inspections = [...asked];
     for (const question of await ahead()) {
@@ -107,11 +116,7 @@ export class Machine {
       seen.add(key);
       inspections.push(question.inspection);
     }
-    // Looks wait for looks, since one may bring the other's answer along. An effect waits for nobody: it may be
-    // just what another one, which waits on the machine, waits for.
-    const turn = effect ? undefined : this.#turns(way.connection);
-    const carry = () => this.forks.run(() => this.#carry(way, effect, asked, inspections));
-    return turn ? turn.run(carry) : carry();
+    return inspections;
   }
 
   #turns(connection: Connection): Mutex {
@@ -120,14 +125,15 @@ export class Machine {
     return mutex;
   }
 
-  async #carry(way: Way, effect: TripEffect | undefined, asked: readonly Inspection[], inspections: readonly Inspection[]): Promise<Output[]> {
-    if (this.over.aborted) throw new ConnectionError('lost', 'the run is over');
+  async #carry(way: Way, effect: TripEffect | undefined, asked: readonly Inspection[], ahead: Ahead): Promise<Output[]> {
     if (effect) this.forget();
     else {
       // The trip waited for may have brought the answer along.
       const known = asked.flatMap((inspection) => this.known(way, inspection) ?? []);
       if (known.length === asked.length) return known;
     }
+    const inspections = await this.#collect(way, asked, ahead);
+    if (this.over.aborted) throw new ConnectionError('lost', 'the run is over');
     const epoch = this.#epoch;
     try {
       const result = await way.connection.trip({

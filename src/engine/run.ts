@@ -236,7 +236,7 @@ async function lookBeforehand(run: Run, play: PlayRun): Promise<void> {
     for (const name of next.peek()) {
       if (busy.has(name)) continue;
       busy.add(name);
-      looks.push(prefetch(run, next, run.admit(name)));
+      looks.push(prefetch(run, run.admit(name), { entries: next.entries, index: -1, play: next, includes: [], parent: undefined }));
     }
   }
   await Promise.allSettled(looks);

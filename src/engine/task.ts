@@ -3,7 +3,7 @@ import type { Task } from '../playbook/types.js';
 import { UndefinedError, UnknownError } from '../value/errors.js';
 import { toPlain, Unknown, type Dict, type Value } from '../value/value.js';
 import { action, happensOnce } from './actions/index.js';
-import { aheadOf } from './ahead.js';
+import { aheadOf, prefetch } from './ahead.js';
 import { callOf, isCheck, isTrue, numberOf, scopeFor, type Call, type Frame } from './call.js';
 import { bare, conclude, plainStatus } from './conclude.js';
 import { cutOff } from './confirm.js';
@@ -31,7 +31,16 @@ export async function runTask(run: Run, frame: Frame, task: Task, hosts: readonl
     return;
   }
   const throttle = run.throttle(task, () => numberOf(first, task.throttle!, 'throttle'));
-  await Promise.all(hosts.map((host) => throttle.run(() => runOnHost(callOf(run, frame, task, host), name, [host]))));
+  let busy = hosts.length;
+  await Promise.all(
+    hosts.map((host) =>
+      throttle.run(async () => {
+        await runOnHost(callOf(run, frame, task, host), name, [host]);
+        // Most of what comes behind waits for facts: a host that has them need not wait for the others to look at it.
+        if (--busy > 0 && task.action === 'setup' && host.running) void prefetch(run, host, { ...frame }).catch(() => undefined);
+      }),
+    ),
+  );
 }
 
 /** The task's name as shown: templated with the host's variables where that works. */
