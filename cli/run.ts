@@ -56,6 +56,7 @@ export async function prepare(verb: RunOptions['verb'], playbooks: string[], fla
     },
     projectDir: settings.projectDir,
     rolesPath: settings.roles_path ?? [],
+    factsDir: settings.facts === false ? undefined : (settings.facts ?? join(settings.projectDir, '.muster', 'facts')),
     journalDir: settings.journal === false ? undefined : (settings.journal ?? join(settings.projectDir, '.muster', 'runs')),
   };
 }

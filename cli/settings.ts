@@ -17,6 +17,8 @@ const schema = z.strictObject({
   forks: z.int().min(1).optional(),
   /** Folder of the journal, or false for none. */
   journal: z.union([z.string(), z.literal(false)]).optional(),
+  /** Folder facts are kept in for the next run, or false for none. */
+  facts: z.union([z.string(), z.literal(false)]).optional(),
   remote_user: z.string().optional(),
   private_key_file: z.string().optional(),
   timeout: z.number().positive().optional(),
@@ -30,7 +32,7 @@ export type Settings = z.output<typeof schema> & {
   projectDir: string;
 };
 
-const PATHS = ['inventory', 'roles_path', 'journal', 'private_key_file', 'ssh_config', 'known_hosts'] as const;
+const PATHS = ['inventory', 'roles_path', 'journal', 'facts', 'private_key_file', 'ssh_config', 'known_hosts'] as const;
 
 /**
  * Defaults of the project from muster.yml, beside the first playbook or upwards to the working directory; the environment
@@ -81,7 +83,7 @@ function readEnvironment(env: NodeJS.ProcessEnv): z.output<typeof schema> {
     const value = env[`MUSTER_${key.toUpperCase()}`];
     if (value === undefined || value === '') continue;
     if (key === 'forks' || key === 'timeout') given[key] = Number(value);
-    else if (key === 'journal' && /^(no|false|off)$/i.test(value)) given[key] = false;
+    else if ((key === 'journal' || key === 'facts') && /^(no|false|off)$/i.test(value)) given[key] = false;
     else given[key] = key === 'roles_path' ? value.split(':') : value;
   }
   return check(given, (key) => (message) => new UsageError(`MUSTER_${key.toUpperCase()}: ${message}`));

@@ -30,7 +30,7 @@ export function aheadOf(call: Call): Ahead {
   return async () => {
     const { run, host } = call;
     if (run.options.oneAtATime || run.stopping) return [];
-    return questions(behind(call), host.window);
+    return questions(run, host, behind(call));
   };
 }
 
@@ -41,18 +41,19 @@ export function aheadOf(call: Call): Ahead {
 export async function prefetch(run: Run, host: HostRun, frame: Frame): Promise<void> {
   if (run.options.oneAtATime) return;
   for (let depth = 0; depth < 5 && !run.stopping; depth++) {
-    const [first, ...rest] = await questions(after(run, host, frame), host.window);
+    const [first, ...rest] = await questions(run, host, after(run, host, frame));
     if (!first) return;
     await first.machine.ask(first.way, first.inspection, () => Promise.resolve(rest));
   }
 }
 
-async function questions(calls: AsyncIterable<Call>, window: number): Promise<AheadQuestion[]> {
+async function questions(run: Run, host: HostRun, calls: AsyncIterable<Call>): Promise<AheadQuestion[]> {
   const asked: AheadQuestion[] = [];
-  const speculated: Speculated = { extra: new Map(), facts: undefined };
+  // Before they are gathered, facts are taken to be what they were in the last run.
+  const speculated: Speculated = { extra: new Map(), facts: run.variables.facts(host.name).size === 0 ? run.factCache.of(host.name) : undefined };
   let text = 0;
   for await (const next of calls) {
-    if (asked.length >= window || text >= MOST_TEXT) break;
+    if (asked.length >= host.window || text >= MOST_TEXT) break;
     try {
       const question = await questionOf(next, speculated);
       if (!question) continue;
@@ -97,8 +98,8 @@ function speculate(call: Call, job: Job, wanted: unknown, known: Output, specula
   const { data } = outcome({ ...module.result(wanted, observed), changed: false });
   const facts = data.get('ansible_facts');
   if (facts instanceof Map && !task.delegateTo) {
-    speculated.facts ??= new Map(call.run.variables.facts(call.host.name));
-    for (const [name, value] of facts) speculated.facts.set(String(name).replace(/^ansible_/, ''), value);
+    const named = [...facts].map(([name, value]) => [String(name).replace(/^ansible_/, ''), value] as const);
+    speculated.facts = new Map([...(speculated.facts ?? call.run.variables.facts(call.host.name)), ...named]);
   }
   if (task.register !== undefined && !task.loop) speculated.extra.set(task.register, data);
 }

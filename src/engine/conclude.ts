@@ -32,7 +32,11 @@ export function conclude(call: Call, name: string, result: Outcome, seconds: num
   for (const sharer of sharers) {
     if (task.register !== undefined) run.variables.setRegistered(sharer.name, task.register, result.unknown === undefined ? result.data : new Unknown(result.unknown));
     // Facts of a delegated task belong to the host it runs for, unless delegate_facts says otherwise.
-    if (facts instanceof Map && task.action !== 'set_fact') run.variables.setFacts(factsOfDelegate ? delegate : sharer.name, facts);
+    if (facts instanceof Map && task.action !== 'set_fact') {
+      const owner = factsOfDelegate ? delegate : sharer.name;
+      run.variables.setFacts(owner, facts);
+      if (task.action === 'setup') run.factCache.keep(owner, run.variables.facts(owner));
+    }
     for (const handler of notified) sharer.notified.add(handler);
   }
   for (const handler of notified) run.emit({ event: 'notify', host: host.name, handler, by: name });

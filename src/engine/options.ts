@@ -51,6 +51,8 @@ export interface RunOptions {
   projectDir: string;
   /** Folder runs are journalled under; undefined keeps no journal. */
   journalDir: string | undefined;
+  /** Folder the facts of hosts are kept in for the next run's looking ahead; undefined keeps none. */
+  factsDir: string | undefined;
   emit: (event: Event) => void;
   /** First abort: finish what is in flight, start nothing. */
   stop: AbortSignal;

@@ -11,6 +11,7 @@ import { Templates } from '../template/index.js';
 import { Variables } from '../variables/index.js';
 import { ContentError } from '../value/errors.js';
 import { prefetch } from './ahead.js';
+import { FactCache } from './fact-cache.js';
 import { flush } from './handlers.js';
 import { HostRun } from './host.js';
 import { Journal } from './journal.js';
@@ -25,6 +26,7 @@ import { walk } from './walk.js';
 export class Run {
   readonly hosts = new Map<string, HostRun>();
   readonly templates = new Templates();
+  readonly factCache: FactCache;
   readonly machines: Machines;
   /** `--start-at-task`, until its task is met. */
   startAt: string | undefined;
@@ -50,6 +52,7 @@ export class Run {
     readonly variables: Variables,
   ) {
     this.machines = new Machines(new Semaphore(options.forks), options.connect ?? connect);
+    this.factCache = new FactCache(options.factsDir);
     this.startAt = options.startAtTask;
     this.load = { projectDir: options.projectDir, rolesPath: options.rolesPath, extraVars: options.extraVars, problems: [] };
     this.#journal = options.journalDir === undefined ? undefined : new Journal(options.journalDir, this.id);

@@ -1,4 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { RunOptions } from '../../src/engine/options.js';
@@ -38,6 +38,29 @@ test('a converged play costs one trip for each machine, a change one more', asyn
   t.is(again.hosts.get('a')!.changed, 1);
   t.is(rig.trips.filter(({ machine, effect }) => machine === 'a' && effect).length, 1);
   t.is(rig.trips.filter(({ machine }) => machine === 'a').length, 2);
+});
+
+test('what hangs on facts is asked with facts of the last run, and counts only if they are still so', async (t) => {
+  const site = `${head.replace('gather_facts: false', 'gather_facts: true')}  tasks:
+    - copy: {dest: "{{ root }}/{{ ansible_facts.hostname }}", content: "{{ ansible_facts.distribution }}"}
+    - copy: {dest: "{{ root }}/plain", content: x}
+`;
+  const { rig } = await play(t, site, { factsDir: undefined });
+  const factsDir = path.join(rig.folder, 'facts');
+  await rig.run();
+  t.is(rig.trips.length, 6, 'facts, then what hangs on them');
+  await rig.run({ factsDir });
+  await rig.run({ factsDir });
+  t.is(rig.trips.length, 3);
+  const file = path.join(factsDir, 'a.json');
+  t.is((await stat(file)).mode & 0o777, 0o600);
+  const facts = JSON.parse(await readFile(file, 'utf8')) as { hostname: string };
+  await writeFile(file, JSON.stringify({ ...facts, hostname: 'elsewhere' }));
+  await writeFile(path.join(factsDir, 'b.json'), '{ damaged');
+  const moved = await rig.run({ factsDir });
+  t.is(moved.hosts.get('a')!.changed, 0);
+  t.deepEqual(rig.trips.map(({ machine }) => machine).sort(), ['a', 'a', 'b', 'b', 'c']);
+  t.is((JSON.parse(await readFile(file, 'utf8')) as { hostname: string }).hostname, facts.hostname, 'kept anew');
 });
 
 test('handlers run once, in the order they are written, and what they notify too', async (t) => {

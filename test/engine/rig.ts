@@ -84,6 +84,7 @@ export class Rig {
       },
       projectDir: this.folder,
       journalDir: undefined,
+      factsDir: undefined,
       emit: (event) => this.events.push(event),
       stop: new AbortController().signal,
       kill: new AbortController().signal,
