@@ -39,6 +39,8 @@ export interface TripResult {
 
 export interface Counters {
   trips: number;
+  /** How often the host was waited for: a login's steps, the opening of channels that were not ready, trips. Those of conversations are not known. */
+  roundTrips: number;
   bytesOut: number;
   bytesIn: number;
   /** Milliseconds spent connecting. */

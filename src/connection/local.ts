@@ -8,6 +8,7 @@ import { ShellConnection, type Remote } from './shell-connection.js';
 
 /** This machine, without ssh: the same scripts on the standard input of a child's /bin/sh. */
 export class LocalConnection extends ShellConnection {
+  protected readonly opening = 0;
   protected readonly login = userInfo().username;
   readonly #children = new Set<() => void>();
 

@@ -33,7 +33,7 @@ type TripEffect = Omit<Effect, 'script'>;
 
 /** What ssh and local have in common: trips, uploads, bridges and cancelling, over "run a command on the host". */
 export abstract class ShellConnection implements Connection {
-  readonly counters: Counters = { trips: 0, bytesOut: 0, bytesIn: 0, connecting: 0, waiting: 0, remote: 0, conversations: 0 };
+  readonly counters: Counters = { trips: 0, roundTrips: 0, bytesOut: 0, bytesIn: 0, connecting: 0, waiting: 0, remote: 0, conversations: 0 };
   /** A shell opened ahead, so that a trip need not wait for a channel. */
   #spare: Promise<Remote> | undefined;
   #running = new Set<{ decoder: TripDecoder; become: Become | undefined }>();
@@ -44,6 +44,8 @@ export abstract class ShellConnection implements Connection {
 
   /** Who runs commands that do not become anyone. */
   protected abstract readonly login: string;
+  /** Round trips that running a command takes before it can be spoken to. */
+  protected abstract readonly opening: number;
   /** Runs a command line, connecting first where there is no link yet. @throws ConnectionError */
   protected abstract exec(command: Sh): Promise<Remote>;
   /** A stream made without a command on the host. @throws ConnectionError */
@@ -135,6 +137,7 @@ _kill TERM; for _ in 1 2 3 4 5; do _kill 0 || exit 0; sleep 1; done; _kill KILL`
     this.#spare = undefined;
     const remote = await (spare ?? this.#shell());
     this.counters.trips++;
+    this.counters.roundTrips += spare ? 1 : 1 + this.opening;
     this.counters.bytesOut += script.length;
     const running = { decoder, become: trip.effect?.become };
     this.#running.add(running);

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { performance } from 'node:perf_hooks';
+import { createConnection } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { NodeSSH } from 'node-ssh';
 import type { Client, ClientChannel, ServerHostKeyAlgorithm } from 'ssh2';
@@ -23,12 +24,16 @@ const FAREWELL_MS = 1000;
 /** An authenticated link, and how to let go of it. */
 interface Link {
   client: Client;
+  /** That making it took, for whoever had it made. */
+  roundTrips: number;
   release(): void;
 }
 
 /** A machine over ssh. One link, made at the first need and made anew after it broke. */
 export class SshConnection extends ShellConnection {
   protected readonly login: string;
+  /** The channel (RFC 4254, 5.1), then the command (6.5). */
+  protected readonly opening = 2;
   readonly #settings: SshSettings;
   #link: Promise<Link> | undefined;
 
@@ -70,7 +75,10 @@ export class SshConnection extends ShellConnection {
       const forget = (): void => {
         if (this.#link === link) this.#link = undefined;
       };
-      link.then(({ client }) => client.once('close', forget), forget);
+      link.then(({ client, roundTrips }) => {
+        this.counters.roundTrips += roundTrips;
+        client.once('close', forget);
+      }, forget);
     }
     return await this.#link;
   }
@@ -92,7 +100,7 @@ async function connectLink(target: Target, wanted: SshSettings, depth: number): 
       jump.client.forwardOut('127.0.0.1', 0, wanted.host, wanted.port, done),
     );
     const link = await login(wanted, stream);
-    return { client: link.client, release: () => (link.release(), jump.release()) };
+    return { client: link.client, roundTrips: jump.roundTrips + link.roundTrips, release: () => (link.release(), jump.release()) };
   } catch (error) {
     jump.release();
     throw error;
@@ -102,6 +110,7 @@ async function connectLink(target: Target, wanted: SshSettings, depth: number): 
 async function sharedJump(hop: Target, through: SshSettings, depth: number): Promise<Link> {
   const key = JSON.stringify([through.user, through.host, through.port, through.jumps, through.knownHosts, through.hostKeyChecking]);
   let shared = jumpLinks.get(key);
+  const isFirst = shared === undefined;
   if (!shared) {
     shared = { link: connectLink(hop, through, depth), users: 0 };
     jumpLinks.set(key, shared);
@@ -117,6 +126,7 @@ async function sharedJump(hop: Target, through: SshSettings, depth: number): Pro
   let released = false;
   return {
     client: link.client,
+    roundTrips: isFirst ? link.roundTrips : 0,
     release() {
       if (released) return;
       released = true;
@@ -146,8 +156,10 @@ async function attemptLogin(wanted: SshSettings, through: Duplex | undefined): P
   let refused: ConnectionError | undefined;
   let met = false;
   const ssh = new NodeSSH();
+  const sock = through ?? createConnection({ host, port });
+  const exchanges = counted(sock);
   const connecting = ssh.connect({
-    ...(through ? { sock: through as never } : { host, port }),
+    sock: sock as never,
     username: user,
     readyTimeout: wanted.connectTimeout * 1000,
     keepaliveInterval: keepalive.interval * 1000,
@@ -172,7 +184,24 @@ async function attemptLogin(wanted: SshSettings, through: Duplex | undefined): P
     return { error: classify(error as ClientError, wanted, authentication), early: !met && hungUp(error as ClientError) };
   }
   if (!through) client.setNoDelay(true);
-  return { link: { client, release: () => leave(client) } };
+  return { link: { client, roundTrips: 1 + exchanges(), release: () => leave(client) } };
+}
+
+/** Counts how often a stream is spoken to anew after it has answered: each step of a login waits for the one before. */
+function counted(stream: Duplex): () => number {
+  let count = 0;
+  let heard = true;
+  const [push, write] = [stream.push.bind(stream), stream.write.bind(stream) as (...args: unknown[]) => boolean];
+  stream.push = (...args) => ((heard = true), push(...args));
+  stream.write = ((...args: unknown[]) => {
+    if (heard) count++;
+    heard = false;
+    return write(...args);
+  }) as typeof stream.write;
+  return () => {
+    Object.assign(stream, { push, write });
+    return count;
+  };
 }
 
 /** Says goodbye, and does not wait for a host that no longer hears it (a reboot). */

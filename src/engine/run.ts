@@ -276,9 +276,10 @@ function statsOf(run: Run): { [host: string]: HostStats } {
   const stats: { [host: string]: HostStats } = {};
   for (const { target, connection } of run.machines.all()) {
     const { counters } = connection;
-    const sum = (stats[target.name] ??= { connections: 0, trips: 0, conversations: 0, bytesOut: 0, bytesIn: 0, connecting: 0, waiting: 0, remote: 0 });
+    const sum = (stats[target.name] ??= { connections: 0, trips: 0, roundTrips: 0, conversations: 0, bytesOut: 0, bytesIn: 0, connecting: 0, waiting: 0, remote: 0, muster: 0 });
     sum.connections++;
     sum.trips += counters.trips;
+    sum.roundTrips += counters.roundTrips;
     sum.conversations += counters.conversations;
     sum.bytesOut += counters.bytesOut;
     sum.bytesIn += counters.bytesIn;
@@ -286,6 +287,8 @@ function statsOf(run: Run): { [host: string]: HostStats } {
     sum.waiting += counters.waiting / 1000;
     sum.remote += counters.remote / 1000;
   }
+  for (const { host, seconds } of run.times) if (stats[host]) stats[host].muster += seconds;
+  for (const of of Object.values(stats)) of.muster = Math.max(0, of.muster - of.connecting - of.waiting);
   return stats;
 }
 

@@ -84,6 +84,7 @@ export interface Recap {
 export interface HostStats {
   connections: number;
   trips: number;
+  roundTrips: number;
   conversations: number;
   bytesOut: number;
   bytesIn: number;
@@ -92,4 +93,6 @@ export interface HostStats {
   waiting: number;
   /** Of the waiting, what the host itself was at work; the rest is the network and Muster. */
   remote: number;
+  /** What is left of the time its tasks took: rendering, comparing, waiting for a place among the forks. */
+  muster: number;
 }

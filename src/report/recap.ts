@@ -32,7 +32,7 @@ export function recapLines(hosts: { [host: string]: Recap }, paint: Paint): stri
 
 /** The `--stats` tables: what each host cost, and the slowest tasks. */
 export function statsLines(stats: Extract<Event, { event: 'stats' }>, paint: Paint, columns: number): string[] {
-  const head = ['host', 'connections', 'trips', 'mysql', 'sent', 'received', 'connecting', 'waiting', 'remote'];
+  const head = ['host', 'logins', 'trips', 'rtts', 'mysql', 'sent', 'got', 'connect', 'wait', 'remote', 'muster'];
   const rows = Object.entries(stats.hosts).map(([host, of]) => [harmless(host), ...cells(of)]);
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => width(row[i]!))));
   const line = (row: string[]) => row.map((cell, i) => (i === 0 ? pad(cell, widths[i]!) : cell.padStart(widths[i]!))).join('  ');
@@ -50,12 +50,14 @@ function cells(of: HostStats): string[] {
   return [
     String(of.connections),
     String(of.trips),
+    String(of.roundTrips),
     String(of.conversations),
     bytes(of.bytesOut),
     bytes(of.bytesIn),
     duration(of.connecting),
     duration(of.waiting),
     duration(of.remote),
+    duration(of.muster),
   ];
 }
 

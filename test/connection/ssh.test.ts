@@ -40,10 +40,15 @@ test('a trip over ssh, twice over one connection', async (t) => {
   const first = await connection.trip({ effect: effect('echo done; exit 4'), inspections: [inspection('id -un'), inspection('echo "$LC_ALL"')] });
   t.deepEqual(first.effect, { rc: 4, stdout: 'done\n', stderr: '' });
   t.deepEqual(first.inspections.map(({ stdout }) => stdout), ['root\n', 'C\n']);
+  const { roundTrips } = connection.counters;
   const second = await connection.trip(ask('echo "$SSH_CONNECTION"'));
   const third = await connection.trip(ask('echo "$SSH_CONNECTION"'));
   t.is(second.inspections[0]!.stdout, third.inspections[0]!.stdout);
   t.is(connection.counters.trips, 3);
+  // TCP, versions, algorithms, key exchange, the service, the key's offer and its proof, the channel, the shell, the script; more where sshd
+  // says in two pieces what fits into one.
+  t.true(roundTrips >= 9 && roundTrips <= 13, String(roundTrips));
+  t.is(connection.counters.roundTrips, roundTrips + 2, 'a shell was kept ready');
   t.true(connection.counters.bytesOut > 0 && connection.counters.bytesIn > 0 && connection.counters.connecting > 0);
 });
 
