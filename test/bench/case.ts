@@ -14,6 +14,8 @@ export interface Figures {
   goals: Goal[];
   /** What could not be measured, and why; what a figure needs to be understood. */
   notes?: string[];
+  /** An SVG that goes beside the page, with a line on what it shows. */
+  picture?: { svg: string; shows: string };
 }
 
 export interface Goal {

@@ -31,7 +31,7 @@ export async function hosts(disks: Disks, say: (line: string) => void): Promise<
 }
 
 /** Runs a command on all hosts as root. @throws when it fails on one */
-async function everywhere(command: string): Promise<void> {
+export async function everywhere(command: string): Promise<void> {
   await Promise.all(lab!.hosts.map(({ name }) => run('ssh', labSsh(lab!, name, ['sudo sh -s']), { input: command })));
 }
 

@@ -5,15 +5,17 @@ import { keep, show } from './page.js';
 import { ansible } from './cases/ansible.js';
 import { bytes } from './cases/bytes.js';
 import { converged } from './cases/converged.js';
+import { first } from './cases/first.js';
 import { fleet } from './cases/fleet.js';
 import { inventory } from './cases/inventory.js';
 import { lint } from './cases/lint.js';
 import { rendering } from './cases/rendering.js';
+import { stack } from './cases/stack.js';
 import { startup } from './cases/startup.js';
 import { trips } from './cases/trips.js';
 
 /** In the order of the page. */
-const CASES: Case[] = [converged, ansible, trips, fleet, inventory, rendering, bytes, startup, lint];
+const CASES: Case[] = [converged, ansible, first, stack, trips, fleet, inventory, rendering, bytes, startup, lint];
 
 async function main(names: string[]): Promise<number> {
   const wrong = names.find((name) => !CASES.some((found) => found.name === name));

@@ -27,7 +27,8 @@ export function keep(order: readonly Case[], done: Case, figures: Figures): void
   writeFileSync(PAGE, `${[HEAD.trimEnd(), ...kept].join('\n\n')}\n`);
 }
 
-function section({ name, title, about }: Case, { rows, goals, notes = [] }: Figures): string {
+function section({ name, title, about }: Case, { rows, goals, notes = [], picture }: Figures): string {
+  if (picture) writeFileSync(`docs/${name}.svg`, picture.svg);
   const [head, ...body] = rows.map((row) => `| ${row.join(' | ')} |`);
   const machine = `${availableParallelism()} cores, which also run the hosts, load ${short(loadavg()[0]!)}; Node ${process.versions.node}; ${new Date().toISOString().slice(0, 10)}`;
   return [
@@ -39,6 +40,7 @@ function section({ name, title, about }: Case, { rows, goals, notes = [] }: Figu
     `|${rows[0]!.map((_, i) => (i === 0 ? '---|' : '---:|')).join('')}`,
     ...body,
     '',
+    ...(picture ? [`![${picture.shows}](${name}.svg)`, ''] : []),
     ...goals.map((goal) => `- ${describe(goal)}: ${met(goal) ? 'met' : '**missed**'}`),
     ...notes.map((note) => `- ${note}`),
     '',

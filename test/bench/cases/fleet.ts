@@ -5,6 +5,7 @@ import type { Errand } from '../bare.js';
 import { megabytes, seconds, short, type Case, type Goal } from '../case.js';
 import { address, inventoryOf, startFleet, type Fleet } from '../fleet.js';
 import { muster, node, type Usage } from '../process.js';
+import { picture, type Point } from '../picture.js';
 import { median, race } from '../race.js';
 
 const BARE = fileURLToPath(new URL('../bare.js', import.meta.url));
@@ -13,7 +14,7 @@ const AT_ONCE = 50;
 const SIZES = [
   { count: 10, rounds: 5 },
   { count: 100, rounds: 5 },
-  { count: 1000, rounds: 3 },
+  { count: 1000, rounds: 5 },
 ];
 
 export const fleet: Case = {
@@ -31,6 +32,7 @@ export const fleet: Case = {
       await muster(['apply', playbook, '-i', inventoryOf(fleet, 1)]);
       const rows = [['hosts', 'bare ssh2', 'Muster', 'min – max', 'ratio', 'processor: bare', 'Muster', 'a host and task', 'memory: bare', 'Muster']];
       const goals: Goal[] = [];
+      const points: { bare: Point[]; muster: Point[] } = { bare: [], muster: [] };
       for (const { count, rounds } of SIZES) {
         say(`${count} hosts`);
         const errand = join(fleet.folder, 'errand');
@@ -51,6 +53,7 @@ export const fleet: Case = {
           rounds,
         );
         const of = (usage: Usage[], what: 'cpu' | 'rss') => median(usage.map((each) => each[what]));
+        for (const name of ['bare', 'muster'] as const) points[name].push({ x: count, y: laps[name].median });
         const ratio = laps.muster.median / laps.bare.median;
         rows.push([
           String(count),
@@ -69,7 +72,8 @@ export const fleet: Case = {
           goals.push({ what: 'memory of Muster, 1000 hosts', got: of(used.muster, 'rss') / 1e6, atMost: 250, unit: ' MB' });
         }
       }
-      return { rows, goals };
+      const lines = [{ name: 'bare ssh2', points: points.bare }, { name: 'Muster', points: points.muster }];
+      return { rows, goals, picture: { svg: picture('hosts', 'seconds', lines), shows: 'Seconds by hosts: both lines rise as the dashed one does, tenfold for ten times the hosts' } };
     } finally {
       fleet.stop();
     }
