@@ -34,7 +34,14 @@ const body: fc.Arbitrary<{ lines: readonly string[]; register?: string }> = fc.o
   { weight: 2, arbitrary: file.map((f) => ({ lines: [`file: {path: "{{ root }}/${f}", state: absent}`], register: 'made' })) },
   { weight: 2, arbitrary: file.map((f) => ({ lines: [`file: {path: "{{ root }}/${f}.d", state: directory, mode: "0750"}`] })) },
   { weight: 2, arbitrary: fc.tuple(file, word).map(([f, w]) => ({ lines: [`shell: echo ${w} >> "{{ root }}/${f}"`] })) },
-  { weight: 2, arbitrary: fc.tuple(file, word).map(([f, w]) => ({ lines: ['command:', `  cmd: cp /etc/hostname {{ root }}/${f}.${w}`, `  creates: "{{ root }}/${f}.${w}"`], register: 'made' })) },
+  // A guard is looked at and then acted upon with nothing to keep another name of the machine out: each name has a file of its own.
+  {
+    weight: 2,
+    arbitrary: fc.tuple(file, word).map(([f, w]) => ({
+      lines: ['command:', `  cmd: cp /etc/hostname {{ root }}/${f}.${w}.{{ inventory_hostname }}`, `  creates: "{{ root }}/${f}.${w}.{{ inventory_hostname }}"`],
+      register: 'made',
+    })),
+  },
   { weight: 3, arbitrary: file.map((f) => ({ lines: [`stat: {path: "{{ root }}/${f}"}`], register: 'seen' })) },
   { weight: 1, arbitrary: word.map((w) => ({ lines: [`set_fact: {flag: ${w}}`] })) },
   { weight: 1, arbitrary: file.map((f) => ({ lines: [`copy: {dest: "{{ root }}/${f}", content: "{{ seen.stat.exists | default('none') }}\\n"}`] })) },
