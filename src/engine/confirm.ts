@@ -159,7 +159,7 @@ async function settle(run: Run, frame: Frame, confirming: Confirming, armed: Arm
   armed.way = { ...armed.way, connection: run.machines.renew(armed.way.connection), environment: {} };
   const ahead = broken ? async () => [] : aheadOf(callOf(run, frame, ownTask(frame.play.play, 'confirm', '', {}), first!));
   const ask = async (step: Step) => (await armed.machine.effect(armed.way, step, [], ahead)).output;
-  let why = broken?.failed?.failure?.message ?? broken?.lost?.failure?.message ?? (run.stopping ? 'the run was interrupted' : undefined);
+  let why = broken ? `"${String(broken.failedTask?.get('name') ?? 'a task')}" failed` : run.stopping ? 'the run was interrupted' : undefined;
   const quiet = why !== undefined;
   if (why === undefined) {
     why = await confirm(run, armed, ask);

@@ -29,7 +29,8 @@ const COLOURS: { [status in Status]: Style | Style[] } = {
   rescued: 'magenta',
   unknown: 'cyan',
 };
-const CONFIRMS: { [state in Extract<Event, { event: 'confirm' }>['state']]: [string, Style | Style[]] } = {
+type ConfirmState = Extract<Event, { event: 'confirm' }>['state'];
+const CONFIRMS: { [state in ConfirmState]: [string, Style | Style[]] } = {
   arming: ['arming', 'cyan'],
   confirmed: ['confirmed', 'green'],
   unconfirmed: ['unconfirmed', 'red'],
@@ -51,6 +52,7 @@ export class TerminalReporter implements Reporter {
   readonly #items = new Map<string, ItemEvent[]>();
   readonly #busy = new Map<string, string>();
   readonly #warned = new Set<string>();
+  readonly #confirms: { state: ConfirmState; block: string; message: string; hosts: string[] }[] = [];
   #play: Extract<Event, { event: 'play' }> | undefined;
   #playShown = true;
   #check = false;
@@ -60,6 +62,7 @@ export class TerminalReporter implements Reporter {
   }
 
   event(event: Event): void {
+    if (this.#confirms.length > 0 && !['confirm', 'busy', 'idle', 'output', 'effect', 'notify'].includes(event.event)) this.#showConfirms();
     switch (event.event) {
       case 'run':
         this.#check = event.check;
@@ -112,11 +115,12 @@ export class TerminalReporter implements Reporter {
       case 'confirm': {
         const { state, block, host, message } = event;
         if (state === 'arming' || state === 'unconfirmed') this.options.live?.tail(host, message);
-        const [word, style] = CONFIRMS[state];
-        this.#showPlay();
         // Silence means that all is well: for cron only what was taken back is news.
         if (this.options.terse && (state === 'arming' || state === 'confirmed')) return;
-        return this.#print([this.#line(word, style, `${oneLine(block)} · ${oneLine(host)}: ${oneLine(message)}`)]);
+        const same = this.#confirms.find((each) => each.state === state && each.block === block && each.message === message);
+        if (same) same.hosts.push(host);
+        else this.#confirms.push({ state, block, message, hosts: [host] });
+        return;
       }
       case 'warning': {
         const text = `${event.origin ? `${place(event.origin)}: ` : ''}${event.message}${event.host ? ` (${event.host})` : ''}`;
@@ -142,8 +146,18 @@ export class TerminalReporter implements Reporter {
   }
 
   close(): void {
+    if (this.#confirms.length > 0) this.#showConfirms();
     this.#flush();
     this.options.live?.close();
+  }
+
+  /** What was told of confirmed blocks since anything else was: the same of many hosts once. */
+  #showConfirms(): void {
+    this.#showPlay();
+    for (const { state, block, message, hosts } of this.#confirms.splice(0)) {
+      const [word, style] = CONFIRMS[state];
+      this.#print(wrap(`${oneLine(block)} · ${oneLine(compressHosts(hosts))}: ${oneLine(message)}`, this.options.columns() - STATUS).map((text, i) => (i === 0 ? this.#line(word, style, text) : INDENT + text)));
+    }
   }
 
   #recap(event: Extract<Event, { event: 'recap' }>): void {

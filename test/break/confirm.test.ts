@@ -68,6 +68,15 @@ function isRolledBack(t: ExecutionContext, run: Outcome, host: string): void {
   t.is(told(run, host).message, 'the old state is back');
 }
 
+test.serial('where the first firewall shuts SSH out, there is none again', async (t) => {
+  const run = await pair.muster('apply', 'firewall.yml', [...SHUT, '-e', 'target=two']);
+  t.is(run.code, 3, run.told);
+  isRolledBack(t, run, 'two');
+  t.is(await rules('two'), '');
+  t.deepEqual((await pair.on('two', 'systemctl is-active nftables; systemctl is-enabled nftables; ls /etc/nftables.conf; :')).split('\n'), ['inactive', 'disabled', '/etc/nftables.conf']);
+  t.is(await leftovers('two'), '');
+});
+
 test.serial('a good change is confirmed by a new login and stays; the second run finds nothing to do', async (t) => {
   const first = await pair.muster('apply', 'firewall.yml');
   t.is(first.code, 0, first.told);

@@ -97,6 +97,7 @@ test('a task that fails brings everything back as it was: content, mode, links, 
   t.is(code, 0);
   t.deepEqual(told.slice(-5), ['broken a rescued', 'change a unconfirmed', 'change a rolled-back', 'why a changed', 'anyway a ok']);
   t.is(await readFile(at('a/why'), 'utf8'), 'broken: on purpose');
+  t.true(rig.events.some((event) => event.event === 'confirm' && event.message === '"broken" failed; the host puts the old state back'));
   await promisify(execFile)('rm', [at('a/why')]);
   t.is(await snapshot(at('a')), before);
   t.is((await promisify(execFile)('stat', ['-c', '%u:%g', at('a/sub')])).stdout, '12:34\n');
@@ -233,4 +234,23 @@ test('where another change waits for its confirmation, none is begun', async (t)
   t.deepEqual(told, ['confirmed block a arming', 'one a failed', 'confirmed block a unconfirmed', 'confirmed block a rolled-back']);
   t.false(await exists(at('a/one')));
   t.true(await exists(path.join(other, 'armed')));
+});
+
+test('an interrupted block is taken back before the run ends', async (t) => {
+  const stop = new AbortController();
+  const { rig, run, at, left } = await play(
+    t,
+    `${head}  tasks:
+    - name: change
+      confirm: 60s
+      block:
+        - {name: one, copy: {dest: "{{ root }}/one", content: new}}
+        - {name: two, copy: {dest: "{{ root }}/two", content: new}}
+`,
+  );
+  const { code, told } = await run({ stop: stop.signal, emit: (event) => (rig.events.push(event), event.event === 'result' && stop.abort()) });
+  t.is(code, 130);
+  t.deepEqual(told, ['change a arming', 'one a changed', 'change a unconfirmed', 'change a rolled-back', 'change: confirmation a failed']);
+  t.false(await exists(at('a/one')) || await exists(at('a/two')));
+  t.is(await left('a'), '');
 });
