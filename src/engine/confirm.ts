@@ -142,14 +142,15 @@ export async function confirmed(run: Run, frame: Frame, block: Block, hosts: rea
   }
   await walkTasks(confirming, taking);
   const notified = new Map(taking.map((host) => [host, new Set(host.notified)]));
-  const inner: Frame = { ...frame, confirm: confirming };
-  if (!run.stopping) await flush(run, inner, taking.filter((host) => host.running));
+  // Seen from here, what comes next is what stands behind the block.
+  const over: Frame = { ...frame, index: frame.entries.length, confirm: confirming };
+  if (!run.stopping) await flush(run, over, taking.filter((host) => host.running));
   for (const host of taking) {
     // What a block that is taken back notified is of no use; what waited from before still waits, unless it ran within.
     host.notified.clear();
     for (const name of before.get(host)!) if (!notified.get(host)!.has(name) || !host.running) host.notified.add(name);
   }
-  await Promise.all(confirming.armed().map((armed) => settle(run, frame, confirming, armed, tell)));
+  await Promise.all(confirming.armed().map((armed) => settle(run, over, confirming, armed, tell)));
 }
 
 /** The end of the block for one machine. */

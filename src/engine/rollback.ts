@@ -152,6 +152,7 @@ const KEEP = raw(`keep() {
       *) cp -a -- "$p" "$d/new/old" ;;
     esac || fail "cannot keep the old state of $p"
     printf '%s\\n' $kind >"$d/new/kind" && mv "$d/new" "$d/paths/$k" && printf '%s\\n' $k >>"$d/order" || fail "cannot write to $d"
+    kept=y
     [ $kind != link ] || { p=$(readlink -f -- "$p" && echo .) && keep "\${p%
 .}" "$2"; } || :
   }
@@ -170,6 +171,7 @@ const SERVE = raw(`serve() {
     a=\${a#*=} f=\${f#*=}
   elif [ -x "/etc/init.d/$u" ] && "/etc/init.d/$u" status </dev/null >/dev/null 2>&1; then a=active; fi
   printf '%s\\n%s\\n' "$a" "$f" >"$d/services/$u" && printf '%s\\n' "$u" >>"$d/services.order" || fail "cannot write to $d"
+  kept=y
 }`);
 
 /** The unit for a reboot in between: before the firewall, the network and all that waits for sysinit.target. */
@@ -235,7 +237,7 @@ export function guarded(step: Step, touched: Touched, { id, first, seconds }: Ar
   const before = join([
     raw(`fail() { printf '%s\\n' "$1" >&2; exit 1; }`),
     sh`[ "$(id -u)" = 0 ] || fail 'a task that changes something in a confirmed block must be root (become: true)'`,
-    raw('umask 077'),
+    raw('umask 077\nkept='),
     first ? begin() : sh`[ -e "$d/armed" ] || fail ${late}`,
     BEGAN,
     raw(`printf '%s %s\\n' $$ "$(began $$)" >"$d/effect" || fail "cannot write to $d"`),
@@ -245,7 +247,7 @@ export function guarded(step: Step, touched: Touched, { id, first, seconds }: Ar
     ...(touched.trees ?? []).map((path) => sh`keep ${path} whole`),
     ...(touched.services ?? []).map(({ name, how }) => sh`serve ${name} ${how}`),
     // The rollback may have begun meanwhile, and known nothing of this effect.
-    first ? arm(id, seconds) : sh`sync -f "$d" 2>/dev/null || sync\n[ -e "$d/armed" ] || fail ${late}`,
+    first ? arm(id, seconds) : sh`[ -z "$kept" ] || sync -f "$d" 2>/dev/null || sync\n[ -e "$d/armed" ] || fail ${late}`,
   ]);
   const script = sh`muster_confirm=${`${FOLDER}/${id}`}
 ( d=$muster_confirm

@@ -176,7 +176,7 @@ class Walk {
   /** The handlers a name means, and those they notify: they run within a confirmed block too. */
   #called(name: string, met = new Set<Task>()): Set<Task> {
     for (const handler of this.play.handlers ?? []) {
-      if ((handler.name !== name && !handler.listen.includes(name)) || met.has(handler)) continue;
+      if (!(handler.name === name || `${handler.role?.name} : ${String(handler.name)}` === name || handler.listen.includes(name)) || met.has(handler)) continue;
       met.add(handler);
       for (const next of handler.notify) if (typeof next === 'string') this.#called(next, met);
     }
