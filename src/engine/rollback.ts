@@ -180,6 +180,7 @@ Description=Put back what an unconfirmed change of Muster's replaced
 DefaultDependencies=no
 RequiresMountsFor=${FOLDER}
 After=local-fs.target
+Wants=network-pre.target
 Before=sysinit.target network-pre.target nftables.service systemd-sysctl.service shutdown.target
 Conflicts=shutdown.target
 ConditionPathExistsGlob=|${FOLDER}/*/armed
