@@ -22,6 +22,7 @@ export const slurp = defineModule<typeof schema, { content: string }>({
   readOnly: true,
   inspect: ({ src }) => sh`f=${hostPath(src)}
 if [ -d "$f" ]; then echo "$f is a folder, not a file" >&2; exit 1; fi
+if ! [ -e "$f" ]; then echo "there is no file $f" >&2; exit 1; fi
 c=$(base64 <"$f") || exit
 printf '%s\\000' "$c"`,
   parse: (output, { src }) => ({ content: fields(output, `reading ${src}`)[0]!.replaceAll('\n', '') }),

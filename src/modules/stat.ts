@@ -81,7 +81,7 @@ function described(wanted: typeof schema._output, { entry, allowed, checksum, mi
   const [version, flags] = attributes.trim().split(/\s+/);
   return {
     exists: true,
-    path: wanted.follow ? path : wanted.path,
+    path: wanted.path.startsWith('~') && !wanted.follow ? path : wanted.path,
     mode: octal(stat.mode),
     isdir: stat.kind === 'directory',
     ischr: stat.kind === 'char',

@@ -39,7 +39,7 @@ export const NOT_YET: { [keyword: string]: string } = {
   poll: 'tasks run as long as they need; leave it out',
   become_exe: 'set ansible_become_method, or put the command into the PATH',
   module_defaults: 'write the arguments at the tasks, or use a YAML anchor',
-  vars_prompt: 'pass the value with -e, or keep it in a vault',
+  vars_prompt: 'pass the value with -e',
   collections: 'leave it out: modules are found by their short and full names',
   debugger: 'leave it out, and look at the run with -vvv',
   order: 'leave it out: hosts run in the order of the inventory',
