@@ -96,6 +96,7 @@ async function onHost(call: Call): Promise<Outcome | undefined> {
     if (conditionFails(task, scope)) return skipped('the condition does not hold');
     throw error;
   }
+  const ignored = task.ignoreUnreachable ?? call.frame.play.play.ignoreUnreachable;
   const results: Outcome[] = [];
   for (const [index, item] of items.entries()) {
     if (run.stopping) break;
@@ -113,7 +114,8 @@ async function onHost(call: Call): Promise<Outcome | undefined> {
     // What is hidden may stand in the item itself.
     const label = hidden ? `item ${index + 1}` : labelOf(task, item, itemScope);
     run.emit({ event: 'item', host: host.name, id: task.id, label, result: told(result, plainStatus(result), seconds, hidden) });
-    if (result.unreachable) break;
+    // A host out of reach ends the loop, unless others are to be tried all the same (items may go to different hosts).
+    if (result.unreachable && !(ignored !== undefined && isTrue(each, ignored))) break;
     if (index < items.length - 1 && task.loopControl.pause !== undefined) await run.sleep(numberOf(each, task.loopControl.pause, 'pause'));
   }
   if (items.length > 0 && results.length === 0) return undefined;

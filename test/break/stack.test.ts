@@ -151,9 +151,9 @@ test.serial('the application is rolled back, and forward again', async (t) => {
   const back = await stack.muster('apply', 'playbooks/rollback.yml');
   t.is(back.code, 0, back.told);
   for (const web of ['web1', 'web2']) t.is((await stack.ask('/healthz', { host: web })).body, '0.9.0\n');
-  const none = await stack.muster('apply', 'playbooks/rollback.yml', ['-e', 'app_release=0.1.0']);
+  const none = await stack.muster('apply', 'playbooks/rollback.yml', ['-e', 'app_rollback_to=0.1.0']);
   t.is(none.code, 3);
-  t.regex(none.told, /no such release/);
+  t.regex(none.told, /no such release to go back to/);
   t.is((await stack.muster('apply', site)).code, 0);
   for (const web of ['web1', 'web2']) t.is((await stack.ask('/healthz', { host: web })).body, '1.0.0\n');
 });

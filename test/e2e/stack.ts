@@ -71,7 +71,7 @@ export class Stack {
   }
 
   /** One request through lb1, on a connection of its own. */
-  async ask(path: string, options: { method?: string; headers?: Record<string, string>; body?: string; host?: string; port?: number } = {}): Promise<Answer> {
+  async ask(path: string, options: { method?: string; headers?: Record<string, string>; body?: string; host?: string; port?: number; timeout?: number } = {}): Promise<Answer> {
     const { host = 'lb1', port = 80, body, ...rest } = options;
     return new Promise((resolve, reject) => {
       const asked = request({ host: this.address(host), port, path, agent: false, timeout: 20_000, ...rest }, async (answer) => {

@@ -1,6 +1,8 @@
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { ConnectionError } from '../../src/connection/connection.js';
+import { LocalConnection } from '../../src/connection/local.js';
 import type { RunOptions } from '../../src/engine/options.js';
 import { exists, Rig } from './rig.js';
 
@@ -95,6 +97,31 @@ test('flush_handlers runs them at once', async (t) => {
     { limit: 'a' },
   );
   t.is(await read('a/log'), 'handler\ntask\n');
+});
+
+test('a loop goes on past a host out of reach when that is ignored', async (t) => {
+  const rig = await Rig.make({
+    'hosts.yml': 'all: {hosts: {a: , gone: , c: }}\n',
+    'site.yml': `- hosts: a
+  gather_facts: false
+  tasks:
+    - {name: asked, command: "echo {{ item }}", loop: [gone, c], delegate_to: "{{ item }}", ignore_unreachable: true, register: asked}
+    - name: heard
+      assert: {that: "asked.results | map(attribute='stdout', default='none') | list == ['none', 'c']"}
+    - {name: not ignored, command: "true", loop: [gone, c], delegate_to: "{{ item }}"}
+`,
+  });
+  t.teardown(() => rig.remove());
+  const summary = await rig.run({
+    connect: (target) => {
+      const connection = new LocalConnection(target.name);
+      if (target.name === 'gone') connection.trip = () => Promise.reject(new ConnectionError('route', 'gone is gone'));
+      return connection;
+    },
+  });
+  t.is(summary.exitCode, 4);
+  t.like(summary.hosts.get('a'), { failed: 0, unreachable: 1, ignored: 1 });
+  t.is(rig.events.filter(({ event }) => event === 'item').length, 3);
 });
 
 test('a failing host leaves the play, the others go on, handlers of the failed do not run', async (t) => {

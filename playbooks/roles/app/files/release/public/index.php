@@ -6,10 +6,13 @@ declare(strict_types=1);
  *   GET  /            the entries, as a page
  *   GET  /notes       the entries and who answered, as JSON
  *   POST /notes       text=…; answers the new entry's id and where it was written
+ *   GET  /visits      how often this session has been here
+ *   POST /uploads     file=…; keeps it and answers where it is to be had
  *   GET  /healthz     the release's name: PHP works (no database, so that its failure takes no server out)
  *   GET  /readyz      200 when both databases answer too
  */
 require __DIR__ . '/../src/Databases.php';
+require __DIR__ . '/../src/visitors.php';
 
 $release = trim(file_get_contents(__DIR__ . '/../RELEASE'));
 $server = gethostname();
@@ -19,6 +22,14 @@ $path = parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH);
 if ($path === '/healthz') {
     header('Content-Type: text/plain');
     exit("$release\n");
+}
+
+if ($path === '/visits') {
+    json(200, ['visits' => count_visit(), 'server' => $server, 'release' => $release]);
+}
+if ($path === '/uploads' && $_SERVER['REQUEST_METHOD'] === 'POST') {
+    $name = keep_upload($_FILES['file'] ?? [], __DIR__ . '/../../../shared/uploads');
+    json($name === null ? 422 : 201, $name === null ? ['error' => 'no file arrived whole'] : ['path' => "/uploads/$name", 'server' => $server, 'release' => $release]);
 }
 
 $config = json_decode(file_get_contents(__DIR__ . '/../../../shared/config.json'), true, flags: JSON_THROW_ON_ERROR);
