@@ -71,8 +71,7 @@ export async function labDown(options: { name: string; project?: string }): Prom
   await Promise.all(hosts.map((host) => remove(name, host.name)));
   await endGroup(`muster-${name}`);
   if (hasBridge(name)) {
-    // The kernel takes a dead host's link away in its own time; a lab of the same name that comes up meanwhile would stumble over it.
-    for (const link of await readdir(`/sys/class/net/${state.bridgeName(name)}/brif`)) await run('ip', ['link', 'delete', link]).catch(() => {});
+    await dropLinks(name);
     await run('ip', ['link', 'delete', state.bridgeName(name)]);
   }
   await rm(state.stateDir(project, name), { recursive: true, force: true });
@@ -117,6 +116,7 @@ async function reset(lab: LabState, snapshot: string): Promise<void> {
   const depth = lab.base.indexOf(snapshot);
   if (depth < 0) throw new LabError(`lab ${lab.name} has no snapshot ${snapshot}${lab.base.length > 0 ? `; it has ${lab.base.join(' ')}` : ''}`);
   await Promise.all(lab.hosts.map((host) => remove(lab.name, host.name)));
+  if (hasBridge(lab.name)) await dropLinks(lab.name);
   for (const later of lab.base.splice(depth + 1)) await rm(snapshotDir(lab.name, later, ''), { recursive: true });
 }
 
@@ -145,6 +145,11 @@ async function makeKey(lab: LabState): Promise<void> {
   const file = state.keyFile(lab.project, lab.name);
   if (!existsSync(`${file}.pub`)) await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', `lab ${lab.name}`, '-f', file]);
   await chmod(file, 0o600);
+}
+
+/** The kernel takes a dead host's link away in its own time; a host of the same name that is booted meanwhile would stumble over it. */
+async function dropLinks(name: string): Promise<void> {
+  for (const link of await readdir(`/sys/class/net/${state.bridgeName(name)}/brif`)) await run('ip', ['link', 'delete', link]).catch(() => {});
 }
 
 const hasBridge = (name: string): boolean => existsSync(`/sys/class/net/${state.bridgeName(name)}`);
