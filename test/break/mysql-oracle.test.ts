@@ -39,6 +39,8 @@ all:
     ansible_user: muster
     ansible_ssh_private_key_file: ${keyFile(process.cwd(), name)}
     muster_known_hosts_file: ${knownHostsFile(process.cwd(), name)}
+    firewall_admin_networks: [${stack.lab.net}.1]
+    base_upgrades: false
     mysql_flavour: mysql
     mysql_client_group: web
     certificate_ca_dir: ${join(folder, 'ca')}
@@ -52,6 +54,7 @@ db:
     db2: {ansible_host: ${stack.address('db2')}, mysql_server_id: 2}
 web: {hosts: {web1: {ansible_host: 203.0.113.1}}}
 loadbalancers: {}
+monitoring: {}
 `,
   );
   stack.inventory = ['-i', join(folder, 'hosts.yml')];

@@ -1,4 +1,6 @@
+import { spawn } from 'node:child_process';
 import { request, type IncomingHttpHeaders } from 'node:http';
+import { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { labSnapshot, labSsh, labStatus, labUp, type LabState } from '../../src/lab/lab.js';
 import { LabError, run } from '../../src/lab/run.js';
@@ -70,11 +72,12 @@ export class Stack {
     });
   }
 
-  /** One request through lb1, on a connection of its own. */
+  /** One request through lb1, on a connection of its own. A host that only balancers may ask is asked from lb1. */
   async ask(path: string, options: { method?: string; headers?: Record<string, string>; body?: string; host?: string; port?: number; timeout?: number } = {}): Promise<Answer> {
     const { host = 'lb1', port = 80, body, ...rest } = options;
     return new Promise((resolve, reject) => {
-      const asked = request({ host: this.address(host), port, path, agent: false, timeout: 20_000, ...rest }, async (answer) => {
+      const way = host.startsWith('lb') ? { agent: false as const } : { createConnection: () => this.#through('lb1', this.address(host), port) };
+      const asked = request({ host: this.address(host), port, path, timeout: 20_000, ...way, ...rest }, async (answer) => {
         try {
           resolve({ status: answer.statusCode!, headers: answer.headers, body: await text(answer) });
         } catch (error) {
@@ -84,6 +87,12 @@ export class Stack {
       asked.on('error', reject).on('timeout', () => asked.destroy(new Error(`${path} was not answered within 20 s`)));
       asked.end(body);
     });
+  }
+
+  /** A connection from a host of the lab, over SSH. */
+  #through(host: string, address: string, port: number): Duplex {
+    const child = spawn('ssh', ['-W', `${address}:${port}`, ...labSsh(this.lab, host)], { stdio: ['pipe', 'pipe', 'inherit'] });
+    return Duplex.from({ readable: child.stdout, writable: child.stdin });
   }
 
   /** Writes a note through lb1; the answer says who took it. */
