@@ -72,6 +72,8 @@ export async function halt(lab: string, host: string): Promise<void> {
 export async function remove(lab: string, host: string): Promise<void> {
   await endGroup(loopGroup(lab, host));
   await endGroup(group(lab, host));
+  // The kernel takes a dead host's link away in its own time; the same host, booted meanwhile, would stumble over it.
+  await run('ip', ['link', 'delete', `vb-${lab}-${host}`]).catch(() => {});
   await unmount(lab, host);
   await rm(diskDir(lab, host), { recursive: true, force: true });
 }

@@ -96,6 +96,44 @@ test.serial('what is written on the primary is read from the replica', async (t)
   t.like(replica, { Slave_IO_Running: 'Yes', Slave_SQL_Running: 'Yes', Seconds_Behind_Master: '0', Using_Gtid: 'Slave_Pos', Last_Error: '' });
 });
 
+test.serial('a marker written on :3306 is read on :3307 within a second, over TLS', async (t) => {
+  const [took, wrote, read, tls] = (
+    await stack.on(
+      'web1',
+      `php8.2 <<'EOF'
+<?php
+$c = json_decode(file_get_contents('/srv/app/shared/config.json'));
+$open = function (int $port) use ($c) {
+    $m = mysqli_init();
+    $m->options(MYSQLI_OPT_SSL_VERIFY_SERVER_CERT, true);
+    $m->ssl_set(null, null, $c->ca, null, null);
+    $m->real_connect($c->hosts[0], $c->user, $c->password, $c->database, $port, null, MYSQLI_CLIENT_SSL);
+    return $m;
+};
+[$write, $read] = [$open($c->write_port), $open($c->read_port)];
+$marker = uniqid('marker ');
+$write->execute_query('INSERT INTO notes (text, server) VALUES (?, ?)', [$marker, 'test']);
+for ($begin = hrtime(true); !$read->execute_query('SELECT id FROM notes WHERE text = ?', [$marker])->fetch_row();) usleep(1000);
+echo intdiv(hrtime(true) - $begin, 1_000_000), ' ';
+foreach ([$write, $read] as $m) echo $m->query('SELECT @@hostname')->fetch_row()[0], ' ';
+echo $read->query("SHOW STATUS LIKE 'Ssl_version'")->fetch_row()[1];
+EOF`,
+    )
+  ).split(' ');
+  t.true(Number(took) < 1000, `${took} ms`);
+  t.deepEqual([wrote, read], ['db1', 'db2']);
+  t.regex(tls!, /^TLSv1\.[23]$/);
+  t.log(`${took} ms`);
+});
+
+test.serial('each database server tells the balancers what it is good for', async (t) => {
+  const told = (host: string, path: string) => stack.on('lb1', `bash -c 'exec 3<>/dev/tcp/${stack.address(host)}/9200; printf "GET ${path} HTTP/1.0\\r\\n\\r\\n" >&3; cat <&3'`);
+  t.regex(await told('db1', '/primary'), /200[^]*takes writes/);
+  t.regex(await told('db2', '/primary'), /503[^]*takes no writes/);
+  t.regex(await told('db1', '/replica'), /503[^]*takes writes/);
+  t.regex(await told('db2', '/replica'), /200[^]*\d s behind/);
+});
+
 test.serial('an ordinary account cannot write on the replica', async (t) => {
   const script = `$c = json_decode(file_get_contents('/srv/app/shared/config.json'));
     try { $m = mysqli_init(); $m->ssl_set(null, null, $c->ca, null, null);

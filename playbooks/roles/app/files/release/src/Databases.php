@@ -55,7 +55,10 @@ final class Database
     public function insert(string $query, array $values): int
     {
         return $this->patiently(static function (mysqli $link) use ($query, $values): int {
-            $link->execute_query($query, $values);
+            // A connection cut off while the answer is awaited raises no error in PHP 8.2: no row was counted then.
+            if (!$link->execute_query($query, $values) || $link->affected_rows !== 1) {
+                throw new mysqli_sql_exception('the connection was lost before the answer', self::LOST);
+            }
             return $link->insert_id;
         }, self::NOT_DONE);
     }
