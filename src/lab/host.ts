@@ -45,6 +45,8 @@ export async function boot(lab: LabState, host: LabHost, say: (line: string) => 
 async function start(lab: string, host: string, root: string): Promise<void> {
   const outer = await makeGroup(loopGroup(lab, host));
   const inner = await makeGroup(group(lab, host));
+  // The kernel takes a dead host's link away in its own time; nspawn would stumble over it.
+  await run('ip', ['link', 'delete', `vb-${lab}-${host}`]).catch(() => {});
   const nspawn = sh`systemd-nspawn --quiet --boot --register=no --keep-unit --console=pipe --timezone=off --resolv-conf=off --link-journal=no --machine=${`${lab}-${host}`} --directory=${root} --network-bridge=${bridgeName(lab)}`;
   const script = sh`for g in ${outer}; do echo $$ > "$g/cgroup.procs"; done
 while

@@ -60,6 +60,23 @@ test.serial("the application learns the client's address, whatever the client cl
   t.is(answer.client, `${stack.lab.net}.1`);
 });
 
+test.serial('HTTP leads to HTTPS, which old protocols and ciphers do not get', async (t) => {
+  const plain = await stack.ask('/notes?x=1', { host: stack.virtual });
+  t.is(plain.status, 301);
+  t.is(plain.headers.location, `https://${stack.virtual}/notes?x=1`);
+  t.is((await stack.ask('/.well-known/acme-challenge/none', { host: stack.virtual })).status, 404);
+  t.is((await stack.ask('/notes')).headers['strict-transport-security'], 'max-age=63072000');
+  const weak = 'ALL:@SECLEVEL=0';
+  await t.throwsAsync(stack.ask('/', { tls: true, minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1', ciphers: weak }), { message: /alert (protocol version|handshake failure)/ });
+  await t.throwsAsync(stack.ask('/', { tls: true, maxVersion: 'TLSv1.2', ciphers: 'AES128-SHA256:@SECLEVEL=0' }), { message: /alert (protocol version|handshake failure)/ });
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) t.is((await stack.ask('/notes', { minVersion: version, maxVersion: version })).status, 200);
+});
+
+test.serial('one balancer holds the virtual address', async (t) => {
+  const held = await Promise.all(['lb1', 'lb2'].map(async (host) => (await stack.on(host, 'ip -4 -br address show')).includes(` ${stack.virtual}/32`)));
+  t.is(held.filter(Boolean).length, 1);
+});
+
 test.serial('the check path, the statistics and the databases are not for everybody', async (t) => {
   t.is((await stack.ask('/healthz')).status, 404);
   t.deepEqual(await stack.ask('/healthz', { host: 'web1' }).then(({ status, body }) => ({ status, body })), { status: 200, body: '1.0.0\n' });

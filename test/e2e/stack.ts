@@ -1,8 +1,12 @@
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { request, type IncomingHttpHeaders } from 'node:http';
+import { request as secureRequest, type RequestOptions } from 'node:https';
+import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { labSnapshot, labSsh, labStatus, labUp, type LabState } from '../../src/lab/lab.js';
+import type { SecureVersion } from 'node:tls';
+import { labSnapshot, labSsh, labStatus, labUp, stateDir, type LabState } from '../../src/lab/lab.js';
 import { LabError, run } from '../../src/lab/run.js';
 import type { Event, HostStats, Recap } from '../../src/report/events.js';
 import { muster as binary } from '../cli/muster.js';
@@ -72,12 +76,29 @@ export class Stack {
     });
   }
 
-  /** One request through lb1, on a connection of its own. A host that only balancers may ask is asked from lb1. */
-  async ask(path: string, options: { method?: string; headers?: Record<string, string>; body?: string; host?: string; port?: number; timeout?: number } = {}): Promise<Answer> {
-    const { host = 'lb1', port = 80, body, ...rest } = options;
+  /** The address that moves between the balancers, as inventory/lab.yml has it. */
+  get virtual(): string {
+    return `${this.lab.net}.100`;
+  }
+
+  /** The certificate by which the lab's hosts are known. */
+  get authority(): Buffer {
+    return readFileSync(join(stateDir(this.lab.project, this.lab.name), 'ca/ca.crt'));
+  }
+
+  /**
+   * One request on a connection of its own: in HTTPS to the virtual address, whose certificate must be the lab's
+   * authority's, or in HTTP to a host of the lab, or as `tls` says. A host that only balancers may ask is asked from lb1.
+   */
+  async ask(path: string, options: Asked = {}): Promise<Answer> {
+    const { body, tls, host, port, ...rest } = options;
+    const secure = tls ?? (host === undefined && port === undefined);
+    const member = this.lab.hosts.find(({ name }) => name === host);
+    const at = { host: member?.address ?? host ?? this.virtual, port: port ?? (secure ? 443 : 80) };
+    const way = member && !member.name.startsWith('lb') ? { createConnection: () => this.#through('lb1', at.host, at.port) } : { agent: false as const };
+    const common: RequestOptions = { ...at, path, timeout: 20_000, ...way, ...rest };
     return new Promise((resolve, reject) => {
-      const way = host.startsWith('lb') ? { agent: false as const } : { createConnection: () => this.#through('lb1', this.address(host), port) };
-      const asked = request({ host: this.address(host), port, path, timeout: 20_000, ...way, ...rest }, async (answer) => {
+      const asked = (secure ? secureRequest : request)({ ...common, ...(secure ? { ca: this.authority } : {}) }, async (answer) => {
         try {
           resolve({ status: answer.statusCode!, headers: answer.headers, body: await text(answer) });
         } catch (error) {
@@ -95,7 +116,7 @@ export class Stack {
     return Duplex.from({ readable: child.stdout, writable: child.stdin });
   }
 
-  /** Writes a note through lb1; the answer says who took it. */
+  /** Writes a note through the balancers; the answer says who took it. */
   async write(note: string): Promise<{ id: number; server: string; database: string }> {
     const answer = await this.ask('/notes', {
       method: 'POST',
@@ -120,6 +141,24 @@ export class Stack {
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
   }
+}
+
+export interface Asked {
+  method?: string;
+  headers?: Record<string, string>;
+  body?: string;
+  /** A host of the lab, or an address. */
+  host?: string;
+  port?: number;
+  /** HTTPS; what is said goes to HTTPS otherwise only without host and port. */
+  tls?: boolean;
+  /** Milliseconds. */
+  timeout?: number;
+  minVersion?: SecureVersion;
+  maxVersion?: SecureVersion;
+  ciphers?: string;
+  /** Whether the certificate must be the lab's authority's; it must, unless this says no. */
+  rejectUnauthorized?: boolean;
 }
 
 export interface Answer {
