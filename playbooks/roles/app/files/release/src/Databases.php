@@ -28,10 +28,11 @@ final class Database
 {
     /** How long a change of the primary may last before the client is told. */
     private const PATIENCE = 8.0;
-    /** The connection is gone, or the server does not take this (any more): it was not done. */
-    private const NOT_DONE = [2006, 1290, 1792, 1836, 1053];
-    /** The connection went while the answer was awaited: it may have been done. */
+    /** The server takes no writes (any more): it was not done. */
+    private const NOT_DONE = [1290, 1792, 1836];
+    /** The connection went, or the server: it may have been done, for PHP says 2006 of one cut off behind the question too. */
     private const LOST = 2013;
+    private const MAYBE_DONE = [2006, self::LOST, 1053];
 
     private ?mysqli $link = null;
 
@@ -48,7 +49,7 @@ final class Database
     /** @return list<array<string, mixed>> */
     public function rows(string $query): array
     {
-        return $this->patiently(static fn (mysqli $link) => $link->query($query)->fetch_all(MYSQLI_ASSOC), [...self::NOT_DONE, self::LOST]);
+        return $this->patiently(static fn (mysqli $link) => $link->query($query)->fetch_all(MYSQLI_ASSOC), [...self::NOT_DONE, ...self::MAYBE_DONE]);
     }
 
     /** @param list<string> $values */
