@@ -39,12 +39,15 @@ async function start(): Promise<number> {
   console.log('  lb1, lb2      HAProxy, round robin over web1 and web2; keepalived, for the virtual address');
   console.log('  web1, web2    nginx, php-fpm and the application');
   console.log('  db1, db2      MariaDB primary and replica');
+  console.log('  mon1          Prometheus, Alertmanager and a page that shows the state of all');
   say('\nWhere to look next');
   const curl = `curl --cacert ${relative('.', authority)}`;
   for (const [command, about] of [
     [`${curl} ${url}`, 'a page of the application'],
     [`${curl} -d text=hello ${url}notes`, 'a row, written on db1 and read from db2'],
     ['npx muster lab ssh web1', 'a shell on a host'],
+    ['ssh -F .muster/lab/lab/ssh_config -L 8080:127.0.0.1:8080 mon1', 'then http://localhost:8080: the state of the stack'],
+    [`npx muster apply playbooks/verify.yml -i ${INVENTORY}`, 'is everything well?'],
     [`npx muster plan ${PLAYBOOK} -i ${INVENTORY}`, 'what an apply would change (nothing now)'],
     [`npx muster exec all -i ${INVENTORY} -- uptime`, 'a command on every host'],
     [`npx muster facts db1 -i ${INVENTORY}`, 'what is known about a host'],
