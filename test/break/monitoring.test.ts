@@ -220,7 +220,7 @@ test.serial('every alert is provoked here, or has its reason', async (t) => {
 
 test.serial('with users, the page is had over TLS with a password, and not without', async (t) => {
   const hash = await run('openssl', ['passwd', '-6', '-stdin'], { input: 'let me see\n' });
-  const applied = await stack.muster('apply', site, ['--limit', 'mon1', '-e', JSON.stringify({ ...eager(), status_page_users: [{ name: 'ops', hash: hash.trim() }] })]);
+  const applied = await stack.muster('apply', site, ['--limit', 'mon1', '-e', JSON.stringify({ ...eager(), status_page_users: [{ name: 'ops', hash: hash.trim() }], firewall_more_flows: [{ why: 'the status page', to: 'monitoring', ports: [443], from: ['admin'] }] })]);
   t.is(applied.code, 0, applied.told);
   const ca = await readFile(join(stateDir(process.cwd(), stack.lab.name), 'ca/ca.crt'));
   const look = (auth?: string) =>
