@@ -3,9 +3,10 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { megabytes, type Case } from '../case.js';
 import { address, inventoryOf, startFleet, type Fleet } from '../fleet.js';
-import { muster, run, type Usage } from '../process.js';
+import { MUSTER, node, run, type Usage } from '../process.js';
 import { median, race, table } from '../race.js';
 
+const NO_NATIVE = new URL('../no-native.js', import.meta.url).href;
 const SIZE_MB = 1000;
 const FILES = 5000;
 /** What ssh2 and OpenSSH agree on by themselves when both are left to choose. */
@@ -28,11 +29,11 @@ export const bytes: Case = {
       }
       const inventory = inventoryOf(fleet, 1);
       const used: Usage[] = [];
-      const copy = async (source: string, name: string): Promise<number> => {
+      const copy = async (source: string, name: string, ...preload: string[]): Promise<number> => {
         rmSync(join(fleet.home, name), { recursive: true, force: true });
         const playbook = join(fleet.folder, 'copy.yml');
         writeFileSync(playbook, `- hosts: all\n  gather_facts: false\n  tasks:\n    - copy: {src: "${source}", dest: "${fleet.home}/${name}", mode: preserve}\n`);
-        const usage = await muster(['apply', playbook, '-i', inventory]);
+        const usage = await node([...preload, MUSTER, 'apply', playbook, '-i', inventory]);
         if (source === large) used.push(usage);
         return usage.seconds;
       };
@@ -45,6 +46,7 @@ export const bytes: Case = {
             return (await run('scp', ['-q', ...ssh, '-P', String(fleet.port), large, `${to}:by-scp`])).seconds;
           },
           Muster: () => copy(large, 'by-muster'),
+          "Muster, without ssh2's native build": () => copy(large, 'by-muster', '--import', NO_NATIVE),
         },
         5,
       );
@@ -65,7 +67,7 @@ export const bytes: Case = {
           { what: 'speed of copy / scp', got: file.scp.median / file.Muster.median, atLeast: 0.8 },
           { what: 'copy of a folder / tar', got: tree['Muster, folder'].median / tree['tar | ssh tar'].median, atMost: 2 },
         ],
-        notes: [`Muster's memory with the large file: ${megabytes(median(used.map(({ rss }) => rss)))}.`, `ssh2's native build is ${nativeBuild() ? 'in use' : 'missing here, which costs about half of the speed'}.`],
+        notes: [`Muster's memory with the large file: ${megabytes(median(used.map(({ rss }) => rss)))}.`, ...(nativeBuild() ? [] : ["ssh2's native build is missing here: both are without it."])],
       };
     } finally {
       fleet.stop();
