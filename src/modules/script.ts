@@ -55,7 +55,8 @@ export default defineCommand({
       uploads: { script: { path: wanted.file } },
     };
   },
-  result: (wanted, output) => returned(output, wanted.cmd),
+  // As with raw, Ansible takes nothing off what a script printed.
+  result: (wanted, output) => returned(output, wanted.cmd, false),
 });
 
 /** The script's name, which may be quoted, and the untouched rest of the line. */

@@ -98,13 +98,13 @@ inShells(test, 'script: with arguments, folder and its own interpreter', async (
   await writeFile(file, '#!/bin/sh -u\nprintf "<%s>" "$@"; echo; cat; pwd; exit 5\n');
   await mkdir(join(place.dir, 'x'));
   const { result } = await run(t, place, script, { cmd: `"${file}" one 'two  three' "$HOME"`, chdir: 'x' });
-  t.is(result!['stdout'], `<one><two  three><${place.dir}>\n${join(place.dir, 'x')}`);
+  t.is(result!['stdout'], `<one><two  three><${place.dir}>\n${join(place.dir, 'x')}\n`);
   t.is(result!['rc'], 5);
   await writeFile(file, 'print "perl @ARGV"\n');
   const perl = await run(t, place, script, { cmd: `"${file}" a`, executable: '/usr/bin/perl -w' });
   t.is(perl.result!['stdout'], 'perl a');
   await writeFile(file, 'echo plain');
-  t.is((await run(t, place, script, { cmd: `"${file}"` })).result!['stdout'], 'plain');
+  t.is((await run(t, place, script, { cmd: `"${file}"` })).result!['stdout'], 'plain\n');
 });
 
 test('a command needs words, once', (t) => {
