@@ -61,7 +61,7 @@ function load(t: ExecutionContext, clients = 4) {
 }
 
 function post(path: string, body: string, host: string): Promise<Answer> {
-  return stack.ask(path, { method: 'POST', host, headers: { 'content-type': 'application/x-www-form-urlencoded' }, body });
+  return stack.ask(path, { method: 'POST', host, tls: true, headers: { 'content-type': 'application/x-www-form-urlencoded' }, body });
 }
 
 /** Release and state of every server: `web1 1.0.0 UP UP`, as both balancers have it. */
