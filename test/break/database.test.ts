@@ -20,9 +20,6 @@ test.before('the stack', async (t) => {
   const host = 'db3: {ansible_host: "{{ lab_net }}.18", mysql_server_id: 3}';
   await writeFile(join(folder, 'third.yml'), `db:\n  hosts:\n    ${host}\n`);
   third = ['-i', join(folder, 'third.yml'), ...labDir];
-  // The hosts have been booted since: the primary came up closed.
-  const opened = await apply(site);
-  t.is(opened.code, 0, opened.told);
 });
 
 test.after.always(() => rm(folder, { recursive: true }));

@@ -13,13 +13,6 @@ let stack: Stack;
 test.before('the stack', async (t) => {
   t.timeout(20 * 60_000);
   stack = await Stack.converged();
-  // A primary that was booted takes writes only after a run.
-  const applied = await stack.muster('apply', site);
-  t.is(applied.code, 0, applied.told);
-});
-// The tests that come after these find the balancers as they were.
-test.after.always(async () => {
-  await stack?.muster('apply', site, ['--limit', 'web:loadbalancers']);
 });
 
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));

@@ -26,9 +26,6 @@ const eager = () => ({
 test.before('the stack', async (t) => {
   t.timeout(20 * 60_000);
   stack = await Stack.converged();
-  // Booted anew, the primary is closed until a run opens it.
-  const opened = await stack.muster('apply', site);
-  t.is(opened.code, 0, opened.told);
   await stack.on('db2', 'systemctl start mysql-backup');
   receiver = await Receiver.listen(`${stack.lab.net}.1`);
 });
