@@ -28,7 +28,7 @@ const drifts: Record<string, { host: string; harm: string; shows: { host: string
     harm: 'systemctl show -p MainPID --value haproxy > /root/pid; journalctl --cursor-file=/root/cursor -n 1 >/dev/null; sed -i s/roundrobin/leastconn/ /etc/haproxy/haproxy.cfg',
     shows: { host: 'lb1', task: /Configure HAProxy/, changes: /^-\s+balance leastconn\n\+\s+balance roundrobin$/m },
     // One reload: the master process stayed, and its workers were replaced once.
-    look: 'grep balance /etc/haproxy/haproxy.cfg; [ "$(systemctl show -p MainPID --value haproxy)" = "$(cat /root/pid)" ] && echo same master; journalctl -u haproxy -o cat --cursor-file=/root/cursor | grep -c "^Reloaded haproxy"',
+    look: 'sed -n "/^backend web$/,/^$/p" /etc/haproxy/haproxy.cfg | grep -o "balance .*"; [ "$(systemctl show -p MainPID --value haproxy)" = "$(cat /root/pid)" ] && echo same master; journalctl -u haproxy -o cat --cursor-file=/root/cursor | grep -c "^Reloaded haproxy"',
     mended: /balance roundrobin\nsame master\n1$/,
   },
   'a stopped php-fpm': {
@@ -68,7 +68,7 @@ const drifts: Record<string, { host: string; harm: string; shows: { host: string
   },
   'a dropped replica account': {
     host: 'db1',
-    harm: `mariadb -N -e "SELECT CONCAT('DROP USER replication@', QUOTE(host)) FROM mysql.user WHERE user = 'replication'" | mariadb`,
+    harm: `mariadb -N -e "SELECT CONCAT('DROP USER replication@', QUOTE(host), ';') FROM mysql.user WHERE user = 'replication'" | mariadb`,
     shows: { host: 'db1', task: /replicas read along/, changes: /./ },
     look: `mariadb -N -e "SELECT COUNT(*) FROM mysql.user WHERE user = 'replication'"`,
     mended: /^2$/,
