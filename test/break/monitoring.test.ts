@@ -155,7 +155,8 @@ const provocations: { [alert: string]: Provocation } = {
   },
   DatabaseConnections: {
     summary: /^db2: \d+.*% of the connections it may have are taken$/,
-    harm: both(sql('db2', 'SET GLOBAL max_connections = 10'), ...Array.from({ length: 9 }, () => meanwhile('db2', 10, 'mariadb -e "SELECT SLEEP(9)"'))),
+    // Some are left for the exporter and for what asks the server how it is.
+    harm: both(sql('db2', 'SET GLOBAL max_connections = 30'), meanwhile('db2', 20, 'for i in $(seq 26); do mariadb -e "SELECT SLEEP(19)" & done; wait')),
     mend: sql('db2', 'SET GLOBAL max_connections = 200'),
   },
   SeveralWritable: {
