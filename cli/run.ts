@@ -121,10 +121,24 @@ export async function execute(prepared: Prepared, reporter: Reporter): Promise<n
 /** Standard output as reporters use it. */
 export function output(flags: Pick<Flags, 'verbose'>): Output {
   return {
-    write: (text) => void process.stdout.write(text),
+    write: process.stdout.isTTY ? (text) => void process.stdout.write(text) : together((text) => void process.stdout.write(text)),
     colour: wantsColour(process.stdout, process.env),
     columns: () => process.stdout.columns ?? (Number(process.env['COLUMNS']) || 120),
     verbosity: flags.verbose,
+  };
+}
+
+/** Writes at once what is written within one turn of the event loop: with many hosts a system call for each line is much of the work. */
+function together(write: (text: string) => void): (text: string) => void {
+  let waiting = '';
+  const flush = (): void => {
+    if (waiting !== '') write(waiting);
+    waiting = '';
+  };
+  process.on('exit', flush);
+  return (text) => {
+    if (waiting === '') setImmediate(flush);
+    waiting += text;
   };
 }
 

@@ -28,14 +28,16 @@ export interface Remote {
 const INLINE_LIMIT = 256 * 1024;
 /** How often spoilt answers are asked again before the host is given up. */
 const ASKS = 3;
+/** Opening a shell takes two round trips, an effect one: with two of them ahead no effect waits for the next one's. */
+const SPARES = 2;
 
 type TripEffect = Omit<Effect, 'script'>;
 
 /** What ssh and local have in common: trips, uploads, bridges and cancelling, over "run a command on the host". */
 export abstract class ShellConnection implements Connection {
   readonly counters: Counters = { trips: 0, roundTrips: 0, bytesOut: 0, bytesIn: 0, connecting: 0, waiting: 0, remote: 0, conversations: 0 };
-  /** A shell opened ahead, so that a trip need not wait for a channel. */
-  #spare: Promise<Remote> | undefined;
+  /** Shells opened ahead, so that a trip need not wait for a channel. */
+  #spares: Promise<Remote>[] = [];
   #running = new Set<{ decoder: TripDecoder; become: Become | undefined }>();
   #proven: Become[] = [];
 
@@ -103,7 +105,7 @@ _kill TERM; for _ in 1 2 3 4 5; do _kill 0 || exit 0; sleep 1; done; _kill KILL`
   }
 
   async reset(): Promise<void> {
-    this.#spare = undefined;
+    this.#spares = [];
     await this.disconnect();
   }
 
@@ -132,9 +134,8 @@ _kill TERM; for _ in 1 2 3 4 5; do _kill 0 || exit 0; sleep 1; done; _kill KILL`
     const boundary = randomBytes(16).toString('hex');
     const script = encodeTrip({ ...trip, effect }, { boundary, proven: (become) => this.#isProven(become), sent });
     const decoder = new TripDecoder(trip, boundary, trip.effect?.onOutput);
-    const spare = this.#spare;
     // Taken before it is waited for: another trip that begins meanwhile needs one of its own.
-    this.#spare = undefined;
+    const spare = this.#spares.shift();
     const remote = await (spare ?? this.#shell());
     this.counters.trips++;
     this.counters.roundTrips += spare ? 1 : 1 + this.opening;
@@ -152,10 +153,11 @@ _kill TERM; for _ in 1 2 3 4 5; do _kill 0 || exit 0; sleep 1; done; _kill KILL`
         remote.stderr.on('data', take((chunk) => decoder.stderr(chunk)));
       });
       remote.stdin.end(script);
-      this.#prepareSpare();
+      // A host that was only looked at mostly is as it should be. One that is changed is likely to be changed again.
+      if (trip.effect) this.#prepareSpares();
       const ended = await Promise.race([done.then(() => undefined), remote.ended]);
       if (!decoder.done) {
-        if (ended!.code === null) this.#spare = undefined;
+        if (ended!.code === null) this.#spares = [];
         throw this.#unfinished(decoder, ended!.code);
       }
     } finally {
@@ -178,14 +180,15 @@ _kill TERM; for _ in 1 2 3 4 5; do _kill 0 || exit 0; sleep 1; done; _kill KILL`
   }
 
   /** A spare that dies, or cannot be had, is no error: the next trip opens its own. */
-  #prepareSpare(): void {
-    if (this.#spare) return;
-    const spare = this.#shell();
-    this.#spare = spare;
-    const forget = (): void => {
-      if (this.#spare === spare) this.#spare = undefined;
-    };
-    spare.then((remote) => remote.ended.then(forget), forget);
+  #prepareSpares(): void {
+    while (this.#spares.length < SPARES) {
+      const spare = this.#shell();
+      this.#spares.push(spare);
+      const forget = (): void => {
+        this.#spares = this.#spares.filter((other) => other !== spare);
+      };
+      spare.then((remote) => remote.ended.then(forget), forget);
+    }
   }
 
   #needed(become: Become | undefined): Become | undefined {

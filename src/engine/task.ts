@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { Record, type Scope } from '../expression/index.js';
 import type { Task } from '../playbook/types.js';
 import { UndefinedError, UnknownError } from '../value/errors.js';
@@ -17,6 +18,9 @@ import { ownTask } from './play.js';
 import type { Run } from './run.js';
 import { AHEAD } from './scope.js';
 
+/** How many hosts begin a task in one turn of the event loop. */
+const ABREAST = 16;
+
 /** Runs a task on hosts at once, and returns when all are through. */
 export async function runTask(run: Run, frame: Frame, task: Task, hosts: readonly HostRun[]): Promise<void> {
   const first = callOf(run, frame, task, hosts[0]!);
@@ -32,15 +36,20 @@ export async function runTask(run: Run, frame: Frame, task: Task, hosts: readonl
   }
   const throttle = run.throttle(task, () => numberOf(first, task.throttle!, 'throttle'));
   let busy = hosts.length;
-  await Promise.all(
-    hosts.map((host) =>
-      throttle.run(async () => {
-        await runOnHost(callOf(run, frame, task, host), name, [host]);
-        // Most of what comes behind waits for facts: a host that has them need not wait for the others to look at it.
-        if (--busy > 0 && task.action === 'setup' && host.running) void prefetch(run, host, { ...frame }).catch(() => undefined);
-      }),
-    ),
-  );
+  const through: Promise<void>[] = [];
+  for (const [index, host] of hosts.entries()) {
+    // Hosts whose answers are there already are done before the next few begin: a thousand in one step would all be in memory at once.
+    if (index > 0 && index % ABREAST === 0) await turn();
+    const done = throttle.run(async () => {
+      await runOnHost(callOf(run, frame, task, host), name, [host]);
+      // Most of what comes behind waits for facts: a host that has them need not wait for the others to look at it.
+      if (--busy > 0 && task.action === 'setup' && host.running) void prefetch(run, host, { ...frame }).catch(() => undefined);
+    });
+    // Whoever fails while others are still begun is heard at the end.
+    done.catch(() => undefined);
+    through.push(done);
+  }
+  await Promise.all(through);
 }
 
 /** The task's name as shown: templated with the host's variables where that works. */

@@ -3,7 +3,7 @@
  * process per 500, and an answer that keeps apart what is absent, what may not be seen and what failed.
  */
 import { Question, type Kind as QuestionKind } from '../shell/question.js';
-import { sh, join, raw, type Sh } from '../shell/sh.js';
+import { join, raw, type Sh } from '../shell/sh.js';
 import { ModuleError, type Output } from './module.js';
 
 export type Kind = 'file' | 'directory' | 'link' | 'fifo' | 'socket' | 'char' | 'block';
@@ -106,55 +106,74 @@ const CHUNK = 400;
 
 /** Prints what stands at these paths; they are shell words (see hostPath). Read the answer with seen(). */
 export function look(paths: readonly Sh[], options: LookOptions = {}): Sh {
-  return options.whole || paths.length > TOGETHER ? looking(paths, options) : new Question(kindOf(options), paths);
+  return options.whole || paths.length > TOGETHER ? looking(ones({ paths, options }), options.whole) : new Question(LOOKS, { paths, options });
 }
 
 /** More paths than that are asked about by themselves. */
 const TOGETHER = 10;
 
-const kinds = new Map<string, QuestionKind<readonly Sh[]>>();
-
-/** Looks of one task after the other as one look at all their paths. */
-function kindOf(options: LookOptions): QuestionKind<readonly Sh[]> {
-  const name = `${options.follow} ${options.checksum}`;
-  let kind = kinds.get(name);
-  if (!kind) {
-    kind = {
-      text: (asked) => looking(asked.flat(), options),
-      apart(stdout, asked) {
-        const rest = stdout.split('\0');
-        const umask = rest.shift()!;
-        const each = pieces(rest, asked.flat().length, options);
-        if (each === undefined || rest.length !== 1) return undefined;
-        return asked.map((paths) => {
-          const mine = each.splice(0, paths.length);
-          const lines = (of: (piece: Piece) => string | string[] | undefined) => mine.flatMap((piece) => of(piece) ?? []).map((line) => `${line}\n`).join('');
-          return [umask, ...mine.flatMap(({ named }) => named), lines(({ stat }) => stat), ...(options.checksum ? [lines(({ sum }) => sum)] : []), ''].join('\0');
-        });
-      },
-    };
-    kinds.set(name, kind);
-  }
-  return kind;
+interface Looked {
+  paths: readonly Sh[];
+  options: LookOptions;
 }
 
-function looking(paths: readonly Sh[], options: LookOptions): Sh {
-  const parts: Sh[] = [
-    sh`muster_follow=${options.follow ? 'y' : ''} muster_sum=${options.checksum ? 'y' : ''}`,
-    LOOK,
-    raw(`printf '%s\\000' "$(umask)"`),
-  ];
-  for (let from = 0; from < paths.length; from += CHUNK) {
-    parts.push(raw(`set --
-for w in ${join(paths.slice(from, from + CHUNK), ' ')}; do
+/** A path and how it is looked at. */
+interface One {
+  path: Sh;
+  follow: boolean;
+  checksum: boolean;
+}
+
+const ones = ({ paths, options }: Looked): One[] => paths.map((path) => ({ path, follow: options.follow ?? false, checksum: options.checksum ?? false }));
+
+/** Looks of one task after the other as one look at all their paths. */
+const LOOKS: QuestionKind<Looked> = {
+  text: (asked) => looking(asked.flatMap(ones)),
+  apart(stdout, asked) {
+    const all = asked.flatMap(ones);
+    const rest = stdout.split('\0');
+    const umask = rest.shift()!;
+    const order = printed(all);
+    const found = pieces(rest, order.map((index) => all[index]!.checksum));
+    if (found === undefined || rest.length !== 1) return undefined;
+    const each: Piece[] = [];
+    order.forEach((index, i) => (each[index] = found[i]!));
+    return asked.map(({ paths, options }) => {
+      const mine = each.splice(0, paths.length);
+      const lines = (of: (piece: Piece) => string | string[] | undefined) => mine.flatMap((piece) => of(piece) ?? []).map((line) => `${line}\n`).join('');
+      return [umask, ...mine.flatMap(({ named }) => named), lines(({ stat }) => stat), ...(options.checksum ? [lines(({ sum }) => sum)] : []), ''].join('\0');
+    });
+  },
+};
+
+/** The order in which a look tells of its paths: those to be hashed last. */
+function printed(all: readonly One[]): number[] {
+  const where = (checksum: boolean) => [...all.keys()].filter((index) => all[index]!.checksum === checksum);
+  return [...where(false), ...where(true)];
+}
+
+function looking(all: readonly One[], whole = false): Sh {
+  const parts: Sh[] = [LOOK, raw(`umask; printf '\\000'`)];
+  const order = printed(all).map((index) => all[index]!);
+  for (let from = 0; from < order.length; from += CHUNK) {
+    const chunk = order.slice(from, from + CHUNK);
+    parts.push(raw('set --; muster_plain='));
+    for (let at = 0; at < chunk.length; ) {
+      const { follow, checksum } = chunk[at]!;
+      const others = chunk.findIndex((one, i) => i > at && (one.follow !== follow || one.checksum !== checksum));
+      const run = chunk.slice(at, others < 0 ? undefined : others);
+      at += run.length;
+      parts.push(raw(`muster_follow=${follow ? 'y' : ''} muster_sum=${checksum ? 'y' : ''}${checksum ? '; muster_plain=${muster_plain:-$#}' : ''}
+for w in ${join(run.map(({ path }) => path), ' ')}; do
   muster_look "$w" || exit
   [ $k = absent ] || set -- "$@" "$p"
-done
-[ $# -eq 0 ] || ${STAT} "$@" || exit
+done`));
+    }
+    parts.push(raw(`[ $# -eq 0 ] || ${STAT} "$@" || exit
 printf '\\000'`));
-    if (options.checksum) {
-      // Round once: each file moves to the end, everything else falls out.
-      parts.push(raw(`i=$#
+    if (chunk.at(-1)!.checksum) {
+      // Those that are not hashed come first. Then round once: each file moves to the end, everything else falls out.
+      parts.push(raw(`shift $muster_plain; i=$#
 while [ $i -gt 0 ]; do
   if [ -f "$1" ] && [ ! -L "$1" ]; then set -- "$@" "$1"; fi
   shift; i=$((i - 1))
@@ -162,6 +181,7 @@ done
 [ $# -eq 0 ] || sha256sum -- "$@" || exit
 printf '\\000'`));
     }
+    if (whole) break;
   }
   return join(parts);
 }
@@ -174,8 +194,8 @@ export function seen(output: Output, count: number, what: string, options: LookO
 /** As seen(), for the fields of a look that stands behind other output. Takes them off the list. */
 export function seenFields(rest: string[], count: number, what: string, options: LookOptions = {}): Seen {
   const umask = rest.shift() ?? '';
-  const found = pieces(rest, count, options);
-  if (found === undefined || rest.length !== 0 || !/^[0-7]+$/.test(umask)) throw new ModuleError(`${what}: cannot read the answer of the host`);
+  const found = pieces(rest, new Array<boolean>(count).fill(options.checksum ?? false), options.whole);
+  if (found === undefined || rest.length !== 0 || !/^[0-7]+\n?$/.test(umask)) throw new ModuleError(`${what}: cannot read the answer of the host`);
   const entries = found.map(({ named: [, path, target], stat, sum }) => ({ path, stat: stat && parseStat(stat), target: target === '' ? undefined : target, sha256: sum?.slice(0, 64) }));
   return { entries, umask: Number.parseInt(umask, 8) };
 }
@@ -190,19 +210,22 @@ interface Piece {
   sum: string | undefined;
 }
 
-/** Takes what was printed of so many paths off the list of fields; undefined where there is too little of it. */
-function pieces(rest: string[], count: number, options: LookOptions): Piece[] | undefined {
+/**
+ * Takes what was printed of so many paths off the list of fields; undefined where there is too little of it.
+ * @param hashed of each path, in the order they were told, whether its hash was asked for
+ */
+function pieces(rest: string[], hashed: readonly boolean[], whole = false): Piece[] | undefined {
   const found: Piece[] = [];
-  const chunkSize = options.whole ? Math.max(count, 1) : CHUNK;
-  for (let from = 0; from < count || (options.whole && from === 0); from += chunkSize) {
-    const chunk: Piece[] = [];
-    for (let i = from; i < Math.min(from + chunkSize, count); i++) chunk.push({ named: rest.splice(0, 3) as Piece['named'], stat: undefined, sum: undefined });
+  const chunkSize = whole ? Math.max(hashed.length, 1) : CHUNK;
+  for (let from = 0; from < hashed.length || (whole && from === 0); from += chunkSize) {
+    const asked = hashed.slice(from, from + chunkSize);
+    const chunk = asked.map((): Piece => ({ named: rest.splice(0, 3) as Piece['named'], stat: undefined, sum: undefined }));
     const there = chunk.filter(({ named: [kind] }) => kind !== 'absent');
     const stats = (rest.shift() ?? '').split('\n');
     there.forEach((piece, i) => (piece.stat = stats.slice(i * 3, i * 3 + 3)));
     if (stats.length < there.length * 3 || chunk.some(({ named }) => named.length < 3)) return undefined;
-    if (options.checksum) {
-      const files = there.filter(({ named: [kind] }) => kind === 'file');
+    if (asked.at(-1)) {
+      const files = chunk.filter(({ named: [kind] }, i) => asked[i] && kind === 'file');
       // coreutils puts a backslash before the sum of a name it had to escape.
       const sums = [...(rest.shift() ?? '').matchAll(/^\\?([0-9a-f]{64} [ *])/gm)];
       if (sums.length !== files.length) return undefined;
