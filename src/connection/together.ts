@@ -21,7 +21,7 @@ export function together(inspections: readonly Inspection[]): Together {
     const environment = JSON.stringify(inspection.environment);
     const group =
       script instanceof Question
-        ? groups.find((other) => other.inspection.script instanceof Question && other.inspection.script.kind === script.kind && sameUser(other.inspection.become, become) && other.environment === environment)
+        ? groups.find((other) => other.inspection.script instanceof Question && other.inspection.script.kind.name === script.kind.name && sameUser(other.inspection.become, become) && other.environment === environment)
         : undefined;
     if (group) group.members.push(index);
     else groups.push({ inspection, environment, members: [index] });

@@ -58,7 +58,7 @@ async function questions(run: Run, host: HostRun, calls: AsyncIterable<Call>): P
       const question = await questionOf(next, speculated);
       if (!question) continue;
       asked.push(question);
-      text += question.inspection.script.text.length;
+      text += question.inspection.script.key.length;
     } catch {
       // Not yet: it is asked when its turn comes, and any mistake in it is told then.
     }

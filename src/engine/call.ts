@@ -84,8 +84,7 @@ export function isCheck(call: Call, scope = scopeFor(call)): boolean {
 }
 
 /** The evaluated arguments of a call; members equal to `omit` are gone. @param record notes what they read */
-export function argumentsOf(call: Call, ahead?: Speculated, record = new Record()): Dict {
-  const scope = scopeFor(call, { ahead });
+export function argumentsOf(call: Call, ahead?: Speculated, record = new Record(), scope = scopeFor(call, { ahead })): Dict {
   const args = new Map<Value, Value>();
   for (const [name, value] of call.task.args) {
     const evaluated = evaluate(value, scope, record);

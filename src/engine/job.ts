@@ -14,10 +14,10 @@ import { argumentsOf, isCheck, numberOf, scopeFor, type Call } from './call.js';
 import { becomeOf, targetOf } from './target.js';
 
 /** The host a call really goes to: its own, or the one it is delegated to. */
-export function destination(call: Call, ahead?: Speculated): string {
+export function destination(call: Call, ahead?: Speculated, scope = scopeFor(call, { ahead })): string {
   const { task, host, run } = call;
   if (task.delegateTo === undefined) return host.name;
-  const value = evaluate(task.delegateTo, scopeFor(call, { ahead }));
+  const value = evaluate(task.delegateTo, scope);
   if (value === OMIT || value === null) return host.name;
   const name = String(toPlain(value, true));
   if (!ahead) run.delegates.set(`${task.id} ${host.name}`, name);
@@ -25,10 +25,9 @@ export function destination(call: Call, ahead?: Speculated): string {
 }
 
 /** How a call reaches its machine, whose connection variables are those of the machine's own host. */
-export function wayOf(call: Call, ahead?: Speculated): { machine: Machine; way: Way; name: string } {
+export function wayOf(call: Call, ahead?: Speculated, own = scopeFor(call, { ahead })): { machine: Machine; way: Way; name: string } {
   const { run, task } = call;
-  const name = destination(call, ahead);
-  const own = scopeFor(call, { ahead });
+  const name = destination(call, ahead, own);
   const there = name === call.host.name ? own : scopeFor(call, { ahead, host: name });
   const target = targetOf(name, there, task, run.options);
   const environment: { [name: string]: string } = {};
@@ -63,7 +62,7 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
   const { run, task, host, frame } = call;
   const scope = scopeFor(call, { ahead });
   const module = await loadModule(task.action);
-  const args = argumentsOf(call, ahead, record);
+  const args = argumentsOf(call, ahead, record, scope);
   if (task.freeForm !== undefined && module.freeForm !== undefined && !args.has(module.freeForm)) {
     args.set(module.freeForm, evaluate(task.freeForm, scope, record));
   }
@@ -78,7 +77,7 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
     // A parameter marked secret makes its value a secret wherever the value came from.
     if (typeof value === 'string' && value !== '') secrets.add(String(new Secret(value).reveal()));
   }
-  const { machine, way } = wayOf(call, ahead);
+  const { machine, way } = wayOf(call, ahead, scope);
   const facts = ahead?.facts ?? run.variables.facts(host.name);
   const hidden = censored(task, scope);
   const controller: Controller = {

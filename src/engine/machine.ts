@@ -173,7 +173,7 @@ function questionKey(way: Way, inspection: Inspection): string {
   if (key === undefined) {
     const { become, environment, script } = inspection;
     const who = become ? `${become.method} ${become.user} ${become.flags ?? ''}` : '';
-    keys.set(inspection, (key = `${connectionId(way.connection)}\0${who}\0${JSON.stringify(environment)}\0${script.text}`));
+    keys.set(inspection, (key = `${connectionId(way.connection)}\0${who}\0${JSON.stringify(environment)}\0${script.key}`));
   }
   return key;
 }

@@ -84,21 +84,17 @@ const upgradeVerb = (wanted: Wanted) => (['full', 'dist'].includes(wanted.upgrad
 const debUrl = (deb: string) => (deb.includes('://') ? /([^/_]+)_([^/_]+)_[^/_]+\.deb(?:[?#].*)?$/.exec(deb) : undefined);
 
 /** Tasks that ask for packages and nothing else are answered together: what dpkg says of more packages does no harm. */
-const kinds = new Map<string, Kind<Wanted>>();
+const packages = (wanted: Wanted): Kind<Wanted> => ({
+  name: `packages ${wanted.state === 'latest'} ${wanted.default_release} ${updates(wanted)}`,
+  key: ({ name }) => name.join(' '),
+  text: (asked) => inspection({ ...asked[0]!, name: asked.flatMap(({ name }) => name) }),
+  apart: (stdout, asked) => asked.map(() => stdout),
+});
 
 export function inspect(wanted: Wanted): Sh {
   const isSimple = wanted.deb === undefined && wanted.upgrade === 'no' && !wanted.autoremove && !wanted.autoclean && !wanted.clean && ['present', 'absent', 'latest'].includes(wanted.state);
   if (!isSimple || wanted.name.length > TOGETHER) return inspection(wanted);
-  const key = `${wanted.state === 'latest'} ${wanted.default_release} ${updates(wanted)}`;
-  let kind = kinds.get(key);
-  if (!kind) {
-    kind = {
-      text: (asked) => inspection({ ...asked[0]!, name: asked.flatMap(({ name }) => name) }),
-      apart: (stdout, asked) => asked.map(() => stdout),
-    };
-    kinds.set(key, kind);
-  }
-  return new Question(kind, wanted);
+  return new Question(packages(wanted), wanted);
 }
 
 /** More packages than that are asked about by themselves. */

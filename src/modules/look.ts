@@ -128,6 +128,8 @@ const ones = ({ paths, options }: Looked): One[] => paths.map((path) => ({ path,
 
 /** Looks of one task after the other as one look at all their paths. */
 const LOOKS: QuestionKind<Looked> = {
+  name: 'looks',
+  key: ({ paths, options }) => `${options.follow ?? false} ${options.checksum ?? false} ${join(paths, ' ')}`,
   text: (asked) => looking(asked.flatMap(ones)),
   apart(stdout, asked) {
     const all = asked.flatMap(ones);

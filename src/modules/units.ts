@@ -48,7 +48,7 @@ function manager(wanted: UnitWanted): Sh {
 }
 
 /** Units of the system's manager, and nothing to do beside: one `systemctl show` tells all of them. */
-const units: Kind<string> = { text: showUnits, apart: apartUnits };
+const units: Kind<string> = { name: 'units', key: (unit) => unit, text: showUnits, apart: apartUnits };
 
 /** What systemd says of units, in their order with an empty line between, then what their init scripts do. */
 export function showUnits(names: readonly string[]): Sh {

@@ -4,7 +4,18 @@
  * The text must run under dash, bash and busybox ash.
  */
 export class Sh {
-  constructor(readonly text: string) {}
+  readonly #text: string;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+  get text(): string {
+    return this.#text;
+  }
+  /** Tells this text from others; shorter than the text where that can be. */
+  get key(): string {
+    return this.text;
+  }
   toString(): string {
     return this.text;
   }

@@ -38,6 +38,10 @@ inShells(test, 'looks', async (t, place) => {
     const groups = [names.slice(0, 3), ...names.map((name) => [name])];
     t.is(await alike(t, place, groups.map((group) => look(group.map(hostPath), options)), (output, i) => seen(output, groups[i]!.length, 'looking', options)), 1);
   }
+  // Links followed or not, hashed or not, each for itself, in one.
+  const mixed = [{ checksum: true }, { follow: true }, {}, { follow: true, checksum: true }, { checksum: true }];
+  const scripts = mixed.map((options, i) => look([...names.slice(i), 'link'].map(hostPath), options));
+  t.is(await alike(t, place, scripts, (output, i) => seen(output, names.length - i + 1, 'looking', mixed[i])), 1);
 });
 
 inShells(test, 'a look that fails spoils no other: each is asked alone', async (t, place) => {
