@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { open, readFile, stat } from 'node:fs/promises';
 import { once } from 'node:events';
 import { Duplex, type Readable, type Writable } from 'node:stream';
 import { performance } from 'node:perf_hooks';
@@ -226,7 +225,7 @@ _kill TERM; for _ in 1 2 3 4 5; do _kill 0 || exit 0; sleep 1; done; _kill KILL`
         uploads[name] = 'path' in upload ? { content: await readFile(upload.path) } : upload;
       } else {
         if (effect.become) await this.#prove(effect.become);
-        const chunks = 'path' in upload ? createReadStream(upload.path, { highWaterMark: 256 * 1024 }) : pieces(upload.content);
+        const chunks = 'path' in upload ? readIn(upload.path) : pieces(upload.content);
         const folder = await this.#stream(name, chunks, size, upload.near, effect);
         sent.folders.push(folder);
         sent.files[name] = `${folder}/file`;
@@ -253,9 +252,12 @@ if cat >"$_d/file" && [ "$(wc -c <"$_d/file")" -eq ${size} ]; then printf '\n%s 
     const ended = remote.ended.then((end) => ((over = true), end));
     let done = 0;
     let shown = -1;
+    let sent: Promise<unknown> = Promise.resolve();
     for await (const chunk of chunks) {
+      await Promise.race([sent, ended]);
       if (over) break;
-      if (!remote.stdin.write(chunk)) await Promise.race([once(remote.stdin, 'drain').catch(() => undefined), ended]);
+      // The next chunk is read meanwhile.
+      sent = new Promise((resolve) => remote.stdin.write(chunk, resolve));
       this.counters.bytesOut += chunk.length;
       done += chunk.length;
       const percent = Math.floor((done / size) * 100);
@@ -275,6 +277,22 @@ function beside(path: Sh): Sh {
   return sh`_n=${path}; _n=\${_n%/*}
 while [ "$_n" ] && [ ! -d "$_n" ]; do case $_n in */*) _n=\${_n%/*} ;; *) _n=. ;; esac; done
 _d=$(mktemp -d "$_n/.muster.XXXXXXXX" 2>/dev/null) || _d=`;
+}
+
+/** A file by pieces. A piece holds until the one after the next is asked for: a buffer for each would have memory collected all the time. */
+async function* readIn(path: string): AsyncIterable<Buffer> {
+  const file = await open(path);
+  const buffers = [Buffer.allocUnsafe(INLINE_LIMIT), Buffer.allocUnsafe(INLINE_LIMIT)] as const;
+  try {
+    for (let turn = 0; ; turn = 1 - turn) {
+      const buffer = buffers[turn]!;
+      const { bytesRead } = await file.read(buffer, 0, buffer.length);
+      if (bytesRead === 0) return;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
 }
 
 function* pieces(content: Buffer): Iterable<Buffer> {

@@ -85,15 +85,16 @@ async function questionOf(call: Call, speculated: Speculated): Promise<AheadQues
   const inspection = inspectionOf(way, script);
   const known = machine.known(way, inspection);
   if (!known) return { machine, way, inspection };
-  if (module.kind === 'declarative') speculate(call, job, wanted, known, speculated);
+  if (module.kind === 'declarative') await speculate(call, job, wanted, known, speculated);
   return undefined;
 }
 
 /** Carries on what a task will leave, if what is known of the machine means that it changes nothing. */
-function speculate(call: Call, job: Job, wanted: unknown, known: Output, speculated: Speculated): void {
+async function speculate(call: Call, job: Job, prepared: unknown, known: Output, speculated: Speculated): Promise<void> {
   const { task } = call;
   const module = job.module as Declarative<any, any, any>;
-  const observed = module.parse(known, wanted);
+  const observed = module.parse(known, prepared);
+  const wanted = module.refine ? await module.refine(prepared, observed) : prepared;
   if (module.compare(wanted, observed).length > 0) return;
   const { data } = outcome({ ...module.result(wanted, observed), changed: false });
   const facts = data.get('ansible_facts');

@@ -83,6 +83,7 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
   const controller: Controller = {
     host: host.name,
     facts: facts as unknown as ReadonlyMap<string, unknown>,
+    registers: task.register !== undefined,
     find: (name, folder) => Promise.resolve().then(() => mustFind(run, frame.play, task, name, folder)),
     render: (path) =>
       Promise.resolve().then(() => {

@@ -65,18 +65,21 @@ function behindGuard<T>(job: Job, step: Step, touches: () => Touched | undefined
 
 const nothingAhead: Ahead = () => Promise.resolve([]);
 
-async function declarative(job: Job, module: Declarative<any, any, any>, wanted: unknown): Promise<Outcome> {
+async function declarative(job: Job, module: Declarative<any, any, any>, prepared: unknown): Promise<Outcome> {
   const { machine, way } = job;
-  const question = inspectionOf(way, module.inspect(wanted));
-  const observe = (answer: Output) => {
+  const question = inspectionOf(way, module.inspect(prepared));
+  let wanted = prepared;
+  const observe = async (answer: Output) => {
     if (answer.rc === 124) throw new ModuleError('looking at the host took too long and was ended', { ...answer });
-    return module.parse(answer, wanted);
+    const found = module.parse(answer, wanted);
+    if (module.refine) wanted = await module.refine(wanted, found);
+    return found;
   };
   let observed: unknown;
   let changes: Change[];
   let returns;
   try {
-    observed = observe(await machine.ask(way, question, job.ahead));
+    observed = await observe(await machine.ask(way, question, job.ahead));
     changes = module.compare(wanted, observed);
     if (changes.length === 0 || job.check) returns = module.result(wanted, observed);
   } catch (error) {
@@ -98,7 +101,8 @@ async function declarative(job: Job, module: Declarative<any, any, any>, wanted:
   const { output, again } = await behindGuard(job, step, () => module.touches?.(wanted, observed, changes), (guarded) => machine.effect(way, guarded, look, job.ahead, job.onOutput));
   if (output.rc !== 0) throw ended(output, step.timeout, `changing ${changes.map((change) => change.field).join(', ')} failed`);
   if (again[0]) {
-    const left = module.compare(wanted, observe(again[0]));
+    const found = await observe(again[0]);
+    const left = module.compare(wanted, found);
     if (left.length)
       throw new ModuleError(
         `still different after the change: ${left.map((change) => `${change.field} is ${JSON.stringify(change.from)}, wanted ${JSON.stringify(change.to)}`).join('; ')}`,

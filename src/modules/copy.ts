@@ -8,8 +8,8 @@ import { defineModule, ModuleError } from './module.js';
 import { any, bool, mode, params, path, str } from './params.js';
 import { inspectRemote, parseRemote, type Remote, type RemoteFound } from './copy_remote.js';
 import { replaceParams } from './replace_file.js';
-import { members, sourceFile } from './source.js';
-import { applyFile, compareFile, fileResult, fileReturns, readText, touchesFile, wholeFile, type WholeFile } from './whole_file.js';
+import { exact, members, sourceFile, type Member } from './source.js';
+import { applyFile, checksumOf, compareFile, fileResult, fileReturns, readText, touchesFile, wholeFile, type WholeFile } from './whole_file.js';
 
 const schema = params({
   src: path('File or folder on the controller, looked for in `files/`; a folder with a slash behind it stands for its contents. On the host with `remote_src`.').optional(),
@@ -24,6 +24,9 @@ const schema = params({
   ...attributeParams,
   ...replaceParams,
 });
+
+/** How many files are read at once. */
+const AT_ONCE = 32;
 
 type One = Destination & { kind: 'one'; src: string | undefined; force: boolean; file: WholeFile };
 type Wanted = One | Tree | Remote;
@@ -55,14 +58,15 @@ export const copy = defineModule<typeof schema, Observed, Wanted>({
     if (args.remote_src) return { ...args, kind: 'remote', src: src!, base: basename(src!) };
     const found = await controller.find(src!.replace(/(?<=.)\/+$/, ''), 'files');
     if (!(await stat(found)).isDirectory()) {
-      const file = await sourceFile(found, { ...args, source: src });
-      if (args.checksum !== undefined && args.checksum !== file.checksum) throw new ModuleError(`${found} has the checksum ${file.checksum}, not ${args.checksum}`);
+      const file = await sourceFile(found, { ...args, source: src }, controller.registers || args.checksum !== undefined);
+      if (args.checksum !== undefined && args.checksum !== checksumOf(file)) throw new ModuleError(`${found} has the checksum ${checksumOf(file)}, not ${args.checksum}`);
       return { kind: 'one', src: found, dest, base: basename(found), follow, force, file };
     }
     const items: Item[] = [{ name: '', kind: 'directory' }];
-    for (const member of await members(found, args.local_follow)) {
-      if (member.kind === 'file') items.push({ ...member, file: await sourceFile(member.path, { ...args, source: member.name }) });
-      else items.push(member);
+    const all = await members(found, args.local_follow);
+    for (let from = 0; from < all.length; from += AT_ONCE) {
+      const read = async (member: Member): Promise<Item> => (member.kind === 'file' ? { ...member, file: await sourceFile(member.path, { ...args, source: member.name }) } : member);
+      items.push(...(await Promise.all(all.slice(from, from + AT_ONCE).map(read))));
     }
     const { owner, group } = args;
     return { kind: 'tree', src: found, dest: src!.endsWith('/') ? dest : join(dest, basename(found)), force, follow, directoryMode: args.directory_mode, owner, group, items };
@@ -76,6 +80,14 @@ export const copy = defineModule<typeof schema, Observed, Wanted>({
     if (wanted.kind === 'tree') return parseTree(output, wanted);
     if (wanted.kind === 'remote') return parseRemote(output, wanted);
     return parseDestination(output, wanted, { checksum: true });
+  },
+  async refine(wanted, observed) {
+    if (wanted.kind === 'remote') return wanted;
+    if (wanted.kind === 'one') return { ...wanted, file: await exact(wanted.file, (observed as Found).entry) };
+    const { entries } = observed as Seen;
+    const items: Item[] = [];
+    for (const [i, item] of wanted.items.entries()) items.push(item.kind === 'file' ? { ...item, file: await exact(item.file, entries[i]!) } : item);
+    return { ...wanted, items };
   },
   compare(wanted, observed) {
     const tree = treeOf(wanted, observed);

@@ -94,7 +94,5 @@ function sourceFile(source: Entry, wanted: Remote): WholeFile {
     sha256: source.sha256!,
     text: undefined,
     size: source.stat!.size,
-    checksum: undefined,
-    md5sum: undefined,
   };
 }

@@ -78,11 +78,13 @@ export function applyTree(tree: Tree, { entries, umask, tar }: TreeSeen): Step {
   const before: Sh[] = [];
   const after: Sh[] = [];
   const packed = tar ? packable(tree, entries, umask) : new Map<Item, Packed>();
+  // New folders are filled before they are seen. The folder that all goes into is not among them: it is where that is done.
+  const made = new Set(packed.size === 0 ? [] : tree.items.filter((item, i) => i > 0 && item.kind === 'directory' && entries[i]!.stat === undefined));
   const puts = tree.items.flatMap((item, i) => {
     const entry = entries[i]!;
     const changes = changesOf(tree, item, entry, umask);
     const path = hostPath(entry.path);
-    if (changes.length === 0 || packed.has(item)) return [];
+    if (changes.length === 0 || packed.has(item) || made.has(item)) return [];
     if (item.kind === 'directory' && entry.stat === undefined) {
       before.push(makeFolders(path, tree.owner, tree.group, newMode(tree.directoryMode, true, umask)));
     } else if (item.kind === 'link') {
@@ -97,7 +99,8 @@ export function applyTree(tree: Tree, { entries, umask, tar }: TreeSeen): Step {
     return [];
   });
   if (packed.size === 0) return replaceFiles(puts, [], { before, after });
-  const { script, uploads } = unpack(hostPath(entries[0]!.path), [...packed.values()], ownership(tree.owner, tree.group));
+  const folders = { names: [...made].map(({ name }) => name), mode: newMode(tree.directoryMode, true, umask) };
+  const { script, uploads } = unpack(hostPath(entries[0]!.path), [...packed.values()], folders, ownership(tree.owner, tree.group));
   const step = replaceFiles(puts, [], { before: [...before, script], after });
   return { ...step, uploads: { ...step.uploads, ...uploads } };
 }

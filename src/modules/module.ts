@@ -41,6 +41,8 @@ export interface Controller {
   host: string;
   /** Facts of that host gathered so far, flat (`os_family`, `distribution`, `service_mgr`, `pkg_mgr`, …); empty if none. */
   facts: ReadonlyMap<string, unknown>;
+  /** Whether the task's result is kept (`register`): what is costly to find out may be left out of it otherwise. */
+  registers: boolean;
 }
 
 interface Described<P extends z.ZodType> {
@@ -78,6 +80,8 @@ export interface Declarative<P extends z.ZodType, Wanted, Observed> extends Desc
   inspect(wanted: Wanted): Sh;
   /** Throws ModuleError when it cannot tell; never guesses "absent". */
   parse(output: Output, wanted: Wanted): Observed;
+  /** Finds out on the controller what is costly and matters only given what was observed (the hash of a long file). */
+  refine?(wanted: Wanted, observed: Observed): Promise<Wanted>;
   /** Pure. [] means converged. */
   compare(wanted: Wanted, observed: Observed): Change[];
   /** Makes exactly these changes. */

@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { lstat, readFile, readdir, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { octal } from './attributes.js';
+import type { Entry } from './look.js';
 import { ModuleError } from './module.js';
 import { wholeFile, type Options, type WholeFile } from './whole_file.js';
 
@@ -15,28 +16,40 @@ export async function modeOf(mode: string | undefined, file: string): Promise<st
   return mode === 'preserve' ? octal((await stat(file)).mode & 0o7777) : mode;
 }
 
-/** Reads a file of the controller; a long one is only hashed. */
-export async function sourceFile(path: string, options: Options): Promise<WholeFile> {
-  const { size } = await stat(path);
-  const settled = { ...options, mode: await modeOf(options.mode, path) };
+/**
+ * Reads a file of the controller; a long one stays where it is, unhashed (see `exact`).
+ * @param summed its hashes are wanted, whatever that costs
+ */
+export async function sourceFile(path: string, options: Options, summed = false): Promise<WholeFile> {
+  const { size, mode } = await stat(path);
+  const settled = { ...options, mode: options.mode === 'preserve' ? octal(mode & 0o7777) : options.mode };
   if (size <= HELD) return wholeFile(await readFile(path), settled);
-  const [sha256, checksum, md5sum] = await sumsOf(path);
-  return { ...wholeFile(Buffer.alloc(0), settled), content: { file: path, size }, sha256: sha256!, text: undefined, size, checksum, md5sum };
+  const long = { ...wholeFile(Buffer.alloc(0), settled), content: { file: path, size }, sha256: undefined, text: undefined, size };
+  if (!summed) return long;
+  const [sha256, checksum, md5sum] = await sumsOf(path, ['sha256', 'sha1', 'md5']);
+  return { ...long, sha256, checksum, md5sum };
+}
+
+/** The file with its hash, if that tells whether it is the one that was found: files of other sizes are others. */
+export async function exact(file: WholeFile, { stat: found }: Entry): Promise<WholeFile> {
+  if (file.sha256 !== undefined || !('file' in file.content) || found?.size !== file.size) return file;
+  const [sha256] = await sumsOf(file.content.file, ['sha256']);
+  return { ...file, sha256 };
 }
 
 /** Hashes of long files, by what would change with the file: read once for all hosts and looks ahead. */
 const sums = new Map<string, Promise<string[]>>();
 
-async function sumsOf(path: string): Promise<string[]> {
+async function sumsOf(path: string, algorithms: readonly string[]): Promise<string[]> {
   const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
-  const key = [dev, ino, size, mtimeNs, ctimeNs].join(':');
+  const key = [dev, ino, size, mtimeNs, ctimeNs, ...algorithms].join(':');
   let known = sums.get(key);
-  if (!known) sums.set(key, (known = hashed(path)));
+  if (!known) sums.set(key, (known = hashed(path, algorithms)));
   return known;
 }
 
-async function hashed(path: string): Promise<string[]> {
-  const hashes = ['sha256', 'sha1', 'md5'].map((algorithm) => createHash(algorithm));
+async function hashed(path: string, algorithms: readonly string[]): Promise<string[]> {
+  const hashes = algorithms.map((algorithm) => createHash(algorithm));
   for await (const piece of createReadStream(path, { highWaterMark: 1024 * 1024 })) for (const hash of hashes) hash.update(piece as Buffer);
   return hashes.map((hash) => hash.digest('hex'));
 }

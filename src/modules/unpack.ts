@@ -1,4 +1,4 @@
-/** Many new files brought to a folder of the host as one archive: a few processes for all of them instead of several each. */
+/** Many new files brought to a folder of the host as one archive: a few processes for all of them instead of several each, and a rename for each new folder with all that is in it. */
 import { join, raw, sh, type Sh } from '../shell/sh.js';
 import type { Step } from './module.js';
 
@@ -14,35 +14,65 @@ const UNPACK = raw(`muster_unpack() (
   cd -- "$1" && t=$(mktemp -d ./.muster.XXXXXX) || exit
   trap 'rm -rf -- "$t"' EXIT
   trap 'exit 129' HUP INT TERM
+  (cd -- "$t" && muster_folders) || exit
   tar -xpof "$muster_archive" -C "$t" || exit
   [ -z "$2" ] || chown -R -- "$2" "$t" || exit
+  (cd -- "$t" && muster_modes) || exit
   muster_place
 )
 muster_into() {
   d=$1
   shift
   (for n do set -- "$@" "$t/$d/$n"; shift; done; mv -f -- "$@" "$d/") || exit
-  [ ! -d /sys/fs/selinux ] || (cd -- "$d" && restorecon -- "$@" 2>/dev/null) || :
+  [ ! -d /sys/fs/selinux ] || (cd -- "$d" && restorecon -R -- "$@" 2>/dev/null) || :
 }`);
 
 /** How many names one process is given. */
 const CHUNK = 400;
 
-/** @param owner chown's word, empty for none; nothing may stand where the files go, and their folders must be there */
-export function unpack(folder: Sh, files: readonly Packed[], owner: string): Required<Pick<Step, 'script' | 'uploads'>> {
+/** Folders that are not there yet, parents before children, relative to the folder that is unpacked into. */
+export interface NewFolders {
+  names: readonly string[];
+  /** Undefined: what the umask leaves. */
+  mode: number | undefined;
+}
+
+/** @param owner chown's word, empty for none; nothing may stand where the files go, and their folders must be there or among the new ones */
+export function unpack(folder: Sh, files: readonly Packed[], made: NewFolders, owner: string): Required<Pick<Step, 'script' | 'uploads'>> {
+  const isNew = new Set(made.names);
   const folders = new Map<string, string[]>();
-  for (const { name } of files) {
+  for (const name of [...made.names, ...files.map((file) => file.name)]) {
     const slash = name.lastIndexOf('/') + 1;
+    // It comes with its folder.
+    if (slash > 0 && isNew.has(name.slice(0, slash - 1))) continue;
     const names = folders.get(name.slice(0, slash));
     if (names) names.push(name.slice(slash));
     else folders.set(name.slice(0, slash), [name.slice(slash)]);
   }
-  const places: Sh[] = [];
-  for (const [at, names] of folders) {
-    for (let from = 0; from < names.length; from += CHUNK) places.push(sh`muster_into ${`./${at}`} ${names.slice(from, from + CHUNK).map((name) => `./${name}`)}`);
-  }
-  const script = join([UNPACK, sh`muster_place() {`, ...places, sh`}`, sh`muster_unpack ${folder} ${owner}`]);
+  const places = [...folders].flatMap(([at, names]) => chunks(names).map((some) => sh`muster_into ${`./${at}`} ${some}`));
+  const octal = made.mode?.toString(8).padStart(4, '0');
+  const script = join([
+    UNPACK,
+    steps('muster_folders', chunks(made.names).map((some) => sh`mkdir -p -- ${some}`)),
+    // Children first, before a folder may be closed to its owner.
+    steps('muster_modes', octal === undefined ? [] : chunks(made.names.toReversed()).map((some) => sh`chmod -- ${octal} ${some}`)),
+    steps('muster_place', places),
+    sh`muster_unpack ${folder} ${owner}`,
+  ]);
   return { script, uploads: { muster_archive: { content: tar(files) } } };
+}
+
+function chunks(names: readonly string[]): string[][] {
+  const all: string[][] = [];
+  for (let from = 0; from < names.length; from += CHUNK) all.push(names.slice(from, from + CHUNK).map((name) => `./${name}`));
+  return all;
+}
+
+/** A function that does these one after the other, up to the first that fails. */
+function steps(name: string, all: readonly Sh[]): Sh {
+  return sh`${raw(name)}() {
+:${join(all.map((each) => sh` &&\n${each}`), '')}
+}`;
 }
 
 const BLOCK = 512;

@@ -10,13 +10,14 @@ import { hostPath } from './words.js';
 
 export interface WholeFile extends Attributes {
   content: Content;
-  sha256: string;
+  /** Undefined of a long file, until one of its size is found. */
+  sha256: string | undefined;
   /** For a diff; undefined where the content is no text or is too long to show. */
   text: string | undefined;
   size: number;
-  /** Hex SHA-1 and MD5, for results. */
-  checksum: string | undefined;
-  md5sum: string | undefined;
+  /** Hex SHA-1 and MD5 of what is not at hand, for results. */
+  checksum?: string | undefined;
+  md5sum?: string | undefined;
   backup?: boolean;
   validate?: string | undefined;
   /** What the content is made from, for messages. */
@@ -28,18 +29,22 @@ export type Options = Attributes & Pick<WholeFile, 'backup' | 'validate' | 'sour
 /** Content longer than this is not shown as a diff. */
 const SHOWN = 1024 * 1024;
 
+const hash = (algorithm: string, bytes: Buffer): string => createHash(algorithm).update(bytes).digest('hex');
+
 export function wholeFile(bytes: Buffer, options: Options): WholeFile {
-  const hash = (algorithm: string): string => createHash(algorithm).update(bytes).digest('hex');
   const isText = bytes.length <= SHOWN && isUtf8(bytes) && !bytes.includes(0);
   return {
     ...pick(options),
     content: { bytes },
-    sha256: hash('sha256'),
+    sha256: hash('sha256', bytes),
     text: isText ? bytes.toString() : undefined,
     size: bytes.length,
-    checksum: hash('sha1'),
-    md5sum: hash('md5'),
   };
+}
+
+/** Hex SHA-1 of the content, where it is at hand or was found out. */
+export function checksumOf({ content, checksum }: WholeFile): string | undefined {
+  return 'bytes' in content ? hash('sha1', content.bytes) : checksum;
 }
 
 function pick({ owner, group, mode, backup, validate, source }: Options): Options {
@@ -50,8 +55,10 @@ function pick({ owner, group, mode, backup, validate, source }: Options): Option
 export function compareFile(file: WholeFile, entry: Entry, umask: number): Change[] {
   const was = regular(entry);
   const attributes = was ? compareAttributes(file, was, umask) : [];
-  if (was && entry.sha256 === file.sha256) return attributes;
-  const change: Change = { field: 'content', from: was ? `sha256:${entry.sha256}` : null, to: `sha256:${file.sha256}` };
+  const { sha256, size } = file;
+  if (was && sha256 !== undefined && entry.sha256 === sha256) return attributes;
+  const shown = (hash: string | undefined, bytes: number): string => (sha256 === undefined ? `${bytes} bytes` : `sha256:${hash}`);
+  const change: Change = { field: 'content', from: was ? shown(entry.sha256, was.size) : null, to: shown(sha256, size) };
   if (file.text !== undefined && (was?.size ?? 0) <= SHOWN) change.text = { path: entry.path, after: file.text };
   return [change, ...attributes];
 }
@@ -109,16 +116,16 @@ export function fileResult(file: WholeFile, entry: Entry, umask: number, output:
     dest: path,
     ...(stat === undefined ? { ...predicted, mode: octal(bits ?? 0o666 & ~umask) } : rest),
     size: file.size,
-    checksum: file.checksum,
-    md5sum: file.md5sum,
+    checksum: checksumOf(file),
+    md5sum: 'bytes' in file.content ? hash('md5', file.content.bytes) : file.md5sum,
     ...done?.notes,
   };
 }
 
 export const fileReturns = {
   dest: 'Path of the file on the host.',
-  checksum: 'SHA-1 of the content, hexadecimal.',
-  md5sum: 'MD5 of the content, hexadecimal.',
+  checksum: 'SHA-1 of the content, hexadecimal; of a file above 256 KiB where the result is registered.',
+  md5sum: 'MD5 of the content, hexadecimal; likewise.',
   size: 'Bytes.',
   mode: 'Permissions, octal: "0644".',
   owner: 'Name of the owner.',

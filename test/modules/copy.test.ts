@@ -1,6 +1,6 @@
 import test from 'ava';
-import { chmod, chown, lstat, mkdir, readFile, readdir, readlink, stat, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, chown, lstat, mkdir, readFile, readdir, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { copy } from '../../src/modules/copy.js';
 import { ModuleError } from '../../src/modules/module.js';
 import { before, converge, inShells, look, modeOf } from './harness.js';
@@ -138,21 +138,30 @@ inShells(test, 'a folder is copied with its name, with a slash only what is in i
 
 inShells(test, 'many new files get owner, mode and long names, and none is left half done', async (t, place) => {
   const src = join(place.dir, 'many');
-  const names = Array.from({ length: 20 }, (_, i) => join(`part${i % 3}`, `${'ü'.repeat(i * 6)}${i}`));
+  const names = Array.from({ length: 20 }, (_, i) => join(`part${i % 3}${i > 10 ? '/de ep/er' : ''}`, `${'ü'.repeat(i * 6)}${i}`));
   for (const name of names) {
     await mkdir(join(src, name, '..'), { recursive: true });
     await writeFile(join(src, name), `\0${name.repeat(60)}`);
   }
   await chmod(join(src, names[4]!), 0o604);
   const dest = join(place.dir, 'there');
-  await converge(t, place, copy, { src: `${src}/`, dest, mode: 'preserve', owner: '1234', group: '4321' });
-  t.deepEqual((await readdir(dest)).sort(), ['part0', 'part1', 'part2']);
-  for (const name of names) {
-    t.is(await readFile(join(dest, name), 'utf8'), `\0${name.repeat(60)}`);
-    const { uid, gid } = await stat(join(dest, name));
-    t.deepEqual([uid, gid], [1234, 4321]);
-  }
-  t.is(await modeOf(join(dest, names[4]!)), '0604');
+  const all = async (): Promise<void> => {
+    await converge(t, place, copy, { src: `${src}/`, dest, mode: 'preserve', directory_mode: '0750', owner: '1234', group: '4321' });
+    t.deepEqual((await readdir(dest)).sort(), ['part0', 'part1', 'part2']);
+    for (const name of names) {
+      t.is(await readFile(join(dest, name), 'utf8'), `\0${name.repeat(60)}`);
+      t.is(await modeOf(join(dest, dirname(name))), '0750');
+      for (const path of [name, dirname(name)]) {
+        const { uid, gid } = await stat(join(dest, path));
+        t.deepEqual([uid, gid], [1234, 4321]);
+      }
+    }
+    t.is(await modeOf(join(dest, names[4]!)), '0604');
+  };
+  await all();
+  // Some are there, and some of the folders.
+  for (const gone of ['part0', 'part1/de ep', names[4]!, names[7]!]) await rm(join(dest, gone), { recursive: true });
+  await all();
 });
 
 inShells(test, 'remote_src copies on the host', async (t, place) => {

@@ -95,6 +95,7 @@ export function controller(overrides: Partial<Controller> = {}): Controller {
     render: async (path) => ({ text: await readFile(path, 'utf8'), secrets: [] }),
     host: 'host1',
     facts: new Map(),
+    registers: false,
     ...overrides,
   };
 }
@@ -109,11 +110,12 @@ export interface Looked {
 /** Checks arguments, prepares and looks: what a plan does. Proves that looking wrote nothing into the folder. */
 export async function look(t: ExecutionContext, place: Place, module: Declarative<any, any, any>, args: unknown, on: Controller = controller()): Promise<Looked> {
   const parsed = module.params.parse(args);
-  const wanted = module.prepare ? await module.prepare(parsed, on) : parsed;
+  const prepared = module.prepare ? await module.prepare(parsed, on) : parsed;
   const before = await fingerprint(place.dir);
-  const output = await place.run(module.inspect(wanted));
+  const output = await place.run(module.inspect(prepared));
   t.is(await fingerprint(place.dir), before, 'an inspection wrote something');
-  const observed = module.parse(output, wanted);
+  const observed = module.parse(output, prepared);
+  const wanted = module.refine ? await module.refine(prepared, observed) : prepared;
   return { wanted, observed, changes: module.compare(wanted, observed) };
 }
 
