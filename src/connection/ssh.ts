@@ -176,6 +176,7 @@ async function attemptLogin(wanted: SshSettings, through: Duplex | undefined): P
   // After the login nobody else listens; the loss is told by `close`.
   client.on('error', () => undefined);
   client.setMaxListeners(0);
+  leaveKeysUnproven(client);
   try {
     await connecting;
   } catch (error) {
@@ -185,6 +186,18 @@ async function attemptLogin(wanted: SshSettings, through: Duplex | undefined): P
   }
   if (!through) client.setNoDelay(true);
   return { link: { client, roundTrips: 1 + exchanges(), release: () => leave(client) } };
+}
+
+/**
+ * ssh2 has every host prove all the keys it shows after the login (OpenSSH's PROTOCOL, 2.5), in case somebody wants to keep
+ * them. Nobody does, and it costs both sides a signature for each key. There is no option: where its handlers are no longer
+ * what they were, the keys are proven.
+ */
+function leaveKeysUnproven(client: Client): void {
+  type Handler = (protocol: unknown, name: string, ...rest: unknown[]) => void;
+  const handlers = (client as unknown as { _protocol?: { _handlers?: { GLOBAL_REQUEST?: Handler } } })._protocol?._handlers;
+  const handler = handlers?.GLOBAL_REQUEST;
+  if (handlers && handler) handlers.GLOBAL_REQUEST = (protocol, name, ...rest) => (name === 'hostkeys-00@openssh.com' ? undefined : handler(protocol, name, ...rest));
 }
 
 /** Counts how often a stream is spoken to anew after it has answered: each step of a login waits for the one before. */

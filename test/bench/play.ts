@@ -18,7 +18,7 @@ export function writePlay(folder: string): string {
   for (const n of numbers(20)) {
     writeFileSync(
       join(folder, 'templates', `app${n}.conf.j2`),
-      `# Service ${n} of {{ app }} on {{ inventory_hostname }} ({{ ansible_facts['distribution'] }} {{ ansible_facts['distribution_version'] }})
+      `# Service ${n} of {{ app }} on {{ inventory_hostname }} ({{ ansible_facts['distribution'] }} {{ ansible_facts['distribution_release'] }})
 {% for port in ports %}
 listen = {{ ansible_facts['hostname'] }}:{{ port + ${n} }}
 {% endfor %}
