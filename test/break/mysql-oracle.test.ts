@@ -10,6 +10,7 @@ import { keyFile, knownHostsFile, labDown, labSsh } from '../../src/lab/lab.js';
 import { debianSources } from '../../src/lab/packages.js';
 import { run } from '../../src/lab/run.js';
 import { Outcome, Stack } from '../e2e/stack.js';
+import { unseen, watchProcesses } from './secrets.js';
 
 const name = 'oracle';
 const site = 'playbooks/site.yml';
@@ -144,7 +145,7 @@ oracle('a primary with data is copied, and no password is seen on the way', asyn
 
   // The copy took long enough to be seen.
   t.true(seen.some((line) => line.startsWith('mysqldump ')), seen.join('\n'));
-  await unseen(t, spelled(Object.values(passwords)), seen, [first, second], ['db1', 'db2']);
+  await unseen(t, stack, spelled(Object.values(passwords)), seen, [first, second], ['db1', 'db2']);
   // Whoever logged in came from this host or from the replica: the controller speaks through SSH alone.
   t.is(await sql('db1', 'SELECT DISTINCT host FROM performance_schema.accounts WHERE host IS NOT NULL ORDER BY host'), `${stack.address('db2')}\nlocalhost`);
 });
@@ -378,7 +379,7 @@ oracle('a backup made under writes is encrypted, and restored with all its rows;
   // Its first line is that of every key.
   const key = readFileSync(join(folder, 'backup'), 'utf8').split('\n').filter((line) => line.length === 70).slice(1);
   t.true(key.length > 2);
-  await unseen(t, [...key, ...spelled(Object.values(passwords))], seen, [made, restored], ['db1', 'db2', 'db3']);
+  await unseen(t, stack, [...key, ...spelled(Object.values(passwords))], seen, [made, restored], ['db1', 'db2', 'db3']);
 });
 
 oracle('the primary is killed under writes: none that was acknowledged is lost, and one that parts from the others is not taken in', async (t) => {
@@ -649,31 +650,3 @@ function clerk(host: string) {
 
 /** Secrets as they are and as they look where backslashes are escaped, and in JSON. */
 const spelled = (secrets: string[]) => secrets.flatMap((secret) => [secret, secret.replaceAll('\\', '\\\\'), JSON.stringify(secret).slice(1, -1)]);
-
-/** None of the words was in a process list, in what a run told, in a file of the hosts or in their journals. */
-async function unseen(t: ExecutionContext, words: string[], seen: string[], outcomes: Outcome[], hosts: string[]): Promise<void> {
-  const holds = (text: string) => words.filter((word) => text.includes(word));
-  t.deepEqual(seen.filter((line) => holds(line).length > 0), []);
-  for (const { events, stderr } of outcomes) t.deepEqual(holds(JSON.stringify(events).replaceAll('\\\\', '\\')).concat(holds(JSON.stringify(events)), holds(stderr)), []);
-  for (const host of hosts) {
-    const grep = `cat <<'END' >/dev/shm/words\n${words.join('\n')}\nEND\n{ grep -rlFf /dev/shm/words /etc /home /root /run /tmp /var/log /var/tmp; journalctl | grep -Ff /dev/shm/words; rm /dev/shm/words; } 2>/dev/null || true`;
-    t.is(await stack.on(host, grep), '');
-  }
-}
-
-/** Looks at the command lines of this machine, the lab's hosts included, again and again. @returns ends it, with what there was */
-function watchProcesses(): () => string[] {
-  const seen = new Set<string>();
-  const timer = setInterval(() => {
-    for (const id of readdirSync('/proc')) {
-      if (!/^\d+$/.test(id)) continue;
-      try {
-        seen.add(readFileSync(`/proc/${id}/cmdline`, 'utf8').replaceAll('\0', ' '));
-      } catch {} // it ended
-    }
-  }, 100);
-  return () => {
-    clearInterval(timer);
-    return [...seen];
-  };
-}
