@@ -143,9 +143,9 @@ export class Stack {
     return Object.fromEntries(lines.map((line) => line.trim().split(/: ?/, 2) as [string, string]));
   }
 
-  /** Looks again until the answer pleases, within 30 seconds; the last answer is returned. */
-  async until<T>(look: () => Promise<T>, pleases: (value: T) => boolean): Promise<T> {
-    for (const end = Date.now() + 30_000; ; ) {
+  /** Looks again until the answer pleases, for so many seconds at most; the last answer is returned. */
+  async until<T>(look: () => Promise<T>, pleases: (value: T) => boolean, seconds = 30): Promise<T> {
+    for (const end = Date.now() + seconds * 1000; ; ) {
       const value = await look();
       if (pleases(value) || Date.now() > end) return value;
       await new Promise((resolve) => setTimeout(resolve, 200));
