@@ -178,7 +178,8 @@ async function onItem(call: Call): Promise<Outcome | undefined> {
   const untils = task.until;
   let attempts = 1;
   try {
-    const plan = isCheck(call, scope);
+    // A look in check mode of a real run (check_mode: true) may well find another answer.
+    const plan = run.options.check && isCheck(call, scope);
     if (untils.length || task.retries !== undefined) {
       // Three attempts unless said otherwise; `retries: n` is the first attempt and n more.
       attempts = task.retries === undefined ? 3 : 1 + Math.max(0, numberOf(call, task.retries, 'retries', scope));

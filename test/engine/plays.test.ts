@@ -213,6 +213,18 @@ test('until tries again until it holds, and gives up after its retries', async (
   t.is(rig.events.filter((event) => event.event === 'retry').length, 4);
 });
 
+test('a look in check mode of a real run is repeated as others are', async (t) => {
+  const { told } = await play(
+    t,
+    `${head}  tasks:
+    - {name: later, shell: "(sleep 0.5; echo right >{{ root }}/late) >/dev/null 2>&1 &"}
+    - {name: look, copy: {dest: "{{ root }}/late", content: "right\\n"}, check_mode: true, register: c, until: c is not changed, retries: 100, delay: 0.1}
+`,
+    { limit: 'a' },
+  );
+  t.deepEqual(told, ['later a changed', 'look a ok']);
+});
+
 test('serial takes batches one after the other, and a batch that fails whole ends the run', async (t) => {
   const { told, rig } = await play(
     t,
