@@ -25,6 +25,8 @@ export interface Remote {
 
 /** Larger uploads travel over a channel of their own. */
 const INLINE_LIMIT = 256 * 1024;
+/** Bytes of a large upload that are read and written in one go. */
+const PIECE = 1024 * 1024;
 /** How often spoilt answers are asked again before the host is given up. */
 const ASKS = 3;
 /** Opening a shell takes two round trips, an effect one: with two of them ahead no effect waits for the next one's. */
@@ -282,7 +284,7 @@ _d=$(mktemp -d "$_n/.muster.XXXXXXXX" 2>/dev/null) || _d=`;
 /** A file by pieces. A piece holds until the one after the next is asked for: a buffer for each would have memory collected all the time. */
 async function* readIn(path: string): AsyncIterable<Buffer> {
   const file = await open(path);
-  const buffers = [Buffer.allocUnsafe(INLINE_LIMIT), Buffer.allocUnsafe(INLINE_LIMIT)] as const;
+  const buffers = [Buffer.allocUnsafe(PIECE), Buffer.allocUnsafe(PIECE)] as const;
   try {
     for (let turn = 0; ; turn = 1 - turn) {
       const buffer = buffers[turn]!;
