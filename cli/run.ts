@@ -124,24 +124,32 @@ export async function execute(prepared: Prepared, reporter: Reporter): Promise<n
 /** Standard output as reporters use it. */
 export function output(flags: Pick<Flags, 'verbose'>): Output {
   return {
-    write: process.stdout.isTTY ? (text) => void process.stdout.write(text) : together((text) => void process.stdout.write(text)),
+    write: process.stdout.isTTY ? (text) => void process.stdout.write(text) : together(),
     colour: wantsColour(process.stdout, process.env),
     columns: () => process.stdout.columns ?? (Number(process.env['COLUMNS']) || 120),
     verbosity: flags.verbose,
   };
 }
 
-/** Writes at once what is written within one turn of the event loop: with many hosts a system call for each line is much of the work. */
-function together(write: (text: string) => void): (text: string) => void {
-  let waiting = '';
-  const flush = (): void => {
-    if (waiting !== '') write(waiting);
-    waiting = '';
+/**
+ * Writes to standard output, in one system call all that is written within one turn of the event loop: with many hosts
+ * a call for each line is much of the work.
+ */
+function together(): (text: string) => void {
+  const { stdout } = process;
+  let corked = false;
+  const uncork = (): void => {
+    if (corked) stdout.uncork();
+    corked = false;
   };
-  process.on('exit', flush);
+  process.on('exit', uncork);
   return (text) => {
-    if (waiting === '') setImmediate(flush);
-    waiting += text;
+    if (!corked) {
+      stdout.cork();
+      setImmediate(uncork);
+    }
+    corked = true;
+    stdout.write(text);
   };
 }
 

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { attributeParams } from './attributes.js';
 import { applyTree, compareTree, inspectTree, parseTree, touchesTree, treeResult, type Item, type Tree } from './copy_tree.js';
 import { inspectDestination, makeFolder, parseDestination, type Destination, type Found } from './destination.js';
@@ -8,7 +9,7 @@ import { defineModule, ModuleError } from './module.js';
 import { any, bool, mode, params, path, str } from './params.js';
 import { inspectRemote, parseRemote, type Remote, type RemoteFound } from './copy_remote.js';
 import { replaceParams } from './replace_file.js';
-import { exact, members, sourceFile, type Member } from './source.js';
+import { exact, members, sourceFile } from './source.js';
 import { applyFile, checksumOf, compareFile, fileResult, fileReturns, readText, touchesFile, wholeFile, type WholeFile } from './whole_file.js';
 
 const schema = params({
@@ -25,8 +26,8 @@ const schema = params({
   ...replaceParams,
 });
 
-/** How many files are read at once. */
-const AT_ONCE = 32;
+/** How many files are read in one turn of the event loop. */
+const AT_ONCE = 64;
 
 type One = Destination & { kind: 'one'; src: string | undefined; force: boolean; file: WholeFile };
 type Wanted = One | Tree | Remote;
@@ -63,10 +64,9 @@ export const copy = defineModule<typeof schema, Observed, Wanted>({
       return { kind: 'one', src: found, dest, base: basename(found), follow, force, file };
     }
     const items: Item[] = [{ name: '', kind: 'directory' }];
-    const all = await members(found, args.local_follow);
-    for (let from = 0; from < all.length; from += AT_ONCE) {
-      const read = async (member: Member): Promise<Item> => (member.kind === 'file' ? { ...member, file: await sourceFile(member.path, { ...args, source: member.name }) } : member);
-      items.push(...(await Promise.all(all.slice(from, from + AT_ONCE).map(read))));
+    for (const [i, member] of (await members(found, args.local_follow)).entries()) {
+      if (i % AT_ONCE === 0) await turn();
+      items.push(member.kind === 'file' ? { ...member, file: await sourceFile(member.path, { ...args, source: member.name }) } : member);
     }
     const { owner, group } = args;
     return { kind: 'tree', src: found, dest: src!.endsWith('/') ? dest : join(dest, basename(found)), force, follow, directoryMode: args.directory_mode, owner, group, items };

@@ -68,12 +68,15 @@ const STAT = raw(`stat -c '%f %u %g %h %s %X %Y %Z %i %d
 
 /**
  * Says of "$1" what it is, in three fields: kind, path, link target; leaves kind and path in $k and $p.
- * An absent path counts as such only when the folder it would stand in may be searched.
+ * An absent path counts as such only when the folder it would stand in may be searched; what is below one is absent too.
  * Links are followed one by one: busybox' readlink -f goes astray on relative links that lead nowhere.
  */
 const LOOK = raw(`muster_look() {
   p=$1 l=
-  case $p in '~'*) echo "$p: no such home folder" >&2; return 1 ;; esac
+  case $p in
+    '~'*) echo "$p: no such home folder" >&2; return 1 ;;
+    "$muster_gone"/*) printf 'absent\\000%s\\000\\000' "$p"; k=absent; return ;;
+  esac
   if [ -L "$p" ]; then
     l=$(readlink -- "$p" && echo x) || return
     l=\${l%?x} t=$l n=0
@@ -96,6 +99,7 @@ const LOOK = raw(`muster_look() {
       [ "$d" ] || d=/
     done
     if [ -d "$d" ] && [ ! -x "$d" ]; then echo "$p: no permission to search $d" >&2; return 1; fi
+    muster_gone=$p
   fi
   if [ $k = file ] && [ "$muster_sum" ] && [ ! -r "$p" ]; then echo "$p: no permission to read it" >&2; return 1; fi
   printf '%s\\000' $k "$p" "$l"
@@ -155,7 +159,7 @@ function printed(all: readonly One[]): number[] {
 }
 
 function looking(all: readonly One[], whole = false): Sh {
-  const parts: Sh[] = [LOOK, raw(`umask; printf '\\000'`)];
+  const parts: Sh[] = [LOOK, raw(`muster_gone='~'; umask; printf '\\000'`)];
   const order = printed(all).map((index) => all[index]!);
   for (let from = 0; from < order.length; from += CHUNK) {
     const chunk = order.slice(from, from + CHUNK);

@@ -1,7 +1,7 @@
 /** Files of the controller that modules send to hosts. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { lstat, readFile, readdir, readlink, stat } from 'node:fs/promises';
+import { closeSync, createReadStream, fstatSync, openSync, readFileSync } from 'node:fs';
+import { readdir, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { octal } from './attributes.js';
 import type { Entry } from './look.js';
@@ -21,9 +21,19 @@ export async function modeOf(mode: string | undefined, file: string): Promise<st
  * @param summed its hashes are wanted, whatever that costs
  */
 export async function sourceFile(path: string, options: Options, summed = false): Promise<WholeFile> {
-  const { size, mode } = await stat(path);
+  // At once: for a small file the way through the thread pool is most of the work.
+  const file = openSync(path, 'r');
+  let bytes: Buffer | undefined;
+  let size: number;
+  let mode: number;
+  try {
+    ({ size, mode } = fstatSync(file));
+    if (size <= HELD) bytes = readFileSync(file);
+  } finally {
+    closeSync(file);
+  }
   const settled = { ...options, mode: options.mode === 'preserve' ? octal(mode & 0o7777) : options.mode };
-  if (size <= HELD) return wholeFile(await readFile(path), settled);
+  if (bytes) return wholeFile(bytes, settled);
   const long = { ...wholeFile(Buffer.alloc(0), settled), content: { file: path, size }, sha256: undefined, text: undefined, size };
   if (!summed) return long;
   const [sha256, checksum, md5sum] = await sumsOf(path, ['sha256', 'sha1', 'md5']);
@@ -66,17 +76,19 @@ export type Member =
 export async function members(root: string, followLinks: boolean): Promise<Member[]> {
   const found: Member[] = [];
   const visit = async (folder: string, prefix: string, above: string[]): Promise<void> => {
-    for (const each of (await readdir(folder)).sort()) {
-      const path = join(folder, each);
-      const name = prefix + each;
-      const info = await (followLinks ? stat : lstat)(path);
-      if (info.isSymbolicLink()) found.push({ kind: 'link', name, target: await readlink(path) });
-      else if (info.isDirectory()) {
+    const entries = await readdir(folder, { withFileTypes: true });
+    for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      const path = join(folder, entry.name);
+      const name = prefix + entry.name;
+      const kind = entry.isSymbolicLink() && followLinks ? await stat(path) : entry;
+      if (kind.isSymbolicLink()) found.push({ kind: 'link', name, target: await readlink(path) });
+      else if (kind.isDirectory()) {
+        const info = await stat(path);
         const id = `${info.dev}:${info.ino}`;
         if (above.includes(id)) throw new ModuleError(`${path} leads back to a folder above it`);
         found.push({ kind: 'directory', name });
         await visit(path, `${name}/`, [...above, id]);
-      } else if (info.isFile()) found.push({ kind: 'file', name, path });
+      } else if (kind.isFile()) found.push({ kind: 'file', name, path });
       else throw new ModuleError(`${path} is neither a file nor a folder`);
     }
   };

@@ -71,6 +71,13 @@ test('a slow reader gets everything, one that leaves is no error', async (t) => 
   t.deepEqual(await piped('head -n 1'), { stdout: 'host1      ungrouped\n', stderr: '0\n' });
 });
 
+test('a slow reader gets the last line of a run, however long it is', async (t) => {
+  const cwd = await folder(t, { 'site.yml': '- hosts: all\n  gather_facts: false\n  tasks:\n    - debug: {msg: here}\n' });
+  const script = `"$0" "$1" apply site.yml -i 'host[1:2000],' --output json | { sleep 3; tail -n 1; }`;
+  const { stdout } = await promisify(execFile)('sh', ['-c', script, process.execPath, join(process.cwd(), 'dist/cli/main.js')], { cwd, maxBuffer: 10_000_000 });
+  t.is(Object.keys((JSON.parse(stdout) as { hosts: object }).hosts).length, 2000);
+});
+
 test('where output cannot be written, the work goes on', async (t) => {
   const script = `"$0" dist/cli/main.js exec localhost -- true > /dev/full; echo $? >&2`;
   const { stderr } = await promisify(execFile)('sh', ['-c', script, process.execPath]);
