@@ -1,4 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunOptions } from '../src/engine/options.js';
@@ -98,8 +97,6 @@ function split(tags: string[] | undefined): string[] {
 /** Runs what was prepared, shows it with a reporter, listens to signals. @returns the exit code */
 export async function execute(prepared: Prepared, reporter: Reporter): Promise<number> {
   const { run } = await import('../src/engine/run.js');
-  // Logging in leaves much behind that outlives young collections. With a thousand hosts V8 would let half as much again pile up.
-  setFlagsFromString('--heap-growing-percent=50');
   const stop = new AbortController();
   const kill = new AbortController();
   const emit = (event: Event) => reporter.event(event);

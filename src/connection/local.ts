@@ -38,7 +38,8 @@ export class LocalConnection extends ShellConnection {
     ended.then(() => this.#children.delete(close), () => this.#children.delete(close));
     // Writing to a shell that has gone is told by `ended`.
     child.stdin.on('error', () => undefined);
-    return { stdin: child.stdin, stdout: child.stdout, stderr: child.stderr, ended, close };
+    const write = (chunk: Buffer): Promise<unknown> => new Promise((resolve) => child.stdin.write(chunk, resolve));
+    return { stdin: child.stdin, write, stdout: child.stdout, stderr: child.stderr, ended, close };
   }
 
   protected async forward(target: { socket: string } | { host: string; port: number }): Promise<Duplex> {

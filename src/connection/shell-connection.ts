@@ -15,6 +15,8 @@ import { together } from './together.js';
 /** A command running on the host. */
 export interface Remote {
   stdin: Writable;
+  /** Writes much to its standard input. Settles when there is room for more. */
+  write(chunk: Buffer): Promise<unknown>;
   stdout: Readable;
   stderr: Readable;
   /** Settles when it has ended and all it printed was read; code is null where the link broke. */
@@ -259,7 +261,7 @@ if cat >"$_d/file" && [ "$(wc -c <"$_d/file")" -eq ${size} ]; then printf '\n%s 
       await Promise.race([sent, ended]);
       if (over) break;
       // The next chunk is read meanwhile.
-      sent = new Promise((resolve) => remote.stdin.write(chunk, resolve));
+      sent = remote.write(chunk);
       this.counters.bytesOut += chunk.length;
       done += chunk.length;
       const percent = Math.floor((done / size) * 100);

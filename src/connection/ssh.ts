@@ -24,6 +24,8 @@ const FAREWELL_MS = 1000;
 /** An authenticated link, and how to let go of it. */
 interface Link {
   client: Client;
+  /** What it travels over. */
+  sock: Duplex;
   /** That making it took, for whoever had it made. */
   roundTrips: number;
   release(): void;
@@ -45,9 +47,9 @@ export class SshConnection extends ShellConnection {
   }
 
   protected async exec(command: Sh): Promise<Remote> {
-    const { client } = await this.#connected();
+    const { client, sock } = await this.#connected();
     const channel = await opened<ClientChannel>(this.name, client, 'run a command', (done) => client.exec(command.text, done));
-    return remote(channel, client);
+    return remote(channel, client, sock);
   }
 
   protected async forward(target: { socket: string } | { host: string; port: number }): Promise<Duplex> {
@@ -100,7 +102,7 @@ async function connectLink(target: Target, wanted: SshSettings, depth: number): 
       jump.client.forwardOut('127.0.0.1', 0, wanted.host, wanted.port, done),
     );
     const link = await login(wanted, stream);
-    return { client: link.client, roundTrips: jump.roundTrips + link.roundTrips, release: () => (link.release(), jump.release()) };
+    return { client: link.client, sock: link.sock, roundTrips: jump.roundTrips + link.roundTrips, release: () => (link.release(), jump.release()) };
   } catch (error) {
     jump.release();
     throw error;
@@ -126,6 +128,7 @@ async function sharedJump(hop: Target, through: SshSettings, depth: number): Pro
   let released = false;
   return {
     client: link.client,
+    sock: link.sock,
     roundTrips: isFirst ? link.roundTrips : 0,
     release() {
       if (released) return;
@@ -185,7 +188,7 @@ async function attemptLogin(wanted: SshSettings, through: Duplex | undefined): P
     return { error: classify(error as ClientError, wanted, authentication), early: !met && hungUp(error as ClientError) };
   }
   if (!through) client.setNoDelay(true);
-  return { link: { client, roundTrips: 1 + exchanges(), release: () => leave(client) } };
+  return { link: { client, sock, roundTrips: 1 + exchanges(), release: () => leave(client) } };
 }
 
 /**
@@ -314,7 +317,7 @@ async function opened<T>(name: string, client: Client, what: string, open: (done
   });
 }
 
-function remote(channel: ClientChannel, client: Client): Remote {
+function remote(channel: ClientChannel, client: Client, sock: Duplex): Remote {
   const ended = new Promise<{ code: number | null }>((resolve) => {
     let code: number | null = null;
     const over = (): void => {
@@ -328,5 +331,12 @@ function remote(channel: ClientChannel, client: Client): Remote {
     client.once('close', lost);
   });
   channel.on('error', () => undefined);
-  return { stdin: channel, stdout: channel, stderr: channel.stderr, ended, close: () => channel.close() };
+  // ssh2 writes each packet (32 KiB) by itself.
+  const write = (chunk: Buffer): Promise<unknown> => {
+    sock.cork();
+    const written = new Promise((resolve) => channel.write(chunk, resolve));
+    sock.uncork();
+    return written;
+  };
+  return { stdin: channel, write, stdout: channel, stderr: channel.stderr, ended, close: () => channel.close() };
 }

@@ -43,20 +43,22 @@ const INLINE = 256 * 1024;
 /**
  * $1 path, $2 `new` or the ids and $3 the mode of what is there, $4 owner:group, $5 mode, $6 size, $7 backup, $8 source,
  * $9 a file of ours that becomes the new one; without it the content is standard input. Content is written only after
- * the attributes stand (or they are given from the owner on), so that nobody reads it who may not. busybox' cp has no
- * --attributes-only: there ACLs and extended attributes are lost.
+ * the attributes stand (or they are given from the owner on), so that nobody reads it who may not. A file of ours comes
+ * into a folder of its own: renamed over another one, it is first written to the disk (ext4(5), auto_da_alloc). busybox'
+ * cp has no --attributes-only: there ACLs and extended attributes are lost.
  */
 const PUT = raw(`muster_put() (
   d=\${1%/*}
   [ -d "\${d:=/}" ] || { echo "folder $d does not exist" >&2; exit 1; }
   if [ -L "$1" ]; then [ ! -d "$1" ] || rm -- "$1" || exit
   elif [ -d "$1" ]; then echo "$1 is a folder" >&2; exit 1; fi
-  t=$(mktemp "$d/.muster.XXXXXX") || exit
-  trap 'rm -f -- "$t"' EXIT
+  w=$(mktemp \${9:+-d} "$d/.muster.XXXXXX") || exit
+  trap 'rm -rf -- "$w"' EXIT
   trap 'exit 129' HUP INT TERM
-  exec 3>"$t" || exit
+  t=$w\${9:+/file}
+  [ "$9" ] || exec 3>"$t" || exit
   if [ "$2" = new ]; then
-    [ -z "$9" ] || mv -f -- "$9" "$t" || exit
+    [ -z "$9" ] || mv -- "$9" "$t" || exit
     [ -z "$4" ] || chown -- "$4" "$t" || exit
     chmod -- "\${5:-=rw}" "$t" || exit
   else
@@ -67,8 +69,7 @@ const PUT = raw(`muster_put() (
     [ -z "$4" ] || chown -- "$4" "$t" || exit
     [ -z "$5" ] || chmod -- "$5" "$t" || exit
   fi
-  [ "$9" ] || cat >&3 || exit
-  exec 3>&-
+  [ "$9" ] || { cat >&3 && exec 3>&-; } || exit
   if [ "$6" ] && [ $(wc -c <"$t") -ne "$6" ]; then echo "$1: the new content did not arrive whole" >&2; exit 1; fi
   if [ "$muster_check" ]; then
     out=$(muster_check "$t" </dev/null 2>&1) || {
