@@ -43,7 +43,7 @@ export class Pair {
     await cp(playbooks, folder, { recursive: true });
     const at = (file: string) => join(folder, file);
     await run('tar', ['-czf', at('tree.tar.gz'), '-C', at('files'), 'tree']);
-    await writeFile(at('large'), randomBytes(1_500_000));
+    await writeFile(at('large'), randomBytes(5_500_000));
     await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', 'open sesame', '-f', at('locked')]);
     await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', at('stranger')]);
     const server = await serve(`${lab.net}.1`, at('tree.tar.gz'));
