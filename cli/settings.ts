@@ -5,6 +5,7 @@ import { ContentError, didYouMean } from '../src/value/errors.js';
 import { type Dict, isDict, toPlain } from '../src/value/value.js';
 import { keyOrigin, originOf, parseData } from '../src/yaml/index.js';
 import { UsageError } from './exit.js';
+import { guardSettings } from './guards.js';
 
 export const FILE = 'muster.yml';
 
@@ -25,6 +26,7 @@ const schema = z.strictObject({
   host_key_checking: z.preprocess((value) => (value === true ? 'yes' : value === false ? 'off' : value), z.enum(['yes', 'accept-new', 'off'])).optional(),
   ssh_config: z.string().optional(),
   known_hosts: z.string().optional(),
+  guards: guardSettings.optional(),
 });
 
 export type Settings = z.output<typeof schema> & {
