@@ -25,10 +25,12 @@ export async function startServer(...options: string[]): Promise<Server> {
   const data = join(folder, 'data');
   const socket = join(folder, 's');
   const port = await freePort();
-  execFileSync('mariadb-install-db', ['--no-defaults', '--user=root', `--datadir=${data}`, '--skip-test-db'], { stdio: 'ignore' });
+  // A server that starts removes what others left of temporary tables, and what they are at work on: each has a folder of its own for them.
+  const common = ['--no-defaults', '--user=root', `--datadir=${data}`, `--tmpdir=${folder}`];
+  execFileSync('mariadb-install-db', [...common, '--skip-test-db'], { stdio: 'pipe' });
   const server = spawn(
     'mariadbd',
-    ['--no-defaults', '--user=root', `--datadir=${data}`, `--socket=${socket}`, `--port=${port}`, '--bind-address=127.0.0.1', `--pid-file=${join(folder, 'pid')}`, '--innodb-buffer-pool-size=16M', '--plugin-load-add=auth_socket', ...options],
+    [...common, `--socket=${socket}`, `--port=${port}`, '--bind-address=127.0.0.1', `--pid-file=${join(folder, 'pid')}`, '--innodb-buffer-pool-size=16M', '--plugin-load-add=auth_socket', ...options],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
   let log = '';
