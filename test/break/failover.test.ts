@@ -115,7 +115,14 @@ test.serial('the primary loses its power: the balancers keep it from writes, and
   t.is(await stack.until(() => stack.tried('db1', "mariadb -N -e 'SELECT @@read_only'"), (is) => is === '1'), '1');
   for (const balancer of balancers) t.regex(await db.state(balancer, 'mysql_write', 'db1'), /^MAINT/);
   t.is((await stack.write('while it is out')).database, 'db2');
-  done(t, await db.play('rejoin', '-e', 'mysql_rejoin=db1'));
+  let back = await db.play('rejoin', '-e', 'mysql_rejoin=db1');
+  if (back.code !== 0) {
+    // It started as usual, so a write that was under way when the power went is there, and nowhere else.
+    refused(t, back, /transactions that db2 never had: 0-1-\d+/);
+    done(t, await db.play('reseed', '-e', 'mysql_reseed=db1'));
+    back = await db.play('rejoin', '-e', 'mysql_rejoin=db1');
+  }
+  done(t, back);
   await db.follows('db1');
   await db.sameAs(t, 'db2', 'db1');
   const reads = () => Promise.all(balancers.map((balancer) => db.state(balancer, 'mysql_read', 'db1')));
