@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type Inventory, hostsOf } from '../src/inventory/index.js';
 import type { Event } from '../src/report/events.js';
 import { didYouMean } from '../src/value/errors.js';
-import { EXIT, UsageError } from './exit.js';
+import { UsageError } from './exit.js';
 
 /** `guards` of muster.yml: how much one run of `drift --fix` may bring back by itself. */
 export const guardSettings = z.strictObject({
@@ -50,6 +50,6 @@ export function checkGuards({ groups = {}, apart = [] }: Guards, inventory: Inve
   const known = [...inventory.groups.keys()];
   for (const group of [...Object.keys(groups), ...apart.flat()]) {
     if (known.includes(group)) continue;
-    throw new UsageError(`muster: the inventory has no group "${group}", which guards in muster.yml name; ${didYouMean(group, known) ?? `known are ${known.join(', ')}`}`, EXIT.usage);
+    throw new UsageError(`muster: the inventory has no group "${group}", which guards in muster.yml name; ${didYouMean(group, known) ?? `known are ${known.join(', ')}`}`);
   }
 }

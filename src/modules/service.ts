@@ -31,7 +31,7 @@ function asUnit(wanted: Wanted): UnitWanted {
 /** All services of a host have one manager; where that is systemd, it tells of all of them at once. */
 const services: Kind<Wanted> = {
   name: 'services',
-  key: (wanted) => JSON.stringify(wanted),
+  key: ({ name, runlevel }) => `${name} ${runlevel}`,
   text: (asked) => sh`if [ -d /run/systemd/system ]; then
 echo 'manager systemd'
 ${showUnits(asked.map(({ name }) => name))}

@@ -1,6 +1,6 @@
 /** Files of the controller that modules send to hosts. */
 import { createHash } from 'node:crypto';
-import { closeSync, createReadStream, fstatSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, createReadStream, fstatSync, openSync, readFileSync } from 'node:fs';
 import { readdir, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { octal } from './attributes.js';
@@ -22,12 +22,14 @@ export async function modeOf(mode: string | undefined, file: string): Promise<st
  */
 export async function sourceFile(path: string, options: Options, summed = false): Promise<WholeFile> {
   // At once: for a small file the way through the thread pool is most of the work.
-  const file = openSync(path, 'r');
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK); // a pipe would keep everything waiting
   let bytes: Buffer | undefined;
   let size: number;
   let mode: number;
   try {
-    ({ size, mode } = fstatSync(file));
+    const info = fstatSync(file);
+    if (!info.isFile()) throw new ModuleError(`${path} is neither a file nor a folder`);
+    ({ size, mode } = info);
     if (size <= HELD) bytes = readFileSync(file);
   } finally {
     closeSync(file);

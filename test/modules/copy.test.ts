@@ -1,9 +1,11 @@
 import test from 'ava';
-import { chmod, chown, lstat, mkdir, readFile, readdir, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, mkdtemp, readFile, readdir, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { copy } from '../../src/modules/copy.js';
 import { ModuleError } from '../../src/modules/module.js';
-import { before, converge, inShells, look, modeOf } from './harness.js';
+import { before, controller, converge, inShells, look, modeOf } from './harness.js';
 
 const HOSTILE = ['plain', 'two words', "it's", '$(touch pwned)', '`id`', '-rf', 'new\nline', 'quote"d', 'ünï', '*', 'back\\slash', '~'];
 
@@ -162,6 +164,13 @@ inShells(test, 'many new files get owner, mode and long names, and none is left 
   // Some are there, and some of the folders.
   for (const gone of ['part0', 'part1/de ep', names[4]!, names[7]!]) await rm(join(dest, gone), { recursive: true });
   await all();
+});
+
+test('a pipe is no source, and nobody waits for what would come through it', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'muster-copy-'));
+  t.teardown(() => rm(dir, { recursive: true }));
+  execFileSync('mkfifo', [join(dir, 'pipe')]);
+  await t.throwsAsync(copy.prepare!(copy.params.parse({ src: join(dir, 'pipe'), dest: '/x' }), controller()), { message: /pipe is neither a file nor a folder/ });
 });
 
 inShells(test, 'remote_src copies on the host', async (t, place) => {
