@@ -4,10 +4,10 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import { endGroup } from '../../src/lab/cgroup.js';
 import { labUp } from '../../src/lab/lab.js';
 import type { Event } from '../../src/report/events.js';
 import { failureOf, Pair } from '../e2e/pair.js';
+import { powerOff } from '../e2e/power.js';
 import type { Outcome } from '../e2e/stack.js';
 
 /** Changes that lock Muster out, and one that does not: the host puts the old state back by itself, or keeps the new one. */
@@ -204,7 +204,7 @@ test.serial('Muster is killed between arming and confirming: the host puts the o
 
 test.serial('a host whose power is cut in between comes up with the old state', async (t) => {
   await killedInBetween('two', '1h');
-  for (const group of ['two.loop', 'two']) await endGroup(`muster-${pair.lab.name}/${group}`);
+  await powerOff(pair.lab.name, 'two');
   await labUp({ ...pair.lab, say: (line) => console.log(line) });
   t.regex(await rules('two'), /dport 22 accept/);
   t.regex(await pair.on('two', 'cat /etc/nftables.conf'), /dport 22 accept/);

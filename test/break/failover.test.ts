@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { endGroup } from '../../src/lab/cgroup.js';
+import { powerOff } from '../e2e/power.js';
 import { Stack } from '../e2e/stack.js';
 import { Databases, done, refused } from './databases.js';
 
@@ -21,17 +21,8 @@ test.before('the stack', async (t) => {
 test.after.always(() => rm(folder, { recursive: true }));
 
 const balancers = ['lb1', 'lb2'];
-const group = (host: string) => `muster-${stack.lab.name}/${host}`;
-
-/** Ends all that the host is, as a power cut does. */
-async function powerOff(host: string): Promise<void> {
-  await endGroup(`${group(host)}.loop`);
-  await endGroup(group(host));
-}
-
 async function powerOn(): Promise<void> {
-  const { lab } = stack;
-  stack = await Stack.up(lab.name, lab.hosts.map(({ name, suite }) => `${name}:${suite}`));
+  stack = await stack.powerOn();
   db = new Databases(stack);
 }
 
@@ -91,6 +82,7 @@ test.serial('an old primary that parted from the others is named and not taken i
   t.is(await db.sql('db2', "SELECT COUNT(*) FROM app.notes WHERE text = 'alone'"), '1');
   t.is((await stack.write('meanwhile')).database, 'db1');
   done(t, await db.play('reseed', '-e', 'mysql_reseed=db2'));
+  t.is(await db.sql('db2', 'SELECT @@GLOBAL.gtid_domain_id'), '0');
   await db.follows('db2');
   await db.sameAs(t, 'db1', 'db2');
   await db.clean(t);
@@ -102,7 +94,7 @@ test.serial('the primary loses its power: the balancers keep it from writes, and
   const load = db.writers(4);
   t.teardown(() => load.stop());
   await load.more(50);
-  await powerOff('db1');
+  await powerOff(stack.lab.name, 'db1');
   const unfenced = ['-e', 'mysql_failover_block=0', '-e', 'mysql_fence_by_balancers=false'];
   refused(t, await db.play('failover', ...unfenced), /db1 may still take writes, for nothing could keep it from that: SSH does not reach it/);
   t.is(await db.sql('db2', 'SELECT @@read_only'), '1');
@@ -135,14 +127,13 @@ test.serial('a primary that nobody reaches but that runs is powered off before a
   await db.acknowledges(t, 'db2');
   const told = join(folder, 'fenced');
   const fence = join(folder, 'fence.mjs');
-  const cgroup = new URL('../../src/lab/cgroup.js', import.meta.url).href;
+  const power = new URL('../e2e/power.js', import.meta.url).href;
   await writeFile(
     fence,
     `import { appendFileSync } from 'node:fs';
-import { endGroup } from ${JSON.stringify(cgroup)};
+import { powerOff } from ${JSON.stringify(power)};
 const host = process.env.HOST;
-await endGroup(\`muster-${stack.lab.name}/\${host}.loop\`);
-await endGroup(\`muster-${stack.lab.name}/\${host}\`);
+await powerOff(${JSON.stringify(stack.lab.name)}, host);
 appendFileSync(${JSON.stringify(told)}, host + '\\n');
 `,
   );

@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { endGroup } from '../../src/lab/cgroup.js';
 import { stateDir } from '../../src/lab/lab.js';
+import { powerOff } from '../e2e/power.js';
 import { Stack, type Asked } from '../e2e/stack.js';
 
 const site = 'playbooks/site.yml';
@@ -186,8 +186,7 @@ test.serial('the active balancer loses its power: the address moves within 5 s, 
   const clients = load(2, '/notes', { timeout: 500 });
   await stack.until(async () => clients.seen.length, (count) => count > 20);
   const off = Date.now();
-  await endGroup(`muster-${stack.lab.name}/${active}.loop`);
-  await endGroup(`muster-${stack.lab.name}/${active}`);
+  await powerOff(stack.lab.name, active);
   await stack.until(() => holders(stack.virtual, [passive]), ({ length }) => length === 1);
   await stack.until(async () => clients.seen.filter(({ at, status }) => at > off && status === 200).length, (count) => count > 20);
   const seen = await clients.stop();
@@ -195,7 +194,7 @@ test.serial('the active balancer loses its power: the address moves within 5 s, 
   t.log(`answered again ${((again - off) / 1000).toFixed(1)} s after the power was cut`);
   t.true(again - off <= 5000, `${again - off} ms`);
   // It comes back, and takes nothing from the one that works.
-  stack = await Stack.up(stack.lab.name, stack.lab.hosts.map(({ name, suite }) => `${name}:${suite}`));
+  stack = await stack.powerOn();
   await stack.until(() => stack.tried(active, 'systemctl is-active keepalived haproxy'), (state) => state === 'active\nactive');
   await pause(5000);
   t.deepEqual(await holders(stack.virtual), [passive]);

@@ -9,7 +9,8 @@ import test, { type ExecutionContext } from 'ava';
 import { keyFile, knownHostsFile, labDown, labSsh } from '../../src/lab/lab.js';
 import { debianSources } from '../../src/lab/packages.js';
 import { run } from '../../src/lab/run.js';
-import { Outcome, Stack } from '../e2e/stack.js';
+import { Stack } from '../e2e/stack.js';
+import { done, refused } from './databases.js';
 import { unseen, watchProcesses } from './secrets.js';
 
 const name = 'oracle';
@@ -86,14 +87,9 @@ const sql = (host: string, statements: string) => stack.on(host, `mysql -N <<'EN
 const apply = (...args: string[]) => stack.muster('apply', site, ['--limit', 'db', ...args]);
 const plan = () => stack.muster('plan', site, ['--limit', 'db']);
 const play = (playbook: string, ...args: string[]) => stack.muster('apply', `playbooks/${playbook}.yml`, args);
-const done = (t: ExecutionContext, outcome: Outcome) => t.is(outcome.code, 0, outcome.told);
 const clean = async (t: ExecutionContext) => {
   const planned = await plan();
   t.is(planned.code, 0, planned.told + JSON.stringify(planned.results('changed', 'unknown', 'failed')));
-};
-const refused = (t: ExecutionContext, outcome: Outcome, ...why: RegExp[]) => {
-  t.is(outcome.code, 3, outcome.told);
-  for (const each of why) t.regex(outcome.told, each);
 };
 /** The transactions a server has; MySQL breaks the line between servers. */
 const executed = (host: string) => sql(host, String.raw`SELECT REPLACE(@@gtid_executed, '\n', '')`);

@@ -55,6 +55,11 @@ export class Stack {
     return stack;
   }
 
+  /** Boots the hosts that are off; those that run stay as they are. */
+  powerOn(): Promise<Stack> {
+    return Stack.up(this.lab.name, this.lab.hosts.map(({ name, suite }) => `${name}:${suite}`));
+  }
+
   private async converge(): Promise<void> {
     const applied = await this.muster('apply', 'playbooks/site.yml');
     if (applied.code !== 0) throw new Error(applied.told);
