@@ -10,6 +10,9 @@ import type { Event, Failure } from '../../src/report/events.js';
 import { muster as binary } from '../cli/muster.js';
 import { Outcome } from './stack.js';
 
+/** Bytes of the large file: more than an upload holds at once. */
+const LARGE = 5_500_000;
+
 /** A value as YAML takes it (JSON is YAML). */
 type Vars = { [name: string]: unknown };
 
@@ -43,7 +46,7 @@ export class Pair {
     await cp(playbooks, folder, { recursive: true });
     const at = (file: string) => join(folder, file);
     await run('tar', ['-czf', at('tree.tar.gz'), '-C', at('files'), 'tree']);
-    await writeFile(at('large'), randomBytes(5_500_000));
+    await writeFile(at('large'), randomBytes(LARGE));
     await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', 'open sesame', '-f', at('locked')]);
     await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', at('stranger')]);
     const server = await serve(`${lab.net}.1`, at('tree.tar.gz'));
@@ -55,6 +58,7 @@ export class Pair {
       muster_known_hosts_file: knownHostsFile(folder, name),
       here: folder,
       large: at('large'),
+      large_size: LARGE,
       large_sum: sum('large'),
       tar_sum: sum('tree.tar.gz'),
       login_key: readFileSync(`${key}.pub`, 'utf8').trim(),
