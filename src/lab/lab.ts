@@ -124,7 +124,10 @@ async function reset(lab: LabState, snapshot: string): Promise<void> {
 async function claim(project: string, name: string): Promise<void> {
   const owner = ownerOf(name);
   if (owner !== undefined && owner !== project && existsSync(owner)) {
-    throw new LabError(`lab ${name} on this machine belongs to ${owner}: take it down there, or choose another --name`);
+    const theirs = await labStatus({ name, project: owner });
+    if (!theirs || theirs.running.length > 0) throw new LabError(`lab ${name} on this machine belongs to ${owner}: take it down there, or choose another --name`);
+    // Nothing of it has run since the machine did, or since it was killed.
+    await labDown({ name, project: owner });
   }
   await mkdir(state.disksDir(name), { recursive: true, mode: 0o700 });
   await writeFile(join(state.disksDir(name), '.project'), project);

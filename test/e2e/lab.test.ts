@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { endGroup } from '../../src/lab/cgroup.js';
 import { labDown, labSnapshot, labSsh, labStatus, labUp, stateDir, type LabState } from '../../src/lab/lab.js';
 import { run } from '../../src/lab/run.js';
 
@@ -74,6 +75,21 @@ test.serial("another project's lab of that name, or another set of hosts, is ref
   await t.throwsAsync(labUp({ name, hosts, project: process.cwd() }), { message: /belongs to/ });
   await t.throwsAsync(labDown({ name, project: process.cwd() }), { message: /belongs to/ });
   await t.throwsAsync(labUp({ name, hosts: [{ name: 'three' }], project }), { message: /is up with other hosts/ });
+});
+
+test.serial('a lab of which no host runs any more is taken over by the next project', async (t) => {
+  const next = await mkdtemp(join(tmpdir(), 'muster-lab-'));
+  t.teardown(() => rm(next, { recursive: true }));
+  // As a machine that lost its power leaves it: disks, bridge, and a folder that says whose they are.
+  await endGroup(`muster-${name}`);
+  try {
+    await labUp({ name, hosts: [{ name: 'one' }], project: next });
+    t.deepEqual((await labStatus({ name, project: next }))?.running, ['one']);
+    t.is(await labStatus({ name, project }), undefined);
+  } finally {
+    await labDown({ name, project: next });
+  }
+  lab = await labUp({ name, hosts, project });
 });
 
 test.serial('down leaves nothing behind, twice', async (t) => {
