@@ -72,6 +72,8 @@ async function build(argv: string[]): Promise<Argv> {
       (args) => module!.handler(args),
     );
   }
+  // Asked for or not, yargs lays the text out whenever a verb has run.
+  if (!helping) (parser as unknown as { getInternalMethods(): { getUsageInstance(): { cacheHelpMessage(): void } } }).getInternalMethods().getUsageInstance().cacheHelpMessage = () => undefined;
   return parser;
 }
 

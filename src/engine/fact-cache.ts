@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { isDict, toPlain, toValue, type Dict } from '../value/value.js';
 
@@ -9,6 +10,7 @@ import { isDict, toPlain, toValue, type Dict } from '../value/value.js';
  */
 export class FactCache {
   readonly #read = new Map<string, Dict | undefined>();
+  #writing = Promise.resolve();
 
   /** @param folder undefined keeps nothing */
   constructor(private readonly folder: string | undefined) {}
@@ -28,17 +30,25 @@ export class FactCache {
     return facts;
   }
 
-  /** Keeps the facts for the next run. A cache that cannot be written is no reason to fail. */
+  /** Keeps the facts for the next run, while this one goes on. A cache that cannot be written is no reason to fail. */
   keep(host: string, facts: Dict): void {
-    if (this.folder === undefined) return;
-    const file = this.#file(this.folder, host);
+    const { folder } = this;
+    if (folder !== undefined) this.#writing = this.#writing.then(() => this.#write(folder, this.#file(folder, host), facts));
+  }
+
+  /** Resolves when all that is to be kept is. */
+  kept(): Promise<void> {
+    return this.#writing;
+  }
+
+  async #write(folder: string, file: string, facts: Dict): Promise<void> {
     try {
-      mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+      await mkdir(folder, { recursive: true, mode: 0o700 });
       // Renamed into place: another run may be reading.
-      writeFileSync(`${file}.${process.pid}`, JSON.stringify(toPlain(facts, false)), { mode: 0o600 });
-      renameSync(`${file}.${process.pid}`, file);
+      await writeFile(`${file}.${process.pid}`, JSON.stringify(toPlain(facts, false)), { mode: 0o600 });
+      await rename(`${file}.${process.pid}`, file);
     } catch {
-      this.#read.set(host, undefined);
+      // The next run asks this host as if it were met for the first time.
     }
   }
 

@@ -176,7 +176,7 @@ export async function run(options: RunOptions): Promise<RunSummary> {
     }
   } finally {
     options.kill.removeEventListener('abort', kill);
-    await run.machines.close();
+    await Promise.all([run.machines.close(), run.factCache.kept()]);
   }
   run.tell(nothingMet(run));
   return conclude(run, began);

@@ -91,6 +91,15 @@ export function secretParams(spec: Spec): Set<string> {
   return new Set(describeParams(spec).filter((param) => param.secret).flatMap((param) => [param.name, ...param.aliases]));
 }
 
+const named = new WeakMap<object, ReadonlyMap<string, string>>();
+
+/** Each name a parameter may be written under, and the parameter's own. */
+function namesOf(spec: Spec): ReadonlyMap<string, string> {
+  let names = named.get(spec.params);
+  if (!names) named.set(spec.params, (names = new Map(describeParams(spec).flatMap((param) => [param.name, ...param.aliases].map((name) => [name, param.name] as const)))));
+  return names;
+}
+
 /** Whether the module takes parameters it does not know (`set_fact`, `add_host`). */
 function takesAny(spec: Spec): boolean {
   const catchall = objectOf(spec.params).catchall;
@@ -101,14 +110,14 @@ type Origins = ReadonlyMap<string, Origin>;
 
 /** Written name -> parameter, with what is wrong about the names. */
 function resolve(spec: Spec, written: Iterable<string>, origins: Origins): { names: Map<string, string>; errors: ContentError[] } {
-  const all = describeParams(spec);
-  const known = new Map(all.flatMap((param) => [param.name, ...param.aliases].map((name) => [name, param.name] as const)));
+  const known = namesOf(spec);
   const names = new Map<string, string>();
   const errors: ContentError[] = [];
   const givenAs = new Map<string, string>();
   for (const key of written) {
     const name = known.get(key);
     if (name === undefined && !takesAny(spec)) {
+      const all = describeParams(spec);
       const hint = didYouMean(key, known.keys()) ?? (all.length > 0 ? `it takes ${all.map((param) => param.name).join(', ')}` : 'it takes none');
       errors.push(new ContentError(`${spec.name} has no parameter "${key}"`, origins.get(key), hint));
       continue;
@@ -132,7 +141,7 @@ function resolve(spec: Spec, written: Iterable<string>, origins: Origins): { nam
  */
 export function parseArgs(spec: Spec, args: { [key: string]: Plain }, origins: Origins = new Map()): any {
   const { names, errors } = resolve(spec, Object.keys(args), origins);
-  const known = new Set(describeParams(spec).map((param) => param.name));
+  const known = namesOf(spec);
   const given: { [key: string]: Plain } = {};
   for (const [key, name] of names) if (args[key] !== null || !known.has(name)) given[name] = args[key]!;
   const parsed = spec.params.safeParse(given);

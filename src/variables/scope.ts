@@ -170,32 +170,26 @@ export class VariableScope implements Scope {
     }
   }
 
-  /** Layers, strongest first. */
+  /** Layers, strongest first. Made for every task on every host, so without the detour of generators. */
   #stack(): readonly Layer[] {
-    return (this.#layers ??= [...this.#layersAbove(), ...this.variables.hostLayers(this.context.host), ...this.#layersBelow()]);
-  }
-
-  *#layersAbove(): Iterable<Layer> {
+    if (this.#layers) return this.#layers;
     const { variables, context } = this;
     const { task, play } = context;
-    yield { level: 'extra vars', vars: variables.extraVars };
-    if (context.extra) yield { level: 'result', vars: context.extra };
-    yield* reversed('include parameters', context.includeParams);
-    for (const role of ancestry(task?.role)) yield { level: 'role parameters', vars: role.params };
-    yield { level: 'set_fact and register', vars: variables.setByTasks(context.host) };
-    yield { level: 'include_vars', vars: variables.included(context.host) };
-    yield* reversed('task vars', task?.vars);
-    if (task?.role) yield* roleLayers(task.role, 'role vars', (role) => role.vars);
-    for (const role of play?.roles.toReversed() ?? []) yield* roleLayers(role, 'role vars', (each) => each.vars, 'alone');
-    if (context.varsFiles) yield { level: 'vars_files', vars: context.varsFiles };
-    if (play) yield { level: 'play vars', vars: play.vars };
-    yield { level: 'facts', vars: context.facts ?? variables.facts(context.host) };
-  }
-
-  *#layersBelow(): Iterable<Layer> {
-    const { task, play } = this.context;
-    if (task?.role) yield* roleLayers(task.role, 'role defaults', (role) => role.defaults);
-    for (const role of play?.roles.toReversed() ?? []) yield* roleLayers(role, 'role defaults', (each) => each.defaults, 'alone');
+    const layers: Layer[] = [{ level: 'extra vars', vars: variables.extraVars }];
+    if (context.extra) layers.push({ level: 'result', vars: context.extra });
+    pushReversed(layers, 'include parameters', context.includeParams);
+    for (const role of ancestry(task?.role)) layers.push({ level: 'role parameters', vars: role.params });
+    layers.push({ level: 'set_fact and register', vars: variables.setByTasks(context.host) }, { level: 'include_vars', vars: variables.included(context.host) });
+    pushReversed(layers, 'task vars', task?.vars);
+    if (task?.role) layers.push(...roleLayers(task.role, 'role vars', (role) => role.vars));
+    const roles = play?.roles.toReversed() ?? [];
+    for (const role of roles) layers.push(...roleLayers(role, 'role vars', (each) => each.vars, 'alone'));
+    if (context.varsFiles) layers.push({ level: 'vars_files', vars: context.varsFiles });
+    if (play) layers.push({ level: 'play vars', vars: play.vars });
+    layers.push({ level: 'facts', vars: context.facts ?? variables.facts(context.host) }, ...variables.hostLayers(context.host));
+    if (task?.role) layers.push(...roleLayers(task.role, 'role defaults', (role) => role.defaults));
+    for (const role of roles) layers.push(...roleLayers(role, 'role defaults', (each) => each.defaults, 'alone'));
+    return (this.#layers = layers);
   }
 }
 
@@ -205,6 +199,6 @@ function within(record: Record): Record {
   return Object.assign(inner, { secret: false, hosts: record.hosts, facts: record.facts, origins: record.origins });
 }
 
-function reversed(level: Level, dicts: readonly Dict[] | undefined): Layer[] {
-  return (dicts ?? []).toReversed().map((vars) => ({ level, vars }));
+function pushReversed(layers: Layer[], level: Level, dicts: readonly Dict[] | undefined): void {
+  for (let i = (dicts?.length ?? 0) - 1; i >= 0; i--) layers.push({ level, vars: dicts![i]! });
 }
