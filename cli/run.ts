@@ -158,7 +158,6 @@ export async function reporterOf(flags: Flags, how: { diff: boolean; terse: bool
     return new JsonReporter(out.write);
   }
   const { TerminalReporter } = await import('../src/report/terminal.js');
-  const { Live } = await import('../src/report/live.js');
-  const live = process.stdout.isTTY && process.env['TERM'] !== 'dumb' && !how.terse ? new Live(process.stdout, out.colour) : undefined;
+  const live = process.stdout.isTTY && process.env['TERM'] !== 'dumb' && !how.terse ? new (await import('../src/report/live.js')).Live(process.stdout, out.colour) : undefined;
   return new TerminalReporter({ ...out, ...how, stats: flags.stats === true, live });
 }

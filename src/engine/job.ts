@@ -5,6 +5,7 @@ import { isHarmless, unconfirmable } from '../playbook/index.js';
 import type { Task } from '../playbook/types.js';
 import { ContentError, UnknownError } from '../value/errors.js';
 import { holdsSecret, Secret, toPlain, type Value } from '../value/value.js';
+import { holdsSource } from '../variables/index.js';
 import { evaluate, truthy } from './evaluate.js';
 import type { Ahead, Machine, Way } from './machine.js';
 import { HIDDEN } from './outcome.js';
@@ -62,21 +63,8 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
   const { run, task, host, frame } = call;
   const scope = scopeFor(call, { ahead });
   const module = await loadModule(task.action);
-  const args = argumentsOf(call, ahead, record, scope);
-  if (task.freeForm !== undefined && module.freeForm !== undefined && !args.has(module.freeForm)) {
-    args.set(module.freeForm, evaluate(task.freeForm, scope, record));
-  }
-  const secrets = new Set<string>();
-  const secretFields = new Set(secretParams(module));
-  for (const [name, value] of args) {
-    collect(value, secrets);
-    if (holdsSecret(value)) secretFields.add(String(toPlain(name, false)));
-  }
-  for (const name of secretFields) {
-    const value = args.get(name);
-    // A parameter marked secret makes its value a secret wherever the value came from.
-    if (typeof value === 'string' && value !== '') secrets.add(String(new Secret(value).reveal()));
-  }
+  const { args, secretFields, ...given } = argumentsFor(call, module, ahead, scope, record);
+  const secrets = new Set(given.secrets);
   const { machine, way } = wayOf(call, ahead, scope);
   const facts = ahead?.facts ?? run.variables.facts(host.name);
   const hidden = censored(task, scope);
@@ -94,7 +82,7 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
   };
   return {
     module,
-    args: parseArgs(module, toPlain(args, true) as { [key: string]: any }, task.argOrigins),
+    args,
     controller,
     machine,
     way,
@@ -115,6 +103,47 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
     },
     onOutput: hidden ? () => {} : byLine((text) => run.emit({ event: 'output', host: host.name, text })),
   };
+}
+
+interface Arguments {
+  /** Parsed by the module's schema. */
+  args: unknown;
+  secrets: ReadonlySet<string>;
+  secretFields: ReadonlySet<string>;
+}
+
+/** Of tasks whose arguments hold no expression: they are the same for every host and need reading once. */
+const literal = new WeakMap<Task, Arguments>();
+
+function argumentsFor(call: Call, module: Module, ahead: Speculated | undefined, scope: Scope, record: Record): Arguments {
+  const { task } = call;
+  const known = literal.get(task);
+  if (known) return known;
+  const args = argumentsOf(call, ahead, record, scope);
+  if (task.freeForm !== undefined && module.freeForm !== undefined && !args.has(module.freeForm)) {
+    args.set(module.freeForm, evaluate(task.freeForm, scope, record));
+  }
+  const secrets = new Set<string>();
+  const secretFields = new Set(secretParams(module));
+  for (const [name, value] of args) {
+    collect(value, secrets);
+    if (holdsSecret(value)) secretFields.add(String(toPlain(name, false)));
+  }
+  for (const name of secretFields) {
+    const value = args.get(name);
+    // A parameter marked secret makes its value a secret wherever the value came from.
+    if (typeof value === 'string' && value !== '') secrets.add(String(new Secret(value).reveal()));
+  }
+  const given: Arguments = { args: parseArgs(module, toPlain(args, true) as { [key: string]: any }, task.argOrigins), secrets, secretFields };
+  if (!holdsSource(task.args) && !holdsSource(task.freeForm ?? null)) literal.set(task, { ...given, args: frozen(given.args) });
+  return given;
+}
+
+/** What many hosts share nobody may change. */
+function frozen(data: unknown): unknown {
+  if (typeof data !== 'object' || data === null || Object.isFrozen(data)) return data;
+  for (const member of Object.values(data)) frozen(member);
+  return Object.freeze(data);
 }
 
 /** How effects of a call are made in a confirmed block; undefined where nothing guards them. */

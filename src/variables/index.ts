@@ -2,3 +2,4 @@
 export { LEVELS, type Level } from './layers.js';
 export type { Context } from './scope.js';
 export { Variables, type Explained } from './variables.js';
+export { holdsSource } from './lazy.js';
