@@ -57,8 +57,14 @@ export async function prepare(verb: RunOptions['verb'], playbooks: string[], fla
     projectDir: settings.projectDir,
     rolesPath: settings.roles_path ?? [],
     factsDir: settings.facts === false ? undefined : (settings.facts ?? join(settings.projectDir, '.muster', 'facts')),
-    journalDir: settings.journal === false ? undefined : (settings.journal ?? join(settings.projectDir, '.muster', 'runs')),
+    journalDir: journalOf(settings),
+    journalKeep: { runs: 100, days: 90, ...settings.journal_keep },
   };
+}
+
+/** The folder runs are journalled under; undefined where none is kept. */
+export function journalOf({ journal, projectDir }: Settings): string | undefined {
+  return journal === false ? undefined : (journal ?? join(projectDir, '.muster', 'runs'));
 }
 
 /** `-i`, else muster.yml's. @throws UsageError where there is none, or a path is missing */

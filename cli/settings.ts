@@ -18,6 +18,8 @@ const schema = z.strictObject({
   forks: z.int().min(1).optional(),
   /** Folder of the journal, or false for none. */
   journal: z.union([z.string(), z.literal(false)]).optional(),
+  /** How much of it is kept. */
+  journal_keep: z.strictObject({ runs: z.int().min(1).optional(), days: z.number().positive().optional() }).optional(),
   /** Folder facts are kept in for the next run, or false for none. */
   facts: z.union([z.string(), z.literal(false)]).optional(),
   remote_user: z.string().optional(),

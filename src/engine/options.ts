@@ -1,4 +1,5 @@
 import type { Connection, Target } from '../connection/connection.js';
+import type { Retention } from '../journal/index.js';
 import type { Play } from '../playbook/types.js';
 import type { Event, Recap } from '../report/events.js';
 import type { Dict } from '../value/value.js';
@@ -51,6 +52,8 @@ export interface RunOptions {
   projectDir: string;
   /** Folder runs are journalled under; undefined keeps no journal. */
   journalDir: string | undefined;
+  /** What is kept there of earlier runs; all, where it is not given. */
+  journalKeep?: Retention;
   /** Folder the facts of hosts are kept in for the next run's looking ahead; undefined keeps none. */
   factsDir: string | undefined;
   emit: (event: Event) => void;

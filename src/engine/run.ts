@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
+import { hostname, userInfo } from 'node:os';
 import path from 'node:path';
 import { connect } from '../connection/index.js';
+import { Journal, prune, thisProcess } from '../journal/index.js';
 import { loadInventory, matchHosts, replaceInventory, type Inventory } from '../inventory/index.js';
 import { checkProject, loadPlaybook, warning, type LoadContext, type Problem } from '../playbook/index.js';
 import type { Play, Task } from '../playbook/types.js';
@@ -14,7 +16,6 @@ import { prefetch } from './ahead.js';
 import { FactCache } from './fact-cache.js';
 import { flush } from './handlers.js';
 import { HostRun } from './host.js';
-import { Journal } from './journal.js';
 import { Machines } from './machine.js';
 import type { RunOptions, RunSummary } from './options.js';
 import { PlayRun } from './play.js';
@@ -141,6 +142,8 @@ export class Run {
 
   closeJournal(): void {
     this.#journal?.close();
+    const { journalDir, journalKeep } = this.options;
+    if (journalDir !== undefined && journalKeep) prune(journalDir, journalKeep);
   }
 }
 
@@ -167,8 +170,9 @@ export async function run(options: RunOptions): Promise<RunSummary> {
   run.plays = plays.map((play) => new PlayRun(run, play));
   const kill = () => void run.machines.cancel();
   options.kill.addEventListener('abort', kill);
+  const { verb, playbooks, limit, tags, skipTags, check } = options;
+  run.emit({ event: 'run', verb, playbooks, inventory: options.inventory, limit, tags, skipTags, check, run: run.id, by: whoRuns(), process: thisProcess() });
   run.tell(problems);
-  run.emit({ event: 'run', verb: options.verb, playbooks: options.playbooks, check: options.check, run: run.id });
   try {
     for (const play of run.plays) {
       if (run.stopping) break;
@@ -180,6 +184,21 @@ export async function run(options: RunOptions): Promise<RunSummary> {
   }
   run.tell(nothingMet(run));
   return conclude(run, began);
+}
+
+function whoRuns(): string {
+  const username = userName();
+  const { SUDO_USER: person } = process.env;
+  return `${person && person !== username ? `${person} (as ${username})` : username}@${hostname()}`;
+}
+
+/** The user, or its number where it has no name (in a container, say). */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid ${process.getuid?.()}`;
+  }
 }
 
 /** A flag that named nothing in these playbooks left the hosts as they were: most likely it is misspelt. */
@@ -261,14 +280,14 @@ function conclude(run: Run, began: number): RunSummary {
   const recaps = new Map([...run.hosts].filter(([, host]) => Object.values(host.recap).some((count) => count > 0)).map(([name, host]) => [name, host.recap]));
   const cpu = process.cpuUsage();
   run.emit({ event: 'stats', hosts: statsOf(run), slowest: [...run.times].sort((a, b) => b.seconds - a.seconds).slice(0, 10), seconds, cpu: (cpu.user + cpu.system) / 1e6, memory: process.resourceUsage().maxRSS * 1024 });
-  run.emit({ event: 'recap', hosts: Object.fromEntries(recaps), seconds });
-  run.closeJournal();
   const any = (test: (host: HostRun) => boolean) => [...run.hosts.values()].some(test);
   let exitCode = 0;
   if (run.stopping) exitCode = 130;
   else if (any((host) => host.recap.failed > 0)) exitCode = 3;
   else if (any((host) => host.recap.unreachable > 0)) exitCode = 4;
   else if (run.options.check && any((host) => host.recap.changed > 0)) exitCode = 2;
+  run.emit({ event: 'recap', hosts: Object.fromEntries(recaps), seconds, exitCode });
+  run.closeJournal();
   return { hosts: recaps, exitCode };
 }
 

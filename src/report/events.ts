@@ -5,7 +5,21 @@ import type { Origin } from '../value/value.js';
  * Values in it are plain data, already masked.
  */
 export type Event =
-  | { event: 'run'; verb: string; playbooks: string[]; check: boolean; run: string }
+  | {
+      event: 'run';
+      verb: string;
+      playbooks: string[];
+      inventory: string[];
+      limit: string | undefined;
+      tags: string[];
+      skipTags: string[];
+      check: boolean;
+      run: string;
+      /** `user@controller`, whom sudo stands for included. */
+      by: string;
+      /** Muster's own process; with the time it began (by the kernel's clock) it can be told whether it still lives. */
+      process: { host: string; pid: number; began: string | undefined };
+    }
   | { event: 'play'; play: string; hosts: string[]; origin: Origin }
   | { event: 'task'; task: string; id: string; origin: Origin; handler: boolean; action: string }
   /** A host began or ended work on a task (drives the live lines; not printed otherwise). */
@@ -31,7 +45,7 @@ export type Event =
   | { event: 'interrupted'; again: boolean }
   /** `cpu` in seconds and `memory` in bytes are of Muster's own process. */
   | { event: 'stats'; hosts: { [host: string]: HostStats }; slowest: { task: string; host: string; seconds: number }[]; seconds: number; cpu: number; memory: number }
-  | { event: 'recap'; hosts: { [host: string]: Recap }; seconds: number };
+  | { event: 'recap'; hosts: { [host: string]: Recap }; seconds: number; exitCode: number };
 
 export type Status = 'ok' | 'changed' | 'failed' | 'unreachable' | 'skipped' | 'ignored' | 'rescued' | 'unknown';
 

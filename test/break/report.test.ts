@@ -30,7 +30,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
   fc.record({ event: fc.constant('confirm' as const), host, block: text, origin, state: fc.constantFrom('arming' as const, 'confirmed' as const, 'unconfirmed' as const, 'rolled-back' as const, 'left' as const), message: text }),
   fc.record({ event: fc.constant('note' as const), message: text }),
   fc.record({ event: fc.constant('interrupted' as const), again: fc.boolean() }),
-  fc.record({ event: fc.constant('recap' as const), hosts: fc.dictionary(host, counts, { maxKeys: 3 }), seconds: fc.nat() }),
+  fc.record({ event: fc.constant('recap' as const), hosts: fc.dictionary(host, counts, { maxKeys: 3 }), seconds: fc.nat(), exitCode: fc.nat() }),
 );
 
 function isJson(value: unknown): boolean {

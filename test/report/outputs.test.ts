@@ -21,7 +21,7 @@ test('NDJSON ends with the recap in its documented form', (t) => {
   const recap: Recap = { unknown: 0, ignored: 0, rescued: 0, skipped: 4, unreachable: 0, failed: 0, changed: 2, ok: 1 };
   json.event({ event: 'busy', host: 'web1', task: 'x', id: '1' });
   json.event({ event: 'note', message: 'line\nbreak' });
-  json.event({ event: 'recap', hosts: { web1: recap }, seconds: 3 });
+  json.event({ event: 'recap', hosts: { web1: recap }, seconds: 3, exitCode: 0 });
   json.close();
   t.deepEqual(written, [
     '{"event":"note","message":"line\\nbreak"}\n',
