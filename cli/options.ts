@@ -48,6 +48,8 @@ const listing = {
   'syntax-check': flag('check the playbooks and end (as lint does)'),
 };
 
+/** Of those, what verbs take that tell what was kept. */
+export const showOptions = { verbose: inventory.verbose, output: inventory.output, diff: playing.diff };
 export const inventoryOptions = inventory;
 export const connectOptions = { ...inventory, ...connecting };
 export const driftOptions = { ...connectOptions, ...playing };
