@@ -15,6 +15,7 @@ const VERBS: { [verb: string]: { usage: string; about: string; load: () => Promi
   lint: { usage: 'lint [playbook..]', about: 'check playbooks without touching a host', load: () => import('./lint.js') },
   doc: { usage: 'doc [module]', about: 'list modules, or show one\'s parameters and examples', load: () => import('./doc.js') },
   history: { usage: 'history', about: 'the runs that were kept; show RUN tells one again', load: () => import('./history.js') },
+  report: { usage: 'report <run>', about: 'a run as one HTML page: changes, timeline, drift, slow tasks', load: () => import('./report.js') },
   lab: { usage: 'lab', about: 'throwaway Debian hosts on this machine: up, down, status, ssh, snapshot', load: async () => ({ default: (await import('./lab.js')).lab }) },
 };
 
