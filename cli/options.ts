@@ -52,8 +52,19 @@ const listing = {
 export const showOptions = { verbose: inventory.verbose, output: inventory.output, diff: playing.diff };
 export const inventoryOptions = inventory;
 export const connectOptions = { ...inventory, ...connecting };
-export const driftOptions = { ...connectOptions, ...playing };
-export const planOptions = { ...driftOptions, ...listing };
+export const driftOptions = {
+  ...connectOptions,
+  ...playing,
+  fix: flag('bring back what drifted', { default: false }),
+  'max-changes': number('with --fix: change nothing where it were more changes than that'),
+  'max-hosts': number('with --fix: change nothing where it were more hosts than that'),
+  'drift-ok': flag('exit 0, not 2, where something drifted'),
+  metrics: text('write Prometheus metrics to this file (.prom), or into this folder'),
+  'on-change': text('shell command that gets the finding as JSON on its standard input when it changes'),
+  remind: text('tell it again after so long what still stands: 24h'),
+  log: text('add a line about each run to this file; - prints it'),
+};
+export const planOptions = { ...connectOptions, ...playing, ...listing };
 export const applyOptions = {
   ...planOptions,
   check: flag('change nothing; the same as muster plan', { alias: 'C' }),
@@ -90,6 +101,22 @@ export interface Flags {
   listTags?: boolean;
   listHosts?: boolean;
   syntaxCheck?: boolean;
+}
+
+/** Those of `drift`. */
+export interface DriftFlags extends Flags {
+  playbook: string[];
+  fix: boolean;
+  maxChanges?: number;
+  maxHosts?: number;
+  driftOk?: boolean;
+  metrics?: string;
+  onChange?: string;
+  remind?: string;
+  log?: string;
+  disable?: string;
+  enable?: boolean;
+  status?: boolean;
 }
 
 /** The positional that names playbooks. */

@@ -6,6 +6,7 @@ import type { Event } from '../src/report/events.js';
 import { mask } from '../src/report/mask.js';
 import type { Output, Reporter } from '../src/report/reporter.js';
 import { wantsColour } from '../src/report/style.js';
+import type { TerminalOptions } from '../src/report/terminal.js';
 import { EXIT, UsageError } from './exit.js';
 import type { Flags } from './options.js';
 import { askSecret } from './prompt.js';
@@ -15,10 +16,12 @@ import { parseExtraVars } from './vars.js';
 /** Flags, environment and muster.yml made one; everything a run is told but its events and signals. */
 export type Prepared = Omit<RunOptions, 'emit' | 'stop' | 'kill'>;
 
-/** @throws UsageError, ContentError: before any host was touched */
-export async function prepare(verb: RunOptions['verb'], playbooks: string[], flags: Flags): Promise<Prepared> {
+/**
+ * @param settings of the project, where they were read already
+ * @throws UsageError, ContentError: before any host was touched
+ */
+export async function prepare(verb: RunOptions['verb'], playbooks: string[], flags: Flags, settings = loadSettings(playbooks[0], process.env)): Promise<Prepared> {
   for (const path of playbooks) if (!existsSync(path)) throw new UsageError(`muster: there is no playbook ${path}`);
-  const settings = loadSettings(playbooks[0], process.env);
   if (flags.forks !== undefined && !(Number.isInteger(flags.forks) && flags.forks >= 1)) throw new UsageError('muster: --forks must be a whole number, 1 or more');
   if (flags.timeout !== undefined && !(flags.timeout > 0)) throw new UsageError('muster: --timeout must be a number of seconds');
   const extraVars = parseExtraVars(flags.extraVars);
@@ -157,7 +160,7 @@ function together(): (text: string) => void {
 }
 
 /** The reporter of a run of playbooks. */
-export async function reporterOf(flags: Flags, how: { diff: boolean; terse: boolean }): Promise<Reporter> {
+export async function reporterOf(flags: Flags, how: Pick<TerminalOptions, 'diff' | 'terse' | 'remark'>): Promise<Reporter> {
   const out = output(flags);
   if (flags.output === 'json') {
     const { JsonReporter } = await import('../src/report/json.js');

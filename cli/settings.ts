@@ -1,11 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
+import { parseDuration } from '../src/drift/duration.js';
+import { guardSettings } from '../src/drift/guards.js';
 import { ContentError, didYouMean } from '../src/value/errors.js';
 import { type Dict, isDict, toPlain } from '../src/value/value.js';
 import { keyOrigin, originOf, parseData } from '../src/yaml/index.js';
 import { UsageError } from './exit.js';
-import { guardSettings } from './guards.js';
 
 export const FILE = 'muster.yml';
 
@@ -29,6 +30,17 @@ const schema = z.strictObject({
   ssh_config: z.string().optional(),
   known_hosts: z.string().optional(),
   guards: guardSettings.optional(),
+  drift: z
+    .strictObject({
+      /** Folder of what drift remembers. */
+      state: z.string().optional(),
+      /** File, or folder with a file for each playbook. */
+      metrics: z.string().optional(),
+      on_change: z.string().optional(),
+      /** Seconds. */
+      remind: z.string().transform((text, context) => parseDuration(text) ?? (context.addIssue(`"${text}" is no duration; write 90s, 30m, 24h or 7d`), z.NEVER)).optional(),
+    })
+    .optional(),
 });
 
 export type Settings = z.output<typeof schema> & {
@@ -78,6 +90,8 @@ function readFile(file: string): z.output<typeof schema> {
     if (Array.isArray(value)) (settings[key] as string[]) = value.map((path) => (path.includes(',') ? path : place(path)));
     else if (typeof value === 'string') (settings[key] as string) = place(value);
   }
+  const { drift } = settings;
+  for (const key of ['state', 'metrics'] as const) if (drift?.[key] !== undefined) drift[key] = place(drift[key]);
   return settings;
 }
 
@@ -100,8 +114,18 @@ function check(data: unknown, fault: (key: string, unknown: boolean) => (message
   const [issue] = result.error.issues;
   if (issue!.code === 'unrecognized_keys') {
     const key = issue!.keys[0]!;
+    const [section] = issue!.path;
+    const known = typeof section === 'string' ? keysOf(section) : undefined;
+    if (known) throw fault(String(section), true)(`${String(section)} has no setting "${key}"`, didYouMean(key, known) ?? `known are ${known.join(', ')}`);
     throw fault(key, true)(`there is no setting "${key}"`, didYouMean(key, Object.keys(schema.shape)) ?? `known are ${Object.keys(schema.shape).join(', ')}`);
   }
   const key = String(issue!.path[0] ?? '');
   throw fault(key, false)(`${key}: ${issue!.message.replace(/^Invalid input: /, '')}`);
+}
+
+/** What a section (`guards`, `drift`) may hold. */
+function keysOf(section: string): string[] | undefined {
+  const shape: unknown = (schema.shape as { [key: string]: z.ZodType })[section];
+  const inner: unknown = shape instanceof z.ZodOptional ? shape.unwrap() : shape;
+  return inner instanceof z.ZodObject ? Object.keys(inner.shape) : undefined;
 }

@@ -1,4 +1,5 @@
 import type { Connection, Target } from '../connection/connection.js';
+import type { Inventory } from '../inventory/index.js';
 import type { Retention } from '../journal/index.js';
 import type { Play } from '../playbook/types.js';
 import type { Event, Recap } from '../report/events.js';
@@ -9,6 +10,8 @@ export interface RunOptions {
   verb: 'apply' | 'plan' | 'drift' | 'exec' | 'facts';
   playbooks: string[];
   inventory: string[];
+  /** The inventory where it was read already. The run has it for its own: plays may add to it. */
+  inventoryRead?: Inventory;
   limit: string | undefined;
   tags: string[];
   skipTags: string[];
@@ -57,6 +60,8 @@ export interface RunOptions {
   /** Folder the facts of hosts are kept in for the next run's looking ahead; undefined keeps none. */
   factsDir: string | undefined;
   emit: (event: Event) => void;
+  /** What is to be told (and journalled) besides, when all plays are through; not asked when the run is interrupted. */
+  closing?: () => Event[];
   /** First abort: finish what is in flight, start nothing. */
   stop: AbortSignal;
   /** Second abort: cancel what is in flight. */

@@ -153,7 +153,7 @@ export class Run {
  */
 export async function run(options: RunOptions): Promise<RunSummary> {
   const began = performance.now();
-  const inventory = await loadInventory(options.inventory);
+  const inventory = options.inventoryRead ?? (await loadInventory(options.inventory));
   const misspelt = options.limit === undefined ? [] : matchHosts('all', inventory, { limit: options.limit }).limitUnmatched;
   for (const { pattern, hint } of misspelt) throw new ContentError(`the limit "${pattern}" matches no host or group`, undefined, hint);
   const variables = new Variables(inventory, { extraVars: options.extraVars });
@@ -278,6 +278,7 @@ async function forced(run: Run, frame: Frame, hosts: readonly HostRun[]): Promis
 function conclude(run: Run, began: number): RunSummary {
   const seconds = (performance.now() - began) / 1000;
   const recaps = new Map([...run.hosts].filter(([, host]) => Object.values(host.recap).some((count) => count > 0)).map(([name, host]) => [name, host.recap]));
+  if (!run.stopping) for (const event of run.options.closing?.() ?? []) run.emit(event);
   const cpu = process.cpuUsage();
   run.emit({ event: 'stats', hosts: statsOf(run), slowest: [...run.times].sort((a, b) => b.seconds - a.seconds).slice(0, 10), seconds, cpu: (cpu.user + cpu.system) / 1e6, memory: process.resourceUsage().maxRSS * 1024 });
   const any = (test: (host: HostRun) => boolean) => [...run.hosts.values()].some(test);

@@ -80,6 +80,15 @@ export function addToGroup(inventory: Inventory, hostName: string, groupName: st
   tidyUngrouped(inventory, [host]);
 }
 
+/** The same inventory once more: what a run adds to the one is not in the other. */
+export function copyInventory({ groups, hosts, sources }: Inventory): Inventory {
+  return {
+    groups: new Map([...groups].map(([name, group]) => [name, { ...group, hosts: [...group.hosts], children: [...group.children], vars: new Map(group.vars), origins: new Map(group.origins) }])),
+    hosts: new Map([...hosts].map(([name, host]) => [name, { ...host, groups: [...host.groups], vars: new Map(host.vars), origins: new Map(host.origins) }])),
+    sources: [...sources],
+  };
+}
+
 /** Makes `inventory` what another is, for all who hold it. */
 export function replaceInventory(inventory: Inventory, by: Inventory): void {
   inventory.groups.clear();

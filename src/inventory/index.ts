@@ -2,4 +2,4 @@
 export type { Group, Host, Inventory } from './types.js';
 export { loadInventory } from './load.js';
 export { matchHosts, splitPattern, type Matched, type Unmatched } from './patterns.js';
-export { addHost, addToGroup, emptyInventory, groupsOf, hostsOf, replaceInventory } from './graph.js';
+export { addHost, addToGroup, copyInventory, emptyInventory, groupsOf, hostsOf, replaceInventory } from './graph.js';

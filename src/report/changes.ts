@@ -52,3 +52,10 @@ function diffLines(diff: string, paint: Paint, whole: boolean): string[] {
   if (shown.length < lines.length) painted.push(paint('dim', `(${lines.length - shown.length} more lines; -v shows them)`));
   return painted;
 }
+
+/** A change as a few words: from and to where both are short, else what changes. */
+export function brief(change: Difference): string {
+  const field = oneLine(change.field);
+  const plain = !change.secret && change.diff === undefined && [change.from, change.to].every((side) => show(side).length <= 40);
+  return plain ? `${field}: ${show(change.from)} → ${show(change.to)}` : field;
+}

@@ -43,6 +43,8 @@ export type Event =
   /** No host matched, end_play, and other remarks. */
   | { event: 'note'; message: string }
   | { event: 'interrupted'; again: boolean }
+  /** Of `drift`, before the recap: what was found, next to what the look before had found. `held`: the guards that kept it from being corrected. */
+  | { event: 'drift'; findings: Finding[]; held: string[] }
   /** `cpu` in seconds and `memory` in bytes are of Muster's own process. */
   | { event: 'stats'; hosts: { [host: string]: HostStats }; slowest: { task: string; host: string; seconds: number }[]; seconds: number; cpu: number; memory: number }
   | { event: 'recap'; hosts: { [host: string]: Recap }; seconds: number; exitCode: number };
@@ -109,4 +111,29 @@ export interface HostStats {
   remote: number;
   /** What is left of the time its tasks took: rendering, comparing, waiting for a place among the forks. */
   muster: number;
+}
+
+/** One difference between a host and its description. The members up to `nth` are its identity: the same ones in the next look are the same finding. */
+export interface Finding {
+  host: string;
+  task: string;
+  /** Label of the loop's item. */
+  item?: string | undefined;
+  /** What differs; `effect` where a task says no more than that it changes something. */
+  field: string;
+  /** Stands for from and to; the same for all changes of what is secret. */
+  fingerprint: string;
+  /** From 1: which it is of those that are alike in all of the above. */
+  nth: number;
+  /** The difference on one line. */
+  change: string;
+  /** The machine, where the task is delegated. */
+  delegate?: string | undefined;
+  /**
+   * `unseen`: found before, and this time nobody could look (the host was out of reach, or a task before it failed).
+   * `corrected`: found and put right in this run.
+   */
+  state: 'new' | 'persisting' | 'unseen' | 'resolved' | 'corrected';
+  /** When it was first found: ISO 8601, UTC. */
+  since: string;
 }

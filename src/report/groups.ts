@@ -8,6 +8,8 @@ export type ItemEvent = Extract<Event, { event: 'item' }>;
 export interface Held {
   event: ResultEvent;
   items: ItemEvent[];
+  /** What is said behind its title. */
+  remark?: string;
 }
 
 /** Hosts whose results of a task read the same. */

@@ -1,13 +1,13 @@
 import type { Origin } from '../value/value.js';
-import { changeLines, show } from './changes.js';
-import type { Difference, Event, Status, TaskResult } from './events.js';
+import { brief, changeLines, show } from './changes.js';
+import type { Event, Finding, Status, TaskResult } from './events.js';
 import { failureLines, place } from './failure.js';
-import { type Group, type Held, type ItemEvent, type TaskEvent, group } from './groups.js';
+import { type Group, type Held, type ItemEvent, type ResultEvent, type TaskEvent, group } from './groups.js';
 import { compressHosts } from './hosts.js';
 import type { Live } from './live.js';
 import { recapLines, statsLines } from './recap.js';
 import type { Output, Reporter } from './reporter.js';
-import { type Paint, type Style, duration, harmless, oneLine, painter, truncate, width, wrap } from './style.js';
+import { type Paint, type Style, duration, harmless, minute, oneLine, painter, truncate, width, wrap } from './style.js';
 
 export interface TerminalOptions extends Output {
   /** Show what changes: always in a plan, else with `--diff`. */
@@ -15,6 +15,8 @@ export interface TerminalOptions extends Output {
   stats: boolean;
   /** For `drift`: nothing but what drifted or failed; silent when clean, since cron mails whatever is printed. */
   terse: boolean;
+  /** What is to be said behind the title of a host's result; '' for nothing. Asked for when the result comes. */
+  remark?: (result: ResultEvent) => string;
   /** The lines at the foot of a terminal; undefined prints plain lines only. */
   live: Live | undefined;
 }
@@ -102,7 +104,7 @@ export class TerminalReporter implements Reporter {
       case 'result': {
         const key = `${event.host}\0${event.id}`;
         const held = this.#held.get(event.id) ?? [];
-        held.push({ event, items: this.#items.get(key) ?? [] });
+        held.push({ event, items: this.#items.get(key) ?? [], remark: this.options.remark?.(event) ?? '' });
         this.#items.delete(key);
         this.#held.set(event.id, held);
         if (this.#play && held.length >= this.#play.hosts.length) this.#flush(event.id);
@@ -131,6 +133,10 @@ export class TerminalReporter implements Reporter {
       }
       case 'note':
         if (!this.options.terse) this.#print(wrap(harmless(event.message), this.options.columns()));
+        return;
+      case 'drift':
+        this.#flush();
+        if (this.options.terse) this.#resolved(event.findings.filter(({ state }) => state === 'resolved'));
         return;
       case 'interrupted':
         return this.#interrupted(event.again);
@@ -166,13 +172,27 @@ export class TerminalReporter implements Reporter {
     this.#print(['', ...lines, this.#paint('dim', `${hosts}, ${duration(event.seconds)}`)]);
   }
 
+  /** What had drifted and has been put right since the last look, by somebody else. */
+  #resolved(findings: readonly Finding[]): void {
+    const tasks = new Map<string, { task: string; since: string; hosts: Set<string>; changes: Set<string> }>();
+    for (const { host, task, item, since, change } of findings) {
+      const key = JSON.stringify([task, since]);
+      const same = tasks.get(key) ?? { task, since, hosts: new Set(), changes: new Set() };
+      tasks.set(key, same);
+      same.hosts.add(host);
+      same.changes.add(oneLine(item === undefined ? change : `${item}: ${change}`));
+    }
+    for (const { task, since, hosts, changes } of tasks.values())
+      this.#print([this.#line('resolved', 'green', `${oneLine(task)} · ${compressHosts([...hosts])} (drifted since ${minute(since)})`), ...[...changes].map((change) => INDENT + change)]);
+  }
+
   /** Prints what is held back: of one task, or of all. */
   #flush(id?: string): void {
     for (const [task, results] of this.#held) {
       if (id !== undefined && task !== id) continue;
       this.#held.delete(task);
       const told = this.#tasks.get(task);
-      const groups = group(results, (held) => this.#body(held, told), this.#play?.hosts ?? []);
+      const groups = group(results, (held) => [held.remark, this.#body(held, told)], this.#play?.hosts ?? []);
       const lines = groups.flatMap((each) => this.#group(each, told));
       if (lines.length === 0) continue;
       this.#showPlay();
@@ -187,7 +207,7 @@ export class TerminalReporter implements Reporter {
     const quiet = result.status === 'ok' || result.status === 'skipped' || (terse && result.status === 'unknown');
     if (quiet && verbosity === 0 && !this.#says(task, result)) return [];
     const where = event.delegate && event.delegate !== event.host ? `${compressHosts(hosts)} (on ${event.delegate})` : compressHosts(hosts);
-    const lines = this.#title(result.status, `${task?.handler ? 'handler ' : ''}${oneLine(event.task)}`, oneLine(where));
+    const lines = this.#title(result.status, `${task?.handler ? 'handler ' : ''}${oneLine(event.task)}`, oneLine(where) + (results.remark && ` (${results.remark})`));
     if (verbosity >= 2) lines.push(INDENT + this.#paint('dim', `${place(event.origin)} ${task?.action ?? ''} ${duration(result.seconds)}`.trimEnd()));
     return [...lines, ...this.#body(results, task).map((line) => INDENT + line)];
   }
@@ -282,12 +302,6 @@ export class TerminalReporter implements Reporter {
     if (this.options.live) this.options.live.print(text);
     else this.options.write(text);
   }
-}
-
-function brief(change: Difference): string {
-  const field = oneLine(change.field);
-  const plain = !change.secret && change.diff === undefined && [change.from, change.to].every((side) => show(side).length <= 40);
-  return plain ? `${field}: ${show(change.from)} → ${show(change.to)}` : field;
 }
 
 /** What `debug` was told to show. */

@@ -38,7 +38,7 @@ test('more changes than allowed: all is told, nothing is changed, exit 6; as man
   const { fix, left } = await drifted(t, ['out-w1', 'other-w1', 'out-w2']);
   const held = await fix('--max-changes', '2');
   t.is(held.code, 6);
-  t.regex(held.stdout, /^drifted {6}Write the greeting · w1, w2\n[^]*^drifted {6}Write the other · w1\n/m);
+  t.regex(held.stdout, /^drifted {6}Write the greeting · w1, w2 \(new\)\n[^]*^drifted {6}Write the other · w1 \(new\)\n/m);
   t.is(held.stderr, 'muster: guarded, nothing was changed: 3 changes, and at most 2 may be made by themselves (max_changes)\n');
   t.deepEqual(await left(), ['out-w1', 'other-w1', 'out-w2']);
   const fixed = await fix('--max-changes', '3');

@@ -43,10 +43,10 @@ test('drift is silent when clean, tells what drifted, and --fix brings it back',
   await writeFile(join(cwd, 'out-h2'), 'edited by hand\n');
   const found = await muster(['drift', 'site.yml', ...HERE], { cwd });
   t.is(found.code, 2);
-  t.is(found.stdout, 'drifted      Write the greeting · h2\n             content\n');
+  t.is(found.stdout, 'drifted      Write the greeting · h2 (new)\n             content\n');
   const fixed = await muster(['drift', 'site.yml', '--fix', ...HERE], { cwd });
   t.is(fixed.code, 0);
-  t.regex(fixed.stdout, /^corrected {4}Write the greeting · h2\n/);
+  t.regex(fixed.stdout, /^corrected {4}Write the greeting · h2 \(drifted since .*\)\n/);
   t.is(await readFile(join(cwd, 'out-h2'), 'utf8'), 'hello h2\n');
 });
 

@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import { type Inventory, hostsOf } from '../src/inventory/index.js';
-import type { Event } from '../src/report/events.js';
-import { didYouMean } from '../src/value/errors.js';
-import { UsageError } from './exit.js';
+import { type Inventory, hostsOf } from '../inventory/index.js';
+import { ContentError, didYouMean } from '../value/errors.js';
+import type { Look } from './look.js';
 
 /** `guards` of muster.yml: how much one run of `drift --fix` may bring back by itself. */
 export const guardSettings = z.strictObject({
@@ -16,24 +15,12 @@ export const guardSettings = z.strictObject({
 });
 export type Guards = z.output<typeof guardSettings>;
 
-/** What a look found that would change. */
-export class Finding {
-  changes = 0;
-  readonly hosts = new Set<string>();
-
-  note(event: Event): void {
-    if (event.event !== 'result' || event.result.status !== 'changed') return;
-    this.changes++;
-    this.hosts.add(event.delegate ?? event.host);
-  }
-}
-
-/** Which guards a finding goes beyond, for people; none where it may be brought back. */
-export function breaches({ max_changes, max_hosts, groups = {}, apart = [] }: Guards, { changes, hosts }: Finding, inventory: Inventory): string[] {
+/** Which guards a look goes beyond, for people; none where what it found may be brought back. */
+export function breaches({ max_changes, max_hosts, groups = {}, apart = [] }: Guards, { changes, machines }: Look, inventory: Inventory): string[] {
   const found: string[] = [];
-  const changed = (group: string): string[] => hostsOf(inventory, group).filter((host) => hosts.has(host));
+  const changed = (group: string): string[] => (inventory.groups.has(group) ? hostsOf(inventory, group).filter((host) => machines.has(host)) : []);
   if (max_changes !== undefined && changes > max_changes) found.push(`${changes} changes, and at most ${max_changes} may be made by themselves (max_changes)`);
-  if (max_hosts !== undefined && hosts.size > max_hosts) found.push(`${hosts.size} hosts would change, and at most ${max_hosts} may (max_hosts): ${[...hosts].join(', ')}`);
+  if (max_hosts !== undefined && machines.size > max_hosts) found.push(`${machines.size} hosts would change, and at most ${max_hosts} may (max_hosts): ${[...machines].join(', ')}`);
   for (const [group, most] of Object.entries(groups)) {
     const members = changed(group);
     if (members.length > most) found.push(`${members.length} hosts of ${group} would change, and at most ${most} may: ${members.join(', ')}`);
@@ -45,11 +32,11 @@ export function breaches({ max_changes, max_hosts, groups = {}, apart = [] }: Gu
   return found;
 }
 
-/** @throws UsageError for a guard over a group that the inventory does not have: it would guard nothing */
+/** @throws ContentError for a guard over a group that the inventory does not have: it would guard nothing */
 export function checkGuards({ groups = {}, apart = [] }: Guards, inventory: Inventory): void {
   const known = [...inventory.groups.keys()];
   for (const group of [...Object.keys(groups), ...apart.flat()]) {
     if (known.includes(group)) continue;
-    throw new UsageError(`muster: the inventory has no group "${group}", which guards in muster.yml name; ${didYouMean(group, known) ?? `known are ${known.join(', ')}`}`);
+    throw new ContentError(`the inventory has no group "${group}", which guards in muster.yml name`, undefined, didYouMean(group, known) ?? `known are ${known.join(', ')}`);
   }
 }
