@@ -33,7 +33,7 @@ const drift: CommandModule<object, DriftFlags> = {
   handler: async (flags) => {
     const settings = loadSettings(flags.playbook[0], process.env);
     const subject = subjectOf(flags, settings);
-    const memory = new Memory(settings.drift?.state ?? join(settings.projectDir, '.muster', 'drift'), subject);
+    const memory = new Memory(stateFolder(settings), subject);
     if (flags.status) return status(flags, subject, memory);
     const run = new DriftRun(flags, settings, subject, memory);
     if (flags.disable !== undefined || flags.enable) return run.switch(flags.disable);
@@ -41,6 +41,11 @@ const drift: CommandModule<object, DriftFlags> = {
   },
 };
 export default drift;
+
+/** Where drift keeps what it remembers. */
+export function stateFolder({ drift: set, projectDir }: Settings): string {
+  return set?.state ?? join(projectDir, '.muster', 'drift');
+}
 
 /** What these flags look at: the playbooks and inventory, and what makes a look at them another one. */
 export function subjectOf(flags: DriftFlags, settings: Settings): Subject {

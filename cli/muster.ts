@@ -9,6 +9,7 @@ const VERBS: { [verb: string]: { usage: string; about: string; load: () => Promi
   apply: { usage: 'apply <playbook..>', about: 'bring hosts to the state playbooks describe', load: () => import('./apply.js') },
   plan: { usage: 'plan <playbook..>', about: 'show what apply would change; exit 2 when something would', load: () => import('./plan.js') },
   drift: { usage: 'drift <playbook..>', about: 'a plan for cron: silent when clean; --fix corrects', load: () => import('./drift.js') },
+  schedule: { usage: 'schedule [playbook..]', about: 'have drift run by itself, by systemd or cron; --list, --remove', load: () => import('./schedule.js') },
   exec: { usage: 'exec <pattern>', about: 'run one module (-m, -a) or a command (-- COMMAND) on hosts', load: () => import('./exec.js') },
   facts: { usage: 'facts <pattern>', about: 'show what is known about hosts, as JSON', load: () => import('./facts.js') },
   inventory: { usage: 'inventory', about: 'show the inventory: list, graph, host', load: () => import('./inventory.js') },

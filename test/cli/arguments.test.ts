@@ -30,6 +30,12 @@ const wrong: { [title: string]: { args: string[]; says: RegExp } } = {
   'exec with both forms': { args: ['exec', 'all', '-m', 'ping', '--', 'uptime'], says: /either -m and -a or -- COMMAND/ },
   'a subcommand missing': { args: ['inventory'], says: /list, graph or host/ },
   'a group that is not there': { args: ['inventory', 'graph', 'nope', '-i', 'web1,'], says: /there is no group "nope"/ },
+  'a schedule of nothing': { args: ['schedule', '--every', '5m'], says: /which playbooks\? usage: muster schedule/ },
+  'a schedule without how often': { args: ['schedule', 'package.json'], says: /how often\? --every 15m/ },
+  'a schedule that divides no hour': { args: ['schedule', 'package.json', '--every', '7m', '--with', 'cron', '--print'], says: /every "7m" cannot be scheduled; an hour or a day must be a multiple of it/ },
+  'a schedule that asks': { args: ['schedule', 'package.json', '--every', '5m', '-K'], says: /-K asks, and nobody will be there to answer/ },
+  'a splay beyond the interval': { args: ['schedule', 'package.json', '--every', '5m', '--splay', '6m', '--print'], says: /--splay takes a duration, at most 5m/ },
+  'a schedule for a user that is not there': { args: ['schedule', 'package.json', '--every', '5m', '--run-as', 'nobody-of-that-name', '--print'], says: /there is no user "nobody-of-that-name" here|--run-as another user is for root/ },
   'a password without a terminal': { args: ['apply', 'package.json', '-K'], says: /cannot ask for the become password: there is no terminal/ },
 };
 
@@ -47,7 +53,7 @@ test('--version and --help, of Muster and of each verb', async (t) => {
   t.regex((await muster(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);
   const help = await muster(['--help']);
   t.is(help.code, 0);
-  for (const verb of ['apply', 'plan', 'drift', 'exec', 'facts', 'inventory', 'lint', 'doc', 'lab']) {
+  for (const verb of ['apply', 'plan', 'drift', 'schedule', 'exec', 'facts', 'inventory', 'lint', 'doc', 'lab']) {
     t.regex(help.stdout, new RegExp(`muster ${verb}`));
     const of = await muster([verb, '--help']);
     t.is(of.code, 0, verb);
