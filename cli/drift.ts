@@ -14,7 +14,7 @@ import type { Event, Finding } from '../src/report/events.js';
 import { mask } from '../src/report/mask.js';
 import { age, harmless, minute, oneLine } from '../src/report/style.js';
 import { ContentError } from '../src/value/errors.js';
-import { EXIT, UsageError } from './exit.js';
+import { EXIT, UsageError, worst } from './exit.js';
 import { takeLock } from './lock.js';
 import { type DriftFlags, driftOptions, playbooks } from './options.js';
 import { execute, inventoryOf, prepare, reporterOf, type Prepared } from './run.js';
@@ -131,7 +131,7 @@ class DriftRun {
     const { flags } = this;
     const inventory = flags.fix && this.#guards ? await loadInventory(prepared.inventory) : undefined;
     const held: string[] = [];
-    let look = new Look(this.#state.findings, this.#began, flags.fix);
+    let look = new Look(this.#state, this.#began, flags.fix);
     let findings: Finding[] = [];
     const closing = (judge: () => string[] = () => []) => (): Event[] => {
       held.push(...judge());
@@ -146,17 +146,18 @@ class DriftRun {
       checkGuards(this.#guards!, inventory);
       const events: Event[] = [];
       const seen = copyInventory(inventory);
-      look = new Look(this.#state.findings, this.#began, false);
+      look = new Look(this.#state, this.#began, false);
       const code = await execute(
         { ...prepared, check: true, inventoryRead: seen, closing: closing(() => breaches(this.#guards!, look, seen).map((reason) => `guarded, nothing was changed: ${reason}`)) },
         { event: (event) => (look.note(event), void events.push(event)), close: () => undefined },
       );
-      if (held.length > 0 || code === EXIT.interrupted) {
+      // Where there is nothing to bring back, that was all, too.
+      if (held.length > 0 || code === EXIT.interrupted || look.changes + look.unknown === 0) {
         for (const event of events) reporter.event(event);
         reporter.close();
         if (flags.output === 'text') for (const reason of held) complain(reason);
-        exit = code === EXIT.interrupted ? code : EXIT.guarded;
-      } else look = new Look(this.#state.findings, this.#began, true);
+        exit = held.length > 0 ? worst([code, EXIT.guarded]) : code;
+      } else look = new Look(this.#state, this.#began, true);
     }
     exit ??= await execute({ ...prepared, ...(inventory ? { inventoryRead: inventory } : {}), closing: closing() }, { event: (event) => (look.note(event), reporter.event(event)), close: () => reporter.close() });
     await this.#keep(look, findings, held, exit);
@@ -175,7 +176,7 @@ class DriftRun {
     if (exit === EXIT.interrupted) return this.#write({ ...this.#state, last: { ...last, hosts: this.#state.last?.hosts ?? last.hosts } });
     const isWell = exit === EXIT.done || exit === EXIT.pending;
     const success = isWell ? at : this.#state.success;
-    await this.#tell({ ...this.#state, findings: kept(findings), unreachable, failed, last, ...(success === undefined ? {} : { success }) }, { findings, unreachable, failed, held, error: undefined }, look.run, exit);
+    await this.#tell({ ...this.#state, findings: kept(findings), mended: look.mended(), unreachable, failed, last, ...(success === undefined ? {} : { success }) }, { findings, unreachable, failed, held, error: undefined }, look.run, exit);
   }
 
   /** A run that could not look at all: somebody who is told of drift is told of that too. */

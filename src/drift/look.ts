@@ -6,10 +6,18 @@ import { age, minute } from '../report/style.js';
 /** What makes a finding the same one in the next look. */
 type Identity = Pick<Finding, 'host' | 'task' | 'item' | 'field' | 'fingerprint' | 'nth'>;
 /** A finding as it is kept from one look to the next. */
-export type Kept = Omit<Finding, 'state'>;
+export type Kept = Omit<Finding, 'state' | 'times'>;
+/** A field that was put right, and how often; forgotten a week after the last time. Moments are ISO 8601. */
+export interface Mended extends Place {
+  times: number;
+  first: string;
+  last: string;
+}
+type Place = Pick<Finding, 'host' | 'task' | 'item' | 'field'>;
 type ResultEvent = Extract<Event, { event: 'result' }>;
 type ItemEvent = Extract<Event, { event: 'item' }>;
 
+const WEEK = 7 * 86_400_000;
 /** Results that say whether a host is as described. */
 const CONCLUSIVE = new Set<Status>(['ok', 'changed', 'skipped']);
 
@@ -17,6 +25,8 @@ const CONCLUSIVE = new Set<Status>(['ok', 'changed', 'skipped']);
 export class Look {
   /** Tasks (and handlers) that would change something, each host for itself. */
   changes = 0;
+  /** Tasks of which only a real run could tell what they would do. */
+  unknown = 0;
   /** The hosts that would change: with a delegated task the one it is delegated to. */
   readonly machines = new Set<string>();
   /** The hosts of the plays that were reached. */
@@ -27,6 +37,7 @@ export class Look {
   run = '';
   seconds = 0;
   readonly #before: Map<string, Kept>;
+  readonly #mended: Map<string, Mended>;
   readonly #found = new Map<string, Finding>();
   readonly #items = new Map<string, ItemEvent[]>();
   readonly #handlers = new Set<string>();
@@ -35,16 +46,17 @@ export class Look {
   readonly #seen = new Map<string, boolean>();
 
   /**
-   * @param before what the last look left
+   * @param before what the looks before left
    * @param now milliseconds
    * @param fixing what is found is put right at once
    */
   constructor(
-    before: readonly Kept[],
+    before: { findings: readonly Kept[]; mended: readonly Mended[] },
     private readonly now: number,
     private readonly fixing: boolean,
   ) {
-    this.#before = new Map(before.map((kept) => [keyOf(kept), kept]));
+    this.#before = new Map(before.findings.map((kept) => [keyOf(kept), kept]));
+    this.#mended = new Map(before.mended.filter(({ last }) => now - Date.parse(last) < WEEK).map((mended) => [placeOf(mended), mended]));
   }
 
   note(event: Event): void {
@@ -58,9 +70,11 @@ export class Look {
     } else if (event.event === 'result') this.#result(event);
   }
 
-  /** What a person reads of a result's age: `new`, `since 2026-11-26 07:00 (3 h)`; '' where there is nothing to say. */
+  /** What a person reads of a result's age: `new`, `since 2026-11-26 07:00, 3 h`; '' where there is nothing to say. */
   remark = (result: ResultEvent): string => {
     const findings = this.#findings.get(result) ?? [];
+    const again = findings.reduce<Finding | undefined>((most, each) => ((each.times ?? 1) > (most?.times ?? 1) ? each : most), undefined);
+    if (again) return `for the ${ordinal(again.times!)} time since ${minute(this.#mended.get(placeOf(again))!.first)}`;
     const old = findings.filter(({ since }) => since !== this.#stamp()).map(({ since }) => since);
     if (old.length === 0) return findings.length === 0 || this.fixing ? '' : 'new';
     const first = old.reduce((a, b) => (a < b ? a : b));
@@ -83,12 +97,25 @@ export class Look {
     return [...this.#found.values(), ...earlier];
   }
 
+  /** What has been put right within a week, this run included. */
+  mended(): Mended[] {
+    const all = new Map(this.#mended);
+    for (const { host, task, item, field, state } of this.#found.values()) {
+      if (state !== 'corrected') continue;
+      const place = { host, task, item, field };
+      const before = this.#mended.get(placeOf(place));
+      all.set(placeOf(place), { ...place, times: (before?.times ?? 0) + 1, first: before?.first ?? this.#stamp(), last: this.#stamp() });
+    }
+    return [...all.values()];
+  }
+
   #result(event: ResultEvent): void {
     const { host, id, task, delegate, result } = event;
     const items = this.#items.get(`${host}\0${id}`) ?? [];
     this.#items.delete(`${host}\0${id}`);
     const seen = `${host}\0${task}`;
     this.#seen.set(seen, (this.#seen.get(seen) ?? true) && CONCLUSIVE.has(result.status));
+    if (result.status === 'unknown') this.unknown++;
     if (result.status === 'unreachable') this.unreachable.add(host);
     if (result.status === 'failed') this.failed.add(host);
     const drifted = items.length > 0 ? items.filter((item) => item.result.status === 'changed') : result.status === 'changed' ? [undefined] : [];
@@ -107,6 +134,7 @@ export class Look {
     const before = this.#before.get(keyOf(identity));
     const state = this.fixing ? 'corrected' : before ? 'persisting' : 'new';
     const finding: Finding = { ...identity, change: change ? brief(change) : 'effect', state, since: before?.since ?? this.#stamp() };
+    if (this.fixing) finding.times = (this.#mended.get(placeOf(identity))?.times ?? 0) + 1;
     this.#found.set(keyOf(identity), finding);
     return finding;
   }
@@ -123,7 +151,12 @@ export function stamp(now: number): string {
 
 /** What is to be remembered for the next look. */
 export function kept(findings: readonly Finding[]): Kept[] {
-  return findings.filter(({ state }) => state !== 'resolved' && state !== 'corrected').map(({ state: _, ...finding }) => finding);
+  return findings.filter(({ state }) => state !== 'resolved' && state !== 'corrected').map(keptOf);
+}
+
+/** What is kept of one finding. */
+export function keptOf({ state: _, times: __, ...finding }: Finding): Kept {
+  return finding;
 }
 
 function differences(result: TaskResult): (Difference | undefined)[] {
@@ -134,7 +167,7 @@ export function keyOf({ host, task, item, field, fingerprint: print, nth }: Iden
   return JSON.stringify([host, task, item ?? null, field, print, nth]);
 }
 
-function placeOf({ host, task, item, field }: Identity): string {
+function placeOf({ host, task, item, field }: Place): string {
   return JSON.stringify([host, task, item ?? null, field]);
 }
 
@@ -144,4 +177,10 @@ function fingerprint(change: Difference | undefined): string {
   if (change.secret) return 'secret';
   const text = JSON.stringify([change.from, change.to], (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value));
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
+
+/** `1st`, `2nd`, `3rd`, `4th`, `11th`, `22nd` */
+function ordinal(number: number): string {
+  const ending = ({ one: 'st', two: 'nd', few: 'rd' } as { [rule: string]: string })[new Intl.PluralRules('en', { type: 'ordinal' }).select(number)] ?? 'th';
+  return `${number}${ending}`;
 }

@@ -27,6 +27,7 @@ const finding = z.object({
 /** What one look leaves for the next. */
 const schema = z.object({
   findings: z.array(finding),
+  mended: z.array(z.object({ host: z.string(), task: z.string(), item: z.string().optional(), field: z.string(), times: z.number(), first: z.string(), last: z.string() })),
   unreachable: z.array(z.string()),
   failed: z.array(z.string()),
   /** The last run, as it ended. Moments are ISO 8601; `corrected`: tasks by host. */
@@ -68,7 +69,7 @@ export class Memory {
    * @param damaged told why it cannot be read
    */
   read(damaged: (why: string) => void): State {
-    return readJson(this.#state, schema, damaged) ?? { findings: [], unreachable: [], failed: [] };
+    return readJson(this.#state, schema, damaged) ?? { findings: [], mended: [], unreachable: [], failed: [] };
   }
 
   /** Replaced as a whole. @throws ContentError where the folder may not be written to */

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import type { Finding } from '../report/events.js';
 import { mask } from '../report/mask.js';
 import { compressHosts } from '../report/hosts.js';
-import { type Kept, keyOf, kept } from './look.js';
+import { keyOf, kept, keptOf } from './look.js';
 import type { State } from './state.js';
 
 /** How long the command may take, in seconds. */
@@ -57,16 +57,18 @@ export function messageOf(standing: Standing, told: Told = NOTHING, remind: numb
   const why: Message['why'] = [];
   if (fresh.length > 0) why.push('new');
   if (resolved.length > 0) why.push('resolved');
-  if (corrected.length > 0) why.push('corrected');
+  // What is put right in every run is news but once.
+  if (corrected.some(({ times }) => (times ?? 1) === 1)) why.push('corrected');
   if (trouble.some((each) => !told.trouble.includes(each))) why.push('trouble');
   if (told.trouble.some((each) => !trouble.includes(each))) why.push('recovered');
   const stands = open.length + trouble.length > 0;
-  if (why.length === 0 && stands && remind !== undefined && now - Date.parse(told.at) >= remind * 1000) why.push('reminder');
+  if (why.length === 0 && (stands || corrected.length > 0) && remind !== undefined && now - Date.parse(told.at) >= remind * 1000) why.push('reminder');
   if (why.length === 0) return undefined;
   const text = [
     words(fresh, 'drifted'),
     words(open.filter((each) => known.has(keyOf(each))), 'still drifted'),
-    words(corrected, 'corrected'),
+    words(corrected.filter(({ times }) => (times ?? 1) === 1), 'corrected'),
+    words(corrected.filter(({ times }) => (times ?? 1) > 1), 'corrected again'),
     words(resolved, 'resolved'),
     unreachable.length > 0 ? `unreachable: ${compressHosts(unreachable)}` : '',
     failed.length > 0 ? `failed: ${compressHosts(failed)}` : '',
@@ -86,7 +88,7 @@ export function toldNow(standing: Standing, before: Told = NOTHING, at: string):
 
 /** What is remembered where the command failed: all of it is told the next time, and corrections are news but once. */
 export function untold(standing: Standing, before: Told = NOTHING): Told {
-  const corrected = standing.findings.filter(({ state }) => state === 'corrected').map(({ state: _, ...each }): Kept => each);
+  const corrected = standing.findings.filter(({ state, times }) => state === 'corrected' && (times ?? 1) === 1).map(keptOf);
   return { ...before, unsaid: [...before.unsaid, ...corrected] };
 }
 

@@ -136,4 +136,6 @@ export interface Finding {
   state: 'new' | 'persisting' | 'unseen' | 'resolved' | 'corrected';
   /** When it was first found: ISO 8601, UTC. */
   since: string;
+  /** Of a corrected one: the how manieth time the field was put right within a week. From 2: something else changes it. */
+  times?: number | undefined;
 }

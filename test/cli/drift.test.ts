@@ -65,7 +65,7 @@ async function grow(cwd: string, hours: number): Promise<void> {
   const name = (await readdir(join(cwd, '.muster', 'drift'))).find((each) => /^site-[0-9a-f]{8}\.json$/.test(each))!;
   const file = join(cwd, '.muster', 'drift', name);
   const text = await readFile(file, 'utf8');
-  await writeFile(file, text.replace(/"(since|at)":"([^"]+)"/g, (_, key: string, at: string) => `"${key}":"${new Date(Date.parse(at) - hours * 3_600_000).toISOString()}"`));
+  await writeFile(file, text.replace(/"(since|at|first|last)":"([^"]+)"/g, (_, key: string, at: string) => `"${key}":"${new Date(Date.parse(at) - hours * 3_600_000).toISOString()}"`));
 }
 
 test('drift is new, then has an age, and is told once when somebody else has put it right', async (t) => {
@@ -101,7 +101,12 @@ test('what differs in another way is new, and --fix says since when what it mend
   t.regex(fixed.stdout, /^corrected {4}Write the greeting · h1 \(drifted since [^)]*, 2 days\)\n {13}content\n$/);
   t.deepEqual(await found(), []);
   await spoil('out-h1');
-  t.deepEqual(await found('--fix'), ['h1 Write the greeting content corrected']);
+  const again = await drift('--fix');
+  t.regex(again.stdout, /^corrected {4}Write the greeting · h1 \(for the 2nd time since [^)]*\)\n/);
+  await grow(cwd, 24 * 8);
+  await spoil('out-h1');
+  const [forgotten] = findingsOf(await drift('--fix', '--output', 'json'));
+  t.deepEqual([forgotten!.state, forgotten!.times], ['corrected', 1], 'a week later it is the first time again');
 });
 
 test('a host out of reach keeps its findings, and so does one where a task fails before', async (t) => {
@@ -255,6 +260,12 @@ test('--on-change: told of each change once, again when it failed, and again aft
   t.is(refused.stderr, 'muster: the command of --on-change failed, and will be told again: exit status 7: no thanks\n');
   t.deepEqual((await told()).map(({ why, state, corrected, text }) => [why, state, corrected.length, text]), [[['corrected'], 'clean', 1, '1 corrected on h1 (Write the greeting); all is as described']]);
   t.deepEqual(await told(), []);
+  // Something else changes it each time: that is news but once.
+  await spoil('out-h1');
+  t.deepEqual(await told('--fix', '--remind', '24h'), []);
+  await grow(cwd, 25);
+  await spoil('out-h1');
+  t.deepEqual((await told('--fix', '--remind', '24h')).map(({ why, text }) => [why, text]), [[['reminder'], '1 corrected again on h1 (Write the greeting); all is as described']]);
   await writeFile(join(cwd, 'site.yml'), '- hosts: all\n  tasks: [{aptt: }]\n');
   const [broken] = await told();
   t.deepEqual([broken!.why, broken!.state, broken!.exit], [['trouble'], 'trouble', 1]);
