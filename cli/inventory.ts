@@ -1,9 +1,11 @@
 import type { CommandModule } from 'yargs';
 import type { Inventory } from '../src/inventory/types.js';
 import { harmless } from '../src/report/style.js';
+import { keyring } from '../src/vault/index.js';
 import { toPlain, toValue } from '../src/value/value.js';
 import { UsageError } from './exit.js';
 import { type Flags, inventoryOptions } from './options.js';
+import { identitiesOf } from './passwords.js';
 import { inventoryOf } from './run.js';
 import { loadSettings } from './settings.js';
 import { parseExtraVars } from './vars.js';
@@ -25,7 +27,10 @@ export default inventory;
 
 async function load(flags: InventoryFlags): Promise<Inventory> {
   const { loadInventory } = await import('../src/inventory/index.js');
-  const sources = inventoryOf(flags, loadSettings(undefined, process.env));
+  const settings = loadSettings(undefined, process.env);
+  keyring.use(await identitiesOf(flags, settings));
+  keyring.isStrict = false;
+  const sources = inventoryOf(flags, settings);
   if (sources.length === 0) throw new UsageError('muster: which inventory? -i FILE, or "inventory:" in muster.yml');
   return loadInventory(sources);
 }

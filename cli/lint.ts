@@ -1,8 +1,10 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CommandModule } from 'yargs';
+import { keyring } from '../src/vault/index.js';
 import { EXIT, UsageError } from './exit.js';
-import type { Flags } from './options.js';
+import { vaultOptions, type Flags, type VaultFlags } from './options.js';
+import { identitiesOf } from './passwords.js';
 import { loadSettings } from './settings.js';
 import { parseExtraVars } from './vars.js';
 
@@ -12,6 +14,7 @@ const lint: CommandModule<object, Flags & { playbook?: string[] }> = {
     argv
       .positional('playbook', { type: 'string', array: true, describe: 'playbook files; without any, all in playbooks/' })
       .options({
+        ...vaultOptions,
         'extra-vars': { type: 'string', array: true, alias: 'e', requiresArg: true, default: [], describe: 'variables, as in apply' },
         output: { choices: ['text', 'json'], default: 'text', describe: 'for people or programs' },
         verbose: { type: 'count', alias: 'v', describe: 'tell more' },
@@ -23,10 +26,12 @@ const lint: CommandModule<object, Flags & { playbook?: string[] }> = {
 export default lint;
 
 /** Prints every problem; exit 1 where one is an error. */
-export async function check(given: string[], flags: Pick<Flags, 'extraVars' | 'output'>): Promise<number> {
+export async function check(given: string[], flags: Pick<Flags, 'extraVars' | 'output' | keyof VaultFlags>): Promise<number> {
   const playbooks = given.length > 0 ? given : all();
   for (const path of playbooks) if (!existsSync(path)) throw new UsageError(`muster: there is no playbook ${path}`);
   const settings = loadSettings(playbooks[0], process.env);
+  keyring.use(await identitiesOf(flags, settings));
+  keyring.isStrict = false;
   const { checkProject, renderProblem, sorted } = await import('../src/playbook/index.js');
   const { harmless, painter, wantsColour } = await import('../src/report/style.js');
   const paint = painter(wantsColour(process.stdout, process.env));

@@ -17,6 +17,7 @@ const VERBS: { [verb: string]: { usage: string; about: string; load: () => Promi
   doc: { usage: 'doc [module]', about: 'list modules, or show one\'s parameters and examples', load: () => import('./doc.js') },
   history: { usage: 'history', about: 'the runs that were kept; show RUN tells one again', load: () => import('./history.js') },
   report: { usage: 'report <run>', about: 'a run as one HTML page: changes, timeline, drift, slow tasks', load: () => import('./report.js') },
+  vault: { usage: 'vault', about: 'encrypt files and values: create, edit, view, encrypt, decrypt, rekey, encrypt-string', load: () => import('./vault.js') },
   lab: { usage: 'lab', about: 'throwaway Debian hosts on this machine: up, down, status, ssh, snapshot', load: async () => ({ default: (await import('./lab.js')).lab }) },
 };
 

@@ -5,10 +5,18 @@ const last = (value: unknown): unknown => (Array.isArray(value) ? value.at(-1) :
 const text = (describe: string, more: Options = {}): Options => ({ type: 'string', requiresArg: true, describe, coerce: last, ...more });
 const number = (describe: string, more: Options = {}): Options => ({ type: 'number', requiresArg: true, describe, coerce: last, ...more });
 const flag = (describe: string, more: Options = {}): Options => ({ type: 'boolean', describe, ...more });
-const texts = (describe: string, more: Options = {}): Options => ({ type: 'string', array: true, requiresArg: true, describe, default: [], defaultDescription: 'none', ...more });
+export const texts = (describe: string, more: Options = {}): Options => ({ type: 'string', array: true, requiresArg: true, describe, default: [], defaultDescription: 'none', ...more });
+
+/** What every verb that reads the project's variables takes: the passwords of its vaults. */
+export const vaultOptions = {
+  'vault-id': texts('a vault id and where its password comes from: ID@FILE, ID@SCRIPT or ID@prompt; repeatable'),
+  'vault-password-file': texts('file with the vault password, or script that prints it; repeatable', { alias: 'vault-pass-file' }),
+  'ask-vault-pass': flag('ask for the vault password', { alias: ['J', 'ask-vault-password'] }),
+};
 
 /** What every verb that reads an inventory takes. */
 const inventory = {
+  ...vaultOptions,
   inventory: texts('inventory file or folder, or "host1,host2,"; repeatable', { alias: 'i' }),
   limit: text('only these hosts of the pattern', { alias: 'l' }),
   'extra-vars': texts('variables that win over all others: key=value, JSON, YAML or @file; repeatable', { alias: 'e' }),
@@ -71,8 +79,14 @@ export const applyOptions = {
   verify: flag('look again after each change and expect none'),
 };
 
+export interface VaultFlags {
+  vaultId: string[];
+  vaultPasswordFile: string[];
+  askVaultPass?: boolean;
+}
+
 /** The flags as a verb's handler finds them; what a verb does not take is undefined. */
-export interface Flags {
+export interface Flags extends VaultFlags {
   inventory: string[];
   limit?: string;
   extraVars: string[];

@@ -6,7 +6,16 @@ import { EXIT, UsageError } from './exit.js';
  * Asks on the terminal without echo, as ssh does: /dev/tty, whatever standard input is.
  * @throws UsageError where there is no terminal
  */
-export async function askSecret(question: string): Promise<string> {
+export function askSecret(question: string): Promise<string> {
+  return ask(question, false);
+}
+
+/** The same with what is typed shown. */
+export function askText(question: string): Promise<string> {
+  return ask(question, true);
+}
+
+async function ask(question: string, echo: boolean): Promise<string> {
   let fd: number;
   try {
     fd = openSync('/dev/tty', 'r+');
@@ -27,6 +36,7 @@ export async function askSecret(question: string): Promise<string> {
           if (character === '\x7f' || character === '\b') typed = [...typed].slice(0, -1).join('');
           else if (character === '\x15') typed = '';
           else typed += character;
+          if (echo) writeSync(fd, `\r\x1b[K${question}: ${typed}`);
         }
       });
       tty.on('error', reject);

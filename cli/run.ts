@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import type { RunOptions } from '../src/engine/options.js';
 import { display } from '../src/playbook/context.js';
 import type { Event } from '../src/report/events.js';
-import { mask } from '../src/report/mask.js';
 import type { Output, Reporter } from '../src/report/reporter.js';
 import { wantsColour } from '../src/report/style.js';
 import type { TerminalOptions } from '../src/report/terminal.js';
+import { keyring } from '../src/vault/index.js';
 import { EXIT, UsageError } from './exit.js';
 import type { Flags } from './options.js';
-import { askSecret } from './prompt.js';
+import { askPassword, identitiesOf } from './passwords.js';
 import { type Settings, loadSettings } from './settings.js';
 import { parseExtraVars } from './vars.js';
 
@@ -24,9 +24,12 @@ export async function prepare(verb: RunOptions['verb'], playbooks: string[], fla
   for (const path of playbooks) if (!existsSync(path)) throw new UsageError(`muster: there is no playbook ${path}`);
   if (flags.forks !== undefined && !(Number.isInteger(flags.forks) && flags.forks >= 1)) throw new UsageError('muster: --forks must be a whole number, 1 or more');
   if (flags.timeout !== undefined && !(flags.timeout > 0)) throw new UsageError('muster: --timeout must be a number of seconds');
+  keyring.use(await identitiesOf(flags, settings));
+  // What is only listed need not be opened.
+  keyring.isStrict = !(flags.listTasks || flags.listTags || flags.listHosts);
   const extraVars = parseExtraVars(flags.extraVars);
-  const connectionPassword = flags.askPass ? await password('SSH password') : undefined;
-  const becomePassword = flags.askBecomePass ? ((await password(`become password${connectionPassword ? ' (empty: the SSH password)' : ''}`)) || connectionPassword) : undefined;
+  const connectionPassword = flags.askPass ? await askPassword('SSH password') : undefined;
+  const becomePassword = flags.askBecomePass ? ((await askPassword(`become password${connectionPassword ? ' (empty: the SSH password)' : ''}`)) || connectionPassword) : undefined;
   return {
     verb,
     playbooks,
@@ -85,17 +88,11 @@ function passphrases(): (keyFile: string) => Promise<string | undefined> {
   return (keyFile) => {
     let answer = asked.get(keyFile);
     if (!answer) {
-      answer = last.then(() => password(`passphrase of ${keyFile}`).catch(() => undefined));
+      answer = last.then(() => askPassword(`passphrase of ${keyFile}`).catch(() => undefined));
       asked.set(keyFile, (last = answer) as Promise<string | undefined>);
     }
     return answer;
   };
-}
-
-async function password(question: string): Promise<string> {
-  const typed = await askSecret(question);
-  mask.add(typed);
-  return typed;
 }
 
 /** `-t a,b -t c` */

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import { parseDuration } from '../src/drift/duration.js';
@@ -6,6 +7,7 @@ import { guardSettings } from '../src/drift/guards.js';
 import { ContentError, didYouMean } from '../src/value/errors.js';
 import { type Dict, isDict, toPlain } from '../src/value/value.js';
 import { keyOrigin, originOf, parseData } from '../src/yaml/index.js';
+import { splitIdentity } from '../src/vault/index.js';
 import { UsageError } from './exit.js';
 
 export const FILE = 'muster.yml';
@@ -41,6 +43,9 @@ const schema = z.strictObject({
       remind: z.string().transform((text, context) => parseDuration(text) ?? (context.addIssue(`"${text}" is no duration; write 90s, 30m, 24h or 7d`), z.NEVER)).optional(),
     })
     .optional(),
+  vault_password_file: z.string().optional(),
+  /** `ID@FILE`, `ID@SCRIPT` or `ID@prompt` each. */
+  vault_identity_list: z.union([z.string().transform((text) => text.split(',').map((each) => each.trim())), z.array(z.string())]).optional(),
 });
 
 export type Settings = z.output<typeof schema> & {
@@ -48,7 +53,7 @@ export type Settings = z.output<typeof schema> & {
   projectDir: string;
 };
 
-const PATHS = ['inventory', 'roles_path', 'journal', 'facts', 'private_key_file', 'ssh_config', 'known_hosts'] as const;
+const PATHS = ['inventory', 'roles_path', 'journal', 'facts', 'private_key_file', 'ssh_config', 'known_hosts', 'vault_password_file'] as const;
 
 /**
  * Defaults of the project from muster.yml, beside the first playbook or upwards to the working directory; the environment
@@ -83,7 +88,7 @@ function readFile(file: string): z.output<typeof schema> {
     return (message, hint) => new ContentError(message, origin, hint);
   });
   const folder = dirname(file);
-  const place = (path: string) => resolve(folder, path);
+  const place = (path: string) => resolve(folder, path.replace(/^~(?=\/)/, homedir()));
   for (const key of PATHS) {
     const value = settings[key];
     // "host1,host2," is an inventory by itself, not a path.
@@ -92,6 +97,10 @@ function readFile(file: string): z.output<typeof schema> {
   }
   const { drift } = settings;
   for (const key of ['state', 'metrics'] as const) if (drift?.[key] !== undefined) drift[key] = place(drift[key]);
+  settings.vault_identity_list &&= settings.vault_identity_list.map((text) => {
+    const { id, from } = splitIdentity(text);
+    return `${id}@${from === 'prompt' ? from : place(from)}`;
+  });
   return settings;
 }
 

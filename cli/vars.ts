@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { ContentError } from '../src/value/errors.js';
 import { type Dict, isDict, Source, type Value } from '../src/value/value.js';
+import { opened } from '../src/vault/index.js';
 import { parseYaml } from '../src/yaml/index.js';
 import { UsageError } from './exit.js';
 
 /**
  * The variables of all `-e` flags, later ones winning: `key=value` pairs (values stay text, as with Ansible), JSON or
- * YAML dicts, and `@file`.
+ * YAML dicts, and `@file`, which may be encrypted.
  * @throws UsageError, ContentError
  */
 export function parseExtraVars(flags: readonly string[]): Dict {
@@ -16,7 +17,11 @@ export function parseExtraVars(flags: readonly string[]): Dict {
 }
 
 function parse(flag: string): Dict {
-  if (flag.startsWith('@')) return asDict(parseYaml(read(flag.slice(1)), flag.slice(1)), flag);
+  if (flag.startsWith('@')) {
+    const file = flag.slice(1);
+    const { text, isSecret } = opened(read(file), file);
+    return asDict(parseYaml(text, file, isSecret), flag);
+  }
   if (/^[{[]/.test(flag)) return asDict(parseYaml(flag, '-e'), flag);
   if (/^[\w.-]+:\s/.test(flag)) return asDict(parseYaml(flag, '-e'), flag);
   return pairs(flag);

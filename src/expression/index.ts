@@ -2,7 +2,7 @@
  * The expression language: Jinja's grammar with Python's semantics (ansible-core 2.19 where releases differ).
  * This file is the room's whole face; nothing outside imports deeper.
  */
-import { ContentError, UnknownError } from '../value/errors.js';
+import { ContentError, discreetly, UnknownError } from '../value/errors.js';
 import { holdsSecret, Secret, Source, Unknown, type Dict, type Origin, type Value } from '../value/value.js';
 import { placeIn, placeInText } from '../yaml/index.js';
 import { compileNode, Context } from './compile.js';
@@ -12,7 +12,7 @@ import { LOOKUPS, OMIT, runLookup } from './globals.js';
 import { GrammarError, lexExpression, lexTemplate, type LexOptions } from './lexer.js';
 import { ExpressionParser } from './parser.js';
 import { find } from './registry.js';
-import { untracked } from './secrecy.js';
+import { box, untracked } from './secrecy.js';
 import { compileBody, Out } from './statements.js';
 import { TemplateParser } from './template-parser.js';
 import { TESTS } from './tests.js';
@@ -92,7 +92,7 @@ export function compileText(source: Source): Compiled {
   let compiled = sources.get(source);
   if (!compiled) {
     const context = new Context((offset) => placeIn(source, offset));
-    compiled = compileStatements(source.text, source.origin, context, true);
+    compiled = discreetly(source.isSecret, () => compileStatements(source.text, source.origin, context, true, {}, source.isSecret));
     sources.set(source, compiled);
   }
   return compiled;
@@ -109,8 +109,8 @@ export function compileExpression(text: string, origin: Origin): Compiled {
   return { origin, mentions: context.mentions, evaluate: (scope, record) => finish(run, new Frame(scope, record), record, () => context.place(node.at)) };
 }
 
-/** A Jinja template file (`.j2`). @param file as shown in messages */
-export function compileJinja(text: string, file: string): Template {
+/** A Jinja template file (`.j2`). @param file as shown in messages @param isSecret the file is encrypted */
+export function compileJinja(text: string, file: string, isSecret = false): Template {
   const origin = { file, line: 1, column: 1 };
   const header = /^#jinja2:(.*)\r?\n/.exec(text);
   const body = header ? text.slice(header[0].length) : text;
@@ -119,7 +119,7 @@ export function compileJinja(text: string, file: string): Template {
     const place = placeInText(body, origin, offset);
     return { ...place, line: place.line + shift };
   });
-  return compileStatements(body, origin, context, false, headerOptions(header?.[1] ?? '', origin));
+  return compileStatements(body, origin, context, false, headerOptions(header?.[1] ?? '', origin), isSecret);
 }
 
 /** `#jinja2: lstrip_blocks: True, trim_blocks: False` in a template's first line. */
@@ -134,7 +134,8 @@ function headerOptions(header: string, origin: Origin): LexOptions {
   return options;
 }
 
-function compileStatements(text: string, origin: Origin, context: Context, native: boolean, options: LexOptions = {}): Template {
+/** @param isSecret what comes out is secret whatever went in */
+function compileStatements(text: string, origin: Origin, context: Context, native: boolean, options: LexOptions = {}, isSecret = false): Template {
   // Jinja drops the last line break of a template; Ansible gives back what a text then lacks, once it is rendered.
   const breaks = trailingBreaks(text);
   const source = breaks > 0 ? text.replace(/\r?\n$/, '') : text;
@@ -145,7 +146,8 @@ function compileStatements(text: string, origin: Origin, context: Context, nativ
   const [only] = statements;
   const place = () => origin;
   if (native && statements.length === 1 && only!.kind === 'output') {
-    const run = context.check(only!.at, () => compileNode(only!.node, context));
+    const node = context.check(only!.at, () => compileNode(only!.node, context));
+    const run = isSecret ? (frame: Frame) => box(node(frame)) : node;
     const evaluate = (scope: Scope, record: Record) => {
       const value = finish(run, new Frame(scope, record), record, () => context.place(only!.at));
       if (breaks === 0) return value;
@@ -164,6 +166,7 @@ function compileStatements(text: string, origin: Origin, context: Context, nativ
       throw context.placed(error, 0);
     }
     out.end(ended(out.text));
+    if (isSecret) out.seal();
     return out;
   };
   const render = (scope: Scope, record: Record) => {

@@ -29,7 +29,7 @@ export function toJson(value: Value, options: JsonOptions): string {
       if (options.sortKeys) entries.sort(([a], [b]) => compareText(a, b));
       return `{${line}${entries.map(([key, member]) => `${quote(key, options.ascii)}${colon}${write(member, depth + 1)}`).join(comma + line)}${end}}`;
     }
-    if (one instanceof Source) return quote(one.text, options.ascii);
+    if (one instanceof Source) return quote(one.shown, options.ascii);
     return fail(`${one instanceof Callable ? `the function ${one.name}` : 'this value'} has no JSON form`);
   };
   return write(value, 0);

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { basename, isAbsolute, resolve } from 'node:path';
 import { NotAheadError } from '../value/errors.js';
 import { Secret, type Dict, type Value } from '../value/value.js';
+import { opened } from '../vault/index.js';
 import { member } from './access.js';
 import { subelements } from './filters/lists.js';
 import { percentFormat } from './format.js';
@@ -26,6 +27,12 @@ function readText(path: string): string {
   } catch (error) {
     return fail(`${path} cannot be read: ${(error as NodeJS.ErrnoException).code}`, 'check that it is a file and its permissions');
   }
+}
+
+/** A file that may be encrypted; what is read from a vault is secret. */
+function readSealed(path: string, change: (text: string) => string = (text) => text): Value {
+  const { text, isSecret } = opened(readText(path), path);
+  return isSecret ? new Secret(change(text)) : change(text);
 }
 
 /** Each term of a list of lists; a term that is a list is taken apart. */
@@ -80,12 +87,13 @@ function ini(text: string, section: string): Map<string, string> {
 export const LOOKUPS = table<Value[]>({
   'env(_terms, default="")': (_, terms: Value[], fallback) => terms.map((term) => process.env[str(term)] ?? (fallback instanceof Undefined ? fallback.raise() : fallback)),
   'file(_terms, lstrip=false, rstrip=true)': (env, terms: Value[], lstrip, rstrip) =>
-    terms.map((term) => {
-      let text = readText(findFile(env, str(term), 'files'));
-      if (truthy(lstrip)) text = text.trimStart();
-      return truthy(rstrip) ? text.trimEnd() : text;
-    }),
-  'unvault(_terms)': (env, terms: Value[]) => terms.map((term) => readText(findFile(env, str(term), 'files'))),
+    terms.map((term) =>
+      readSealed(findFile(env, str(term), 'files'), (text) => {
+        const begun = truthy(lstrip) ? text.trimStart() : text;
+        return truthy(rstrip) ? begun.trimEnd() : begun;
+      }),
+    ),
+  'unvault(_terms)': (env, terms: Value[]) => terms.map((term) => readSealed(findFile(env, str(term), 'files'))),
   'template(_terms, template_vars={}, convert_data=true)': (env, terms: Value[], vars) =>
     terms.map((term) => {
       const overrides = new Map([...asDict(vars, 'template_vars')].map(([key, value]) => [str(key), value]));

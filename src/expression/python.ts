@@ -77,7 +77,7 @@ export function repr(given: Value): string {
   if (typeof value === 'bigint') return value.toString();
   if (Array.isArray(value)) return `[${value.map(repr).join(', ')}]`;
   if (value instanceof Map) return `{${[...value].map(([key, member]) => `${repr(key)}: ${repr(member)}`).join(', ')}}`;
-  if (value instanceof Source) return reprText(value.text);
+  if (value instanceof Source) return reprText(value.shown);
   return `<function ${(value as Callable).name}>`;
 }
 

@@ -5,7 +5,7 @@ import { compileFilter, compileNode, type Context, type Eval } from './compile.j
 import { Frame } from './frame.js';
 import { Namespace, OMIT } from './globals.js';
 import { iterate, read, str, truthy } from './python.js';
-import { watch } from './secrecy.js';
+import { box, watch } from './secrecy.js';
 import { asPart, defined, fail, Undefined, type Result } from './undefined.js';
 
 /** Rendered text; the ranges made from secrets are kept. */
@@ -37,6 +37,14 @@ export class Out {
     this.text += breaks;
     const only = read(this.#only);
     if (this.#parts === 1 && breaks !== '' && typeof only === 'string') this.#only = this.#only instanceof Secret ? new Secret(only + breaks) : only + breaks;
+  }
+
+  /** Makes all of it secret: the text of the template is. */
+  seal(): void {
+    if (this.text === '') return;
+    Secret.listener?.(this.text);
+    this.secrets.splice(0, Infinity, [0, this.text.length]);
+    this.#only = box(this.#only) as Value;
   }
 
   /** What was written as a value: of one thing that thing, of nothing none, else the text, boxed when a secret is in it. */

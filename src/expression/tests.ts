@@ -3,6 +3,7 @@ import { existsSync, lstatSync, realpathSync, statSync, type Stats } from 'node:
 import { dirname } from 'node:path';
 import { UnknownError } from '../value/errors.js';
 import { Callable, Secret, Unknown, type Value } from '../value/value.js';
+import { isEncrypted } from '../vault/index.js';
 import { FILTERS } from './filters/index.js';
 import { asInt, compare, contains, equals, isFloat, isInt, isNumber, iterate, keyOf, numeric, read, str, truthy, typeName } from './python.js';
 import { pythonRegex } from './regex.js';
@@ -121,7 +122,7 @@ export const TESTS = table<boolean>({
   },
   'urn(value)': (_, value) => /^urn:[^:]+:.+/i.test(str(value)),
   'uri(value)': (_, value) => /^[a-z][a-z0-9+.-]*:\S+/i.test(str(value)),
-  'vault_encrypted(value)': (_, value) => str(value).startsWith('$ANSIBLE_VAULT;'),
+  'vault_encrypted(value)': (_, value) => isEncrypted(str(value)),
   'nan|isnan(value)': (_, value) => Number.isNaN(Number(numeric(plain(value)))),
   'hashable(value)': (_, value) => !Array.isArray(plain(value)) && !(plain(value) instanceof Map) && keyOf(value) !== undefined,
 });

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { access, readdir, readFile, stat } from 'node:fs/promises';
 import { extname, join as joinPath } from 'node:path';
 import { ContentError, didYouMean } from '../value/errors.js';
+import { opened } from '../vault/index.js';
 import type { Origin } from '../value/value.js';
 import { addChild, checkLoops, emptyInventory, ensureHost, tidyUngrouped } from './graph.js';
 import { readIni } from './ini.js';
@@ -87,11 +88,12 @@ async function readSource(path: string, loading: Loading): Promise<void> {
     for (const name of (await readdir(path)).sort()) if (!ignored.test(name)) await readSource(joinPath(path, name), loading);
     return;
   }
-  const text = await readFile(path, 'utf8');
+  const { text, isSecret } = opened(await readFile(path, 'utf8'), path);
   const extension = extname(path);
-  if (yamlExtensions.has(extension)) readYaml(text, path, loading);
+  if (yamlExtensions.has(extension)) readYaml(text, path, loading, isSecret);
   else if (text.startsWith('#!') && (await isExecutable(path))) await readScript(path, loading);
-  else if (extension === '' && looksLikeYaml(text)) readYaml(text, path, loading);
+  else if (extension === '' && looksLikeYaml(text)) readYaml(text, path, loading, isSecret);
+  else if (isSecret) throw new ContentError('an encrypted inventory is YAML', { file: path, line: 1, column: 1 }, 'write it so, or put its secrets into group_vars');
   else readIni(text, path, loading);
 }
 

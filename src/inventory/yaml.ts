@@ -12,9 +12,9 @@ const sections = ['hosts', 'vars', 'children'];
  * Reads a YAML (or JSON) inventory: a dict of groups, each with `hosts`, `vars` and `children`, as Ansible's
  * yaml plugin takes it; stricter in that an unknown key is an error, not a warning.
  */
-export function readYaml(text: string, file: string, loading: Loading): void {
+export function readYaml(text: string, file: string, loading: Loading, isSecret = false): void {
   const start: Origin = { file, line: 1, column: 1 };
-  const content = parseYaml(text, file);
+  const content = parseYaml(text, file, isSecret);
   if (content === null) return;
   if (!isDict(content)) throw new ContentError('an inventory is a dict of groups', start, 'begin with "all:" and put "hosts:" or "children:" below it');
   for (const [name, body] of content) {

@@ -22,6 +22,7 @@ const schema = params({
   follow: bool('Follow symbolic links at the destination; otherwise they are replaced by files.').default(false),
   local_follow: bool('Send what symbolic links in src lead to; otherwise the links.').default(true),
   checksum: str('SHA-1 the file on the controller must have.').optional(),
+  decrypt: bool('A file that a vault encrypted goes to the host decrypted.').default(true),
   ...attributeParams,
   ...replaceParams,
 });
@@ -59,14 +60,14 @@ export const copy = defineModule<typeof schema, Observed, Wanted>({
     if (args.remote_src) return { ...args, kind: 'remote', src: src!, base: basename(src!) };
     const found = await controller.find(src!.replace(/(?<=.)\/+$/, ''), 'files');
     if (!(await stat(found)).isDirectory()) {
-      const file = await sourceFile(found, { ...args, source: src }, controller.registers || args.checksum !== undefined);
+      const file = await sourceFile(found, { ...args, source: src }, { summed: controller.registers || args.checksum !== undefined, decrypt: args.decrypt });
       if (args.checksum !== undefined && args.checksum !== checksumOf(file)) throw new ModuleError(`${found} has the checksum ${checksumOf(file)}, not ${args.checksum}`);
       return { kind: 'one', src: found, dest, base: basename(found), follow, force, file };
     }
     const items: Item[] = [{ name: '', kind: 'directory' }];
     for (const [i, member] of (await members(found, args.local_follow)).entries()) {
       if (i % AT_ONCE === 0) await turn();
-      items.push(member.kind === 'file' ? { ...member, file: await sourceFile(member.path, { ...args, source: member.name }) } : member);
+      items.push(member.kind === 'file' ? { ...member, file: await sourceFile(member.path, { ...args, source: member.name }, { decrypt: args.decrypt }) } : member);
     }
     const { owner, group } = args;
     return { kind: 'tree', src: found, dest: src!.endsWith('/') ? dest : join(dest, basename(found)), force, follow, directoryMode: args.directory_mode, owner, group, items };

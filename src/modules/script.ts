@@ -3,6 +3,7 @@ import { join, quote, raw, sh } from '../shell/sh.js';
 import { defineCommand } from './module.js';
 import { bool, params, str } from './params.js';
 import { enter, guard, guarded, guards, interpreted, returned, RETURNS, timed } from './running.js';
+import { decrypted } from './source.js';
 import { splitWords } from './words.js';
 
 /** What the kernel does with the first line of a script (execve(2)): interpreter and at most one argument. */
@@ -16,7 +17,7 @@ function interpreterOf(head: Buffer): string | undefined {
 const schema = params({
   cmd: str('A script of the project (looked up as files are), and its arguments, which a shell on the host interprets.'),
   executable: str('The program that interprets the script, instead of what its first line names.').optional(),
-  decrypt: bool('Taken for compatibility; files are always decrypted.').default(true),
+  decrypt: bool('A script that a vault encrypted goes to the host decrypted.').default(true),
   ...guards,
 });
 
@@ -30,11 +31,13 @@ export default defineCommand({
   async prepare(args, controller) {
     const [written, rest] = firstWord(args.cmd);
     const file = await controller.find(written, 'files');
+    const plain = args.decrypt ? decrypted(file) : undefined;
+    if (plain) return { ...args, upload: { content: plain }, program: args.executable ?? interpreterOf(plain.subarray(0, 256)), rest };
     const handle = await open(file);
     try {
       const head = (await handle.read(Buffer.alloc(256), 0, 256, 0));
       const program = args.executable ?? interpreterOf(head.buffer.subarray(0, head.bytesRead));
-      return { ...args, file, program, rest };
+      return { ...args, upload: { path: file }, program, rest };
     } finally {
       await handle.close();
     }
@@ -52,7 +55,7 @@ export default defineCommand({
           interpreted(text, '/bin/sh', [raw('"$script"')]),
         ]),
       ),
-      uploads: { script: { path: wanted.file } },
+      uploads: { script: wanted.upload },
     };
   },
   // As with raw, Ansible takes nothing off what a script printed.

@@ -1,8 +1,11 @@
 /** Files of the controller that modules send to hosts. */
+import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { closeSync, constants, createReadStream, fstatSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, createReadStream, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { readdir, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Secret } from '../value/value.js';
+import { isEncrypted, keyring } from '../vault/index.js';
 import { octal } from './attributes.js';
 import type { Entry } from './look.js';
 import { ModuleError } from './module.js';
@@ -11,18 +14,45 @@ import { wholeFile, type Options, type WholeFile } from './whole_file.js';
 /** Files longer than this stay on disk and are uploaded from there. */
 const HELD = 256 * 1024;
 
+/** Encrypted files longer than this hold no keys and passwords whose lines someone might show. */
+const MASKED = 64 * 1024;
+
 /** `preserve` -> the mode of the file on the controller; others as they are. */
 export async function modeOf(mode: string | undefined, file: string): Promise<string | undefined> {
   return mode === 'preserve' ? octal((await stat(file)).mode & 0o7777) : mode;
 }
 
+/** What an encrypted file of the controller holds; undefined where it is not encrypted. @throws ContentError where no password fits */
+export function decrypted(path: string): Buffer | undefined {
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    return fstatSync(file).isFile() ? decryptedOf(file, path) : undefined;
+  } finally {
+    closeSync(file);
+  }
+}
+
+function decryptedOf(file: number, path: string): Buffer | undefined {
+  const head = Buffer.alloc(16);
+  return isEncrypted(head.subarray(0, readSync(file, head, 0, head.length, 0))) ? plainOf(readFileSync(file), path) : undefined;
+}
+
+function plainOf(bytes: Buffer, path: string): Buffer {
+  const { plain } = keyring.open(bytes.toString('latin1'), 'the file', { file: path, line: 1, column: 1 });
+  // So that whatever shows a line of it hides it.
+  if (plain.length <= MASKED && isUtf8(plain)) void new Secret(plain.toString());
+  return plain;
+}
+
 /**
  * Reads a file of the controller; a long one stays where it is, unhashed (see `exact`).
- * @param summed its hashes are wanted, whatever that costs
+ * @param how.summed its hashes are wanted, whatever that costs
+ * @param how.decrypt an encrypted file is sent as what it holds
  */
-export async function sourceFile(path: string, options: Options, summed = false): Promise<WholeFile> {
+export async function sourceFile(path: string, options: Options, how: { summed?: boolean; decrypt?: boolean } = {}): Promise<WholeFile> {
   // At once: for a small file the way through the thread pool is most of the work.
   const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK); // a pipe would keep everything waiting
+  let sealed: Buffer | undefined;
   let bytes: Buffer | undefined;
   let size: number;
   let mode: number;
@@ -30,14 +60,16 @@ export async function sourceFile(path: string, options: Options, summed = false)
     const info = fstatSync(file);
     if (!info.isFile()) throw new ModuleError(`${path} is neither a file nor a folder`);
     ({ size, mode } = info);
-    if (size <= HELD) bytes = readFileSync(file);
+    if (how.decrypt) sealed = decryptedOf(file, path);
+    if (sealed === undefined && size <= HELD) bytes = readFileSync(file);
   } finally {
     closeSync(file);
   }
   const settled = { ...options, mode: options.mode === 'preserve' ? octal(mode & 0o7777) : options.mode };
+  if (sealed) return { ...wholeFile(sealed, settled), isSecret: true };
   if (bytes) return wholeFile(bytes, settled);
   const long = { ...wholeFile(Buffer.alloc(0), settled), content: { file: path, size }, sha256: undefined, text: undefined, size };
-  if (!summed) return long;
+  if (!how.summed) return long;
   const [sha256, checksum, md5sum] = await sumsOf(path, ['sha256', 'sha1', 'md5']);
   return { ...long, sha256, checksum, md5sum };
 }

@@ -5,6 +5,7 @@ import { fields, look, seenFields, type Entry } from './look.js';
 import { defineModule, ModuleError, type Change } from './module.js';
 import { bool, list, params, path } from './params.js';
 import { replaced, replaceFiles, unsafeWrites } from './replace_file.js';
+import { decrypted } from './source.js';
 import { hostPath } from './words.js';
 
 const schema = params({
@@ -15,6 +16,7 @@ const schema = params({
   include: list('Members to unpack, and no others.').default([]),
   exclude: list('Members to leave out.').default([]),
   keep_newer: bool('Leave files that are newer than those in the archive.').default(false),
+  decrypt: bool('Encrypted archives are refused; false takes them as they are.').default(true),
   list_files: bool('Return the names of the members.').default(false),
   extra_opts: list('More options for tar or unzip.').default([]),
   validate_certs: bool("Taken for Ansible's sake: addresses are not fetched.").default(true),
@@ -61,6 +63,7 @@ export const unarchive = defineModule<typeof schema, Observed, Wanted>({
     const strip = stripped(args.extra_opts);
     if (args.remote_src) return { args, src: args.src, local: undefined, strip };
     const src = await controller.find(args.src, 'files');
+    if (args.decrypt && decrypted(src)) throw new ModuleError(`${src} is encrypted; archives are not unpacked from a vault: decrypt it, or encrypt files in it`);
     const format = await formatOf(src);
     return { args, src, local: { format, members: chosen(args, parseListing(await listHere(src, format), format, strip)) }, strip };
   },

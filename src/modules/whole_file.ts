@@ -15,6 +15,8 @@ export interface WholeFile extends Attributes {
   /** For a diff; undefined where the content is no text or is too long to show. */
   text: string | undefined;
   size: number;
+  /** It comes from an encrypted file: neither text nor hash is shown. */
+  isSecret?: boolean;
   /** Hex SHA-1 and MD5 of what is not at hand, for results. */
   checksum?: string | undefined;
   md5sum?: string | undefined;
@@ -59,7 +61,8 @@ export function compareFile(file: WholeFile, entry: Entry, umask: number): Chang
   if (was && sha256 !== undefined && entry.sha256 === sha256) return attributes;
   const shown = (hash: string | undefined, bytes: number): string => (sha256 === undefined ? `${bytes} bytes` : `sha256:${hash}`);
   const change: Change = { field: 'content', from: was ? shown(entry.sha256, was.size) : null, to: shown(sha256, size) };
-  if (file.text !== undefined && (was?.size ?? 0) <= SHOWN) change.text = { path: entry.path, after: file.text };
+  if (file.isSecret) change.secret = true;
+  else if (file.text !== undefined && (was?.size ?? 0) <= SHOWN) change.text = { path: entry.path, after: file.text };
   return [change, ...attributes];
 }
 

@@ -78,7 +78,7 @@ function unquote(text: string): string {
 
 /** A piece of the project's text again: unevaluated where it holds {{ }} and its whole did. */
 export function pieceOf(whole: string | Source, text: string, offset: number): string | Source {
-  return whole instanceof Source && /\{[{%#]/.test(text) ? new Source(text, placeIn(whole, offset)) : text;
+  return whole instanceof Source && /\{[{%#]/.test(text) ? new Source(text, placeIn(whole, offset), whole.isSecret) : text;
 }
 
 /** Where a piece of a line stands. */

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import { ContentError } from '../value/errors.js';
 import type { Dict, Origin, Value } from '../value/value.js';
+import { isEncrypted, opened } from '../vault/index.js';
 import { parseYaml } from '../yaml/index.js';
 import { caught, problem, warning, type Problem } from './problems.js';
 import type { Role } from './types.js';
@@ -31,15 +32,24 @@ const parsed = new WeakMap<LoadContext, Map<string, Promise<Value>>>();
  * @param from what names the file, for the problem where it cannot be read
  */
 export function readYaml(path: string, ctx: LoadContext, from?: Origin): Promise<Value> {
+  return once(path, ctx, from, false);
+}
+
+/** The same for a file of variables, which may be encrypted. */
+export function readVars(path: string, ctx: LoadContext, from?: Origin): Promise<Value> {
+  return once(path, ctx, from, true);
+}
+
+function once(path: string, ctx: LoadContext, from: Origin | undefined, vars: boolean): Promise<Value> {
   let files = parsed.get(ctx);
   if (files === undefined) parsed.set(ctx, (files = new Map()));
   const key = resolve(path);
   let document = files.get(key);
-  if (document === undefined) files.set(key, (document = read(key, ctx, from)));
+  if (document === undefined) files.set(key, (document = read(key, ctx, from, vars)));
   return document;
 }
 
-async function read(path: string, ctx: LoadContext, from?: Origin): Promise<Value> {
+async function read(path: string, ctx: LoadContext, from: Origin | undefined, vars: boolean): Promise<Value> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');
@@ -49,7 +59,17 @@ async function read(path: string, ctx: LoadContext, from?: Origin): Promise<Valu
     ctx.problems.push(problem(`cannot read ${display(path)}: ${why}`, from));
     return null;
   }
-  return parseText(text, display(path), ctx);
+  if (!isEncrypted(text)) return parseText(text, display(path), ctx);
+  const at = { file: display(path), line: 1, column: 1 };
+  if (!vars) complain(ctx, 'only files of variables are read from a vault, not plays and tasks', at, 'decrypt it, and put its secrets into an encrypted file of variables');
+  else {
+    try {
+      return parseYaml(opened(text, at.file).text, at.file, true);
+    } catch (error) {
+      ctx.problems.push(caught(error, at));
+    }
+  }
+  return null;
 }
 
 /** The document of a YAML text; what is wrong with it becomes a problem and null. */

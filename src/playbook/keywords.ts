@@ -126,7 +126,7 @@ export function shown(value: Value): string {
   if (value === null) return 'nothing';
   if (Array.isArray(value)) return 'a list';
   if (isDict(value)) return 'a dict';
-  if (value instanceof Source) return `"${value.text}"`;
+  if (value instanceof Source) return `"${value.shown}"`;
   return typeof value === 'string' ? `"${value}"` : String(value);
 }
 

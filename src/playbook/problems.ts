@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { ContentError } from '../value/errors.js';
 import type { Origin } from '../value/value.js';
+import { isEncrypted, keyring, LockedError } from '../vault/index.js';
 
 /** Something wrong with the project's content. An error keeps a run from starting. */
 export interface Problem {
@@ -22,6 +23,7 @@ export function warning(message: string, origin?: Origin, hint?: string): Proble
 /** A content error caught while loading; anything else is thrown on, since it is a fault of ours. */
 export function caught(error: unknown, fallback?: Origin): Problem {
   if (!(error instanceof ContentError)) throw error;
+  if (error instanceof LockedError && !keyring.isStrict) return warning(`${error.message}, so it is not checked`, error.origin ?? fallback, error.hint);
   return problem(error.message, error.origin ?? fallback, error.hint);
 }
 
@@ -58,7 +60,7 @@ export function sorted(problems: readonly Problem[]): Problem[] {
 
 /**
  * The problem as a compiler would put it: `file:line:column: message; hint`, the line, and a caret under the column.
- * Plain text; the line is left out where the file cannot be read.
+ * Plain text; the line is left out where the file cannot be read or is encrypted.
  */
 export function renderProblem({ severity, message, origin, hint }: Problem): string {
   const place = origin ? `${origin.file}:${origin.line}:${origin.column}: ` : '';
@@ -72,7 +74,9 @@ export function renderProblem({ severity, message, origin, hint }: Problem): str
 
 function sourceLine(origin: Origin): string | undefined {
   try {
-    return readFileSync(origin.file, 'utf8').split(/\r?\n/)[origin.line - 1];
+    const text = readFileSync(origin.file, 'utf8');
+    // The place is one in the decrypted text, which is not shown.
+    return isEncrypted(text) ? undefined : text.split(/\r?\n/)[origin.line - 1];
   } catch {
     return undefined;
   }

@@ -4,7 +4,7 @@ import { parseArgs } from '../modules/index.js';
 import { isDict, Source, toPlain, type Dict, type Origin, type Value } from '../value/value.js';
 import { originOf } from '../yaml/index.js';
 import { loadSpec } from './actions.js';
-import { complain, display, firstFile, isFile, isFolder, readYaml, type LoadContext } from './context.js';
+import { complain, display, firstFile, isFile, isFolder, readVars as readVarsFile, readYaml, type LoadContext } from './context.js';
 import { inherit } from './inherit.js';
 import { checkKeywords, given, isKeyword, place, ROLE, shown } from './keywords.js';
 import { caught } from './problems.js';
@@ -179,7 +179,7 @@ async function readVars(path: string, folder: 'defaults' | 'vars', name: string,
   const files = (await isFolder(inside)) && !(await isFile(`${inside}.yml`)) ? await filesBelow(inside) : [await roleFile(path, folder, name, origin, ctx)];
   const dicts: Dict[] = [];
   for (const file of files) {
-    const value = file === undefined ? null : await readYaml(file, ctx);
+    const value = file === undefined ? null : await readVarsFile(file, ctx);
     if (isDict(value)) dicts.push(value);
     else if (value !== null) complain(ctx, `${display(file!)} must hold a dict of variables, not ${shown(value)}`, { file: display(file!), line: 1, column: 1 });
   }

@@ -1,7 +1,7 @@
 import { compileExpression, compileText } from '../expression/index.js';
 import { checkTemplate } from '../template/index.js';
 import { isDict, Source, type Origin, type Value } from '../value/value.js';
-import { complain, display, readYaml, type LoadContext } from './context.js';
+import { complain, display, readVars, type LoadContext } from './context.js';
 import { shown } from './keywords.js';
 import { caught } from './problems.js';
 
@@ -38,7 +38,7 @@ export function checkTemplateFile(path: string, from: Origin, ctx: LoadContext):
 
 /** A file of variables: a dict (or nothing), and every text in it compiles. */
 export async function checkVarsFile(path: string, ctx: LoadContext): Promise<void> {
-  const value = await readYaml(path, ctx);
+  const value = await readVars(path, ctx);
   if (isDict(value)) checkValue(value, ctx);
   else if (value !== null) complain(ctx, `a file of variables must hold a dict, not ${shown(value).split('\n')[0]}`, { file: display(path), line: 1, column: 1 });
 }

@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { describeParams, type Spec } from '../modules/index.js';
 import { lookupNames } from '../expression/index.js';
 import { didYouMean } from '../value/errors.js';
-import { isDict, Source, type Dict, type Origin, type Value } from '../value/value.js';
+import { isDict, Secret, Source, type Dict, type Origin, type Value } from '../value/value.js';
 import { keyOrigin, originOf } from '../yaml/index.js';
 import { actionName, loadSpec, suggestAction } from './actions.js';
 import { parseLine, pieceOf, pieceOrigin } from './arguments.js';
@@ -192,7 +192,7 @@ async function readArgs(dict: Dict, action: Action, at: Origin, ctx: LoadContext
   const { value } = action;
   if (isDict(value)) takeDict(value, action.origin, result);
   else if (Array.isArray(value)) complain(ctx, `the arguments of ${action.written} must be a dict, not a list`, action.origin, 'remove the dash');
-  else if (value !== null) takeLine(value instanceof Source ? value : String(value), await loadSpec(action.name), action, result, ctx);
+  else if (value !== null) takeLine(value instanceof Source || value instanceof Secret ? value : String(value), await loadSpec(action.name), action, result, ctx);
   return result;
 }
 
@@ -203,7 +203,8 @@ function takeDict(dict: Dict, at: Origin, into: Args): void {
   }
 }
 
-function takeLine(whole: string | Source, spec: Spec, action: Action, into: Args, ctx: LoadContext): void {
+function takeLine(whole: string | Source | Secret, spec: Spec, action: Action, into: Args, ctx: LoadContext): void {
+  if (whole instanceof Secret) return takeRest(whole, spec, action, into, ctx);
   const text = whole instanceof Source ? whole.text : whole;
   const names = describeParams(spec).flatMap((param) => [param.name, ...param.aliases]);
   // `cmd=` in the text of a command is the command's own; a file may be named either way.
@@ -214,13 +215,17 @@ function takeLine(whole: string | Source, spec: Spec, action: Action, into: Args
     into.args.set(key, pieceOf(whole, value, offset));
     into.origins.set(key, pieceOrigin(whole, offset, action.origin));
   }
-  if (line.rest === '') return;
+  if (line.rest !== '') takeRest(line.rest === text.trim() ? whole : pieceOf(whole, line.rest, text.indexOf(line.rest.split(/\s/)[0]!)), spec, action, into, ctx);
+}
+
+/** What is no `key=value`: the free form of modules that have one. */
+function takeRest(rest: Value, spec: Spec, action: Action, into: Args, ctx: LoadContext): void {
   if (spec.freeForm === undefined) {
     const first = describeParams(spec)[0]?.name;
-    complain(ctx, `${action.written} takes named arguments, not ${shown(whole)}`, action.origin, first && `write "${first}: …" under it, or ${first}=…`);
+    complain(ctx, `${action.written} takes named arguments, not ${shown(rest)}`, action.origin, first && `write "${first}: …" under it, or ${first}=…`);
     return;
   }
-  into.freeForm = line.rest === text.trim() ? whole : pieceOf(whole, line.rest, text.indexOf(line.rest.split(/\s/)[0]!));
+  into.freeForm = rest;
   into.args.set(spec.freeForm, into.freeForm);
   into.origins.set(spec.freeForm, action.origin);
 }

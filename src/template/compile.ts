@@ -24,8 +24,16 @@ const MAX_DEPTH = 100;
 export class Template {
   readonly #write: Write;
 
-  /** @throws ContentError with line and column for whatever can be known without values */
-  constructor(text: string, file: string, findPartial: FindPartial) {
+  /**
+   * @param isSecret the file is encrypted: nothing it renders may be shown
+   * @throws ContentError with line and column for whatever can be known without values
+   */
+  constructor(
+    text: string,
+    file: string,
+    findPartial: FindPartial,
+    readonly isSecret = false,
+  ) {
     this.#write = new Compiler(file, findPartial).program(parse(text, file));
   }
 
@@ -36,7 +44,10 @@ export class Template {
   within(frame: Frame): Rendered {
     const out = new Output();
     this.#write(frame, out);
-    return out.done();
+    const rendered = out.done();
+    if (!this.isSecret || rendered.text === '') return rendered;
+    Secret.listener?.(rendered.text);
+    return { text: rendered.text, secrets: [[0, rendered.text.length]] };
   }
 }
 

@@ -1,7 +1,8 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
 import { compileJinja, Record, type Scope } from '../expression/index.js';
-import { ContentError } from '../value/errors.js';
+import { ContentError, discreetly } from '../value/errors.js';
+import { readText } from '../vault/index.js';
 import type { Origin } from '../value/value.js';
 import { Template } from './compile.js';
 import type { Rendered } from '../value/value.js';
@@ -49,8 +50,10 @@ export class Templates {
 
   #compile(path: string): Renderer {
     const extension = extname(path);
-    if (extension === '.hbs') return new Template(readFileSync(path, 'utf8'), path, (name, origin) => this.#partial(path, name, origin));
-    if (extension === '.j2') return compileJinja(readFileSync(path, 'utf8'), path);
+    if (extension === '.hbs' || extension === '.j2') {
+      const { text, isSecret } = readText(path);
+      return discreetly(isSecret, () => (extension === '.j2' ? compileJinja(text, path, isSecret) : new Template(text, path, (name, origin) => this.#partial(path, name, origin), isSecret)));
+    }
     throw new ContentError(`"${path}" is no template`, undefined, 'a template is named .hbs (Handlebars) or .j2 (Jinja); copy takes any file as it is');
   }
 

@@ -20,6 +20,19 @@ export class ContentError extends Error {
   }
 }
 
+/**
+ * Runs what reads a text that may be secret (from an encrypted file): then what an error quotes of it is left out.
+ * @throws what the work throws
+ */
+export function discreetly<T>(isSecret: boolean, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!isSecret || !(error instanceof ContentError)) throw error;
+    throw new ContentError(error.message.replace(/".*"/gs, '"…"'), error.origin, 'the line is that of the decrypted text: muster vault edit shows it');
+  }
+}
+
 /** An expression read a name or attribute that does not exist. `| default(…)` and `is defined` catch it. */
 export class UndefinedError extends ContentError {
   constructor(message: string, origin?: Origin, hint?: string) {

@@ -47,21 +47,32 @@ export class Float {
 
 /** Text from the project's own YAML with `{{ }}` in it, evaluated only when it is read. */
 export class Source {
+  /** @param isSecret the text, and what it evaluates to, must not be shown: it comes from an encrypted file */
   constructor(
     readonly text: string,
     readonly origin: Origin,
+    readonly isSecret = false,
   ) {}
+  /** The text for people. */
+  get shown(): string {
+    return this.isSecret ? '********' : this.text;
+  }
 }
 
 /** A scalar that must never be shown. Every way of printing it by accident gives a placeholder. */
 export class Secret {
-  readonly #value: string | number | bigint;
-  constructor(value: string | number | bigint) {
+  #value: string | number | bigint | (() => string);
+  /** @param value or what finds it out, which is called at the first reading */
+  constructor(value: string | number | bigint | (() => string)) {
     this.#value = value;
-    Secret.listener?.(String(value));
+    if (typeof value !== 'function') Secret.listener?.(String(value));
   }
-  /** The real value: only for what is sent to a host or compared. */
+  /** The real value: only for what is sent to a host or compared. @throws what finding it out throws */
   reveal(): string | number | bigint {
+    if (typeof this.#value === 'function') {
+      this.#value = this.#value();
+      Secret.listener?.(this.#value);
+    }
     return this.#value;
   }
   toString(): string {
@@ -130,7 +141,7 @@ export function toPlain(value: Value, reveal: boolean): Plain {
     for (const [key, member] of value) object[String(toPlain(key, reveal))] = toPlain(member, reveal);
     return object;
   }
-  if (value instanceof Source) return value.text;
+  if (value instanceof Source) return value.shown;
   if (value instanceof Unknown) return `<unknown: ${value.why}>`;
   return `<function ${value.name}>`;
 }

@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { ContentError } from '../value/errors.js';
 import { isDict, type Dict } from '../value/value.js';
+import { readText } from '../vault/index.js';
 import { parseYaml } from '../yaml/index.js';
 
 /** In the order Ansible tries them; the first that exists for a name is the only one. */
@@ -29,14 +30,12 @@ export class VarsFolder {
   }
 }
 
-/** Reads a file of variables: a dict, or nothing. @throws ContentError */
+/** Reads a file of variables, which may be encrypted: a dict, or nothing. @throws ContentError */
 export function readVarsFile(path: string): Dict {
-  const text = readFileSync(path, 'utf8');
-  const start = { file: path, line: 1, column: 1 };
-  if (text.startsWith('$ANSIBLE_VAULT')) throw new ContentError('the file is encrypted by a vault', start, 'vaults cannot be read yet; decrypt it');
-  const content = parseYaml(text, path);
+  const { text, isSecret } = readText(path);
+  const content = parseYaml(text, path, isSecret);
   if (content === null) return new Map();
-  if (!isDict(content)) throw new ContentError('a file of variables is a dict', start, 'write name: value pairs');
+  if (!isDict(content)) throw new ContentError('a file of variables is a dict', { file: path, line: 1, column: 1 }, 'write name: value pairs');
   return content;
 }
 

@@ -234,7 +234,7 @@ class Emitter {
 
 function reveal(value: Value): Value {
   if (value instanceof Secret) return value.reveal();
-  if (value instanceof Source) return value.text;
+  if (value instanceof Source) return value.shown;
   if (value instanceof Unknown) return `<unknown: ${value.why}>`;
   return value;
 }

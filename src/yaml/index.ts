@@ -13,20 +13,21 @@ export { dumpYaml, type DumpOptions } from './dump.js';
 /**
  * One YAML document of the project: text with `{{`, `{%` or `{#` becomes `Source`. An empty text is null.
  * @param file as shown in messages
+ * @param isSecret it was encrypted: its strings and numbers become `Secret`
  * @throws ContentError with line, column and hint
  */
-export function parseYaml(text: string, file: string): Value {
-  return single(parseDocuments(text, file, true));
+export function parseYaml(text: string, file: string, isSecret = false): Value {
+  return single(parseDocuments(text, file, { sources: true, isSecret }));
 }
 
 /** One YAML document born at run time (`from_yaml`, a host's file): never evaluated, so no `Source` is made. */
 export function parseData(text: string, file = '<data>'): Value {
-  return single(parseDocuments(text, file, false));
+  return single(parseDocuments(text, file, { sources: false }));
 }
 
 /** Every document of a text born at run time (`from_yaml_all`). */
 export function parseAllData(text: string, file = '<data>'): Value[] {
-  return parseDocuments(text, file, false).map((document) => document.value);
+  return parseDocuments(text, file, { sources: false }).map((document) => document.value);
 }
 
 function single(documents: ReturnType<typeof parseDocuments>): Value {

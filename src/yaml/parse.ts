@@ -1,6 +1,7 @@
 import { COLLECTION_STYLE, EVENT_ID, SCALAR_STYLE, YAMLException, getScalarValue, parseEvents, type Event, type MappingEvent, type ScalarEvent, type SequenceEvent } from 'js-yaml';
-import { ContentError } from '../value/errors.js';
-import { Float, Source, type Dict, type Value } from '../value/value.js';
+import { ContentError, discreetly } from '../value/errors.js';
+import { Float, Secret, Source, type Dict, type Value } from '../value/value.js';
+import { keyring } from '../vault/index.js';
 import { Text, notePlaces, noteScalar, placesOf, type Places } from './places.js';
 import { resolvePlain, resolveTagged } from './scalars.js';
 
@@ -24,8 +25,20 @@ interface Frame {
   merges?: { value: Value; at: number }[];
 }
 
-/** Reads every document of a YAML text. `sources` false leaves text with `{{` plain data. */
-export function parseDocuments(input: string, file: string, sources: boolean): { value: Value; at: number; text: Text }[] {
+/** How a YAML text is read. */
+export interface Reading {
+  /** Text with `{{` is the project's and becomes `Source`; otherwise it is plain data. */
+  sources: boolean;
+  /** The text was encrypted: its strings and numbers (no keys) become `Secret`, and errors quote nothing of it. */
+  isSecret?: boolean | undefined;
+}
+
+/** Reads every document of a YAML text. */
+export function parseDocuments(input: string, file: string, reading: Reading): { value: Value; at: number; text: Text }[] {
+  return discreetly(reading.isSecret ?? false, () => parse(input, file, reading));
+}
+
+function parse(input: string, file: string, reading: Reading): { value: Value; at: number; text: Text }[] {
   const text = new Text(file, input);
   let events: Event[];
   try {
@@ -33,20 +46,20 @@ export function parseDocuments(input: string, file: string, sources: boolean): {
   } catch (error) {
     throw explain(error, text);
   }
-  return new Builder(text, sources).build(events);
+  return new Builder(text, reading).build(events);
 }
 
 class Builder {
   readonly #text: Text;
-  readonly #sources: boolean;
+  readonly #reading: Reading;
   readonly #documents: { value: Value; at: number; text: Text }[] = [];
   #anchors = new Map<string, { value: Value; weight: number; done: boolean }>();
   #stack: Frame[] = [];
   #aliased = 0;
 
-  constructor(text: Text, sources: boolean) {
+  constructor(text: Text, reading: Reading) {
     this.#text = text;
-    this.#sources = sources;
+    this.#reading = reading;
   }
 
   build(events: Event[]): { value: Value; at: number; text: Text }[] {
@@ -93,6 +106,7 @@ class Builder {
     let value: Value;
     if (tag === undefined) value = event.style === SCALAR_STYLE.PLAIN ? resolvePlain(raw) : raw;
     else if (tag === '!' || tag === '!unsafe') value = raw;
+    else if (tag === '!vault' || tag === '!vault-encrypted') value = this.#vaulted(raw, event.tagStart);
     else {
       const tagged = resolveTagged(tag, raw);
       if (tagged === undefined) {
@@ -103,11 +117,12 @@ class Builder {
     }
     const parent = this.#stack.at(-1);
     const isKey = parent?.value instanceof Map && parent.key === undefined;
-    if (this.#sources && !isKey && !unsafe && typeof value === 'string' && /\{[{%#]/.test(value)) {
-      const source = new Source(value, this.#text.origin(at));
+    const { sources, isSecret } = this.#reading;
+    if (sources && !isKey && !unsafe && typeof value === 'string' && /\{[{%#]/.test(value)) {
+      const source = new Source(value, this.#text.origin(at), isSecret);
       noteScalar(source, this.#text, event);
       value = source;
-    }
+    } else if (isSecret && !isKey && value !== '' && (typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint')) value = new Secret(value);
     const anchor = this.#slice(event.anchorStart, event.anchorEnd);
     if (anchor !== undefined) this.#anchors.set(anchor, { value, weight: 1, done: true });
     this.#add(value, at, 1, isKey && event.style === SCALAR_STYLE.PLAIN && raw === '<<' && tag === undefined);
@@ -220,10 +235,16 @@ class Builder {
   }
 
   #unknownTag(tag: string, at: number): never {
-    if (tag === '!vault' || tag === '!vault-encrypted')
-      throw this.#error('encrypted values (!vault) are not supported yet', at, 'keep the value in plain text or pass it with -e until vaults are');
     const written = /^[a-z]/.test(tag) ? `!!${tag}` : tag;
-    throw this.#error(`unknown YAML tag "${written}"`, at, 'known are !unsafe, !!str, !!int, !!float, !!bool and !!null');
+    throw this.#error(`unknown YAML tag "${written}"`, at, 'known are !unsafe, !vault, !!str, !!int, !!float, !!bool and !!null');
+  }
+
+  /** As in Ansible, what is encrypted is data: braces in it mean nothing. */
+  #vaulted(text: string, at: number): Secret {
+    if (!this.#reading.sources) throw this.#error('an encrypted value (!vault) stands only in files of the project', at, 'decrypt it with the filter unvault');
+    const parent = this.#stack.at(-1);
+    if (parent?.value instanceof Map && parent.key === undefined) throw this.#error('an encrypted value cannot be a key', at, 'encrypt the value alone');
+    return keyring.seal(text, this.#text.origin(at));
   }
 
   #error(message: string, at: number, hint: string): ContentError {

@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { compileExpression, Record } from '../../expression/index.js';
 import { pythonRegex } from '../../expression/regex.js';
-import { loadSpec } from '../../playbook/index.js';
+import { display, loadSpec } from '../../playbook/index.js';
 import { parseArgs } from '../../modules/index.js';
+import { readText } from '../../vault/index.js';
 import { parseYaml } from '../../yaml/index.js';
 import { ContentError, UndefinedError } from '../../value/errors.js';
 import { toPlain, type Dict, type Origin, type Value } from '../../value/value.js';
@@ -85,8 +86,9 @@ export async function includeVars(call: Call): Promise<Outcome> {
   const files = args.dir === undefined ? [mustFind(run, frame.play, task, String(args.file), 'vars')] : filesIn(folder(call, String(args.dir)), args);
   const merged: Dict = new Map();
   for (const file of files) {
-    const shown = path.relative(process.cwd(), file);
-    const content = parseYaml(readFileSync(file, 'utf8'), shown.startsWith('..') ? file : shown);
+    const shown = display(file);
+    const { text, isSecret } = readText(file, shown);
+    const content = parseYaml(text, shown, isSecret);
     if (content === null) continue;
     if (!(content instanceof Map)) throw new ContentError('a variables file holds a dict', at(shown));
     for (const [name, value] of content) merged.set(name, value);

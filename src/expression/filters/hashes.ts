@@ -2,7 +2,8 @@
 import { createHash, getHashes } from 'node:crypto';
 import { encrypt } from 'unixcrypt';
 import { NotAheadError } from '../../value/errors.js';
-import type { Value } from '../../value/value.js';
+import { Secret, type Value } from '../../value/value.js';
+import { decrypt, encrypt as seal, FormatError, isEncrypted, parseEnvelope } from '../../vault/index.js';
 import { asInt, str } from '../python.js';
 import { random } from '../random.js';
 import { table, type Env } from '../registry.js';
@@ -32,6 +33,11 @@ export function cryptPassword(env: Env, password: string, kind: string, salt: st
   return encrypt(password, `${prefix}${steps}${own}`);
 }
 
+function password(secret: Value): Buffer {
+  const text = str(secret);
+  return text === '' ? fail('the password of a vault is empty') : Buffer.from(text);
+}
+
 export const HASHES = table<Result>({
   'hash(data, hashtype="sha1")': (_, data, kind) => {
     const name = KINDS[str(kind)] ?? str(kind).replace(/^sha3_/, 'sha3-');
@@ -43,6 +49,21 @@ export const HASHES = table<Result>({
   'sha512(data)': (_, data) => digest(data, 'sha512'),
   'password_hash(password, hashtype="sha512", salt=null, salt_size=null, rounds=null, ident=null)': (env, password, kind, salt, size, rounds, _ident) =>
     cryptPassword(env, str(password), str(kind), salt === null ? (size === null ? null : makeSalt(env, asInt(size, 'salt_size'))) : str(salt), rounds === null ? null : asInt(rounds, 'rounds')),
+  'vault(data, secret, salt=null, vault_id="filter_default", wrap_object=false, vaultid=null)': (env, data, secret, salt, id, _wrap, idBefore) => {
+    if (salt === null && env.scope.services.ahead) throw new NotAheadError('a vault text with a random salt');
+    return seal(Buffer.from(str(data)), password(secret), str(idBefore ?? id), salt === null ? undefined : Buffer.from(str(salt)));
+  },
+  'unvault(vault, secret, vault_id="filter_default", vaultid=null)': (_, given, secret) => {
+    const text = str(given);
+    if (!isEncrypted(text)) return given;
+    try {
+      const plain = decrypt(parseEnvelope(text), password(secret));
+      return plain === undefined ? fail('the password of "unvault" does not fit') : new Secret(plain.toString());
+    } catch (error) {
+      if (error instanceof FormatError) return fail(`"unvault" was given no vault text: ${error.message}`);
+      throw error;
+    }
+  },
   'to_uuid(string, namespace="361E6D51-FAEC-444A-9079-341386DA8E2E")': (_, text, namespace) => {
     const bytes = createHash('sha1').update(Buffer.from(str(namespace).replaceAll('-', ''), 'hex')).update(str(text)).digest().subarray(0, 16);
     bytes[6] = (bytes[6]! & 0x0f) | 0x50;
