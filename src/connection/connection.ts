@@ -67,10 +67,10 @@ export interface Connection {
   readonly counters: Counters;
 }
 
-/** What was tried and why it did not work; `kind` is the class, `remedy` what to do. */
+/** What was tried and why it did not work; `kind` is the class, `remedy` what to do. After `become` and `upload` the host can be reached as before. */
 export class ConnectionError extends Error {
   constructor(
-    readonly kind: 'name' | 'route' | 'refused' | 'timeout' | 'host-key' | 'authentication' | 'become' | 'lost' | 'protocol',
+    readonly kind: 'name' | 'route' | 'refused' | 'timeout' | 'host-key' | 'authentication' | 'become' | 'upload' | 'lost' | 'protocol',
     message: string,
     readonly remedy?: string,
   ) {

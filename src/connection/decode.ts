@@ -12,7 +12,7 @@ export class TripDecoder {
   readonly #stdout: Marks;
   readonly #stderr: Marks;
   readonly #parts: Part[];
-  readonly #effect = { out: [] as Buffer[], err: [] as Buffer[] };
+  readonly #effect: { out: Kept; err: Kept };
   readonly #asked: { err: Buffer[]; late: boolean }[];
   #inEffect = { out: false, err: false };
   /** Of stdout and of stderr: which section is being read. */
@@ -45,6 +45,8 @@ export class TripDecoder {
       answers: undefined,
       spoilt: false,
     }));
+    const limit = trip.effect?.step.kept;
+    this.#effect = { out: new Kept(limit), err: new Kept(limit) };
     this.#asked = trip.inspections.map(() => ({ err: [], late: false }));
     const show = (text: Buffer): void => onOutput?.(text.toString('utf8'));
     this.#stdout = new Marks(boundary, (mark) => this.#onOut(mark), (text) => {
@@ -119,7 +121,7 @@ export class TripDecoder {
     }
     if (!this.trip.effect) return { effect: undefined, inspections };
     const { out, err } = this.#effect;
-    return { effect: { rc: this.#effectRc!, stdout: Buffer.concat(out).toString('utf8'), stderr: Buffer.concat(err).toString('utf8') }, inspections };
+    return { effect: { rc: this.#effectRc!, stdout: out.text(), stderr: err.text() }, inspections };
   }
 
   #failure(part: Part, host: string): ConnectionError | undefined {
@@ -230,6 +232,43 @@ interface Part extends Section {
   stderr: Buffer[];
   answers: { rc: number; stdout: Buffer }[] | undefined;
   spoilt: boolean;
+}
+
+/** What was printed: all of it or, of more than a limit, half as much from the beginning and half from the end. */
+class Kept {
+  readonly #first: Buffer[] = [];
+  #room: number;
+  /** The end, written round and round. */
+  #ring: Buffer | undefined;
+  /** Bytes that came behind the beginning. */
+  #behind = 0;
+
+  constructor(private readonly limit = Infinity) {
+    this.#room = limit / 2;
+  }
+
+  push(chunk: Buffer): void {
+    const head = chunk.subarray(0, this.#room);
+    if (head.length > 0) this.#first.push(head);
+    this.#room -= head.length;
+    for (let at = head.length; at < chunk.length; ) {
+      this.#ring ??= Buffer.allocUnsafe(this.limit / 2);
+      const copied = chunk.copy(this.#ring, this.#behind % this.#ring.length, at);
+      this.#behind += copied;
+      at += copied;
+    }
+  }
+
+  text(): string {
+    const first = Buffer.concat(this.#first);
+    if (this.#ring === undefined) return first.toString('utf8');
+    const { length } = this.#ring;
+    if (this.#behind <= length) return Buffer.concat([first, this.#ring.subarray(0, this.#behind)]).toString('utf8');
+    const seam = this.#behind % length;
+    const half = `${length} bytes`;
+    const last = Buffer.concat([this.#ring.subarray(seam), this.#ring.subarray(0, seam)]);
+    return `${first.toString('utf8')}\n[${this.#behind - length} bytes left out: of what a command prints, Muster keeps the first and the last ${half}]\n${last.toString('utf8')}`;
+  }
 }
 
 /** Splits a stream at lines that begin with the boundary; the newline before such a line belongs to it. */

@@ -1,4 +1,5 @@
 import { bytes, join, quote, sh, Sh } from '../shell/sh.js';
+import type { Step } from '../shell/step.js';
 import type { Become, Inspection, Trip } from './connection.js';
 import { becomeCommand, becomeInput, becomeProbe, sameUser } from './become.js';
 
@@ -11,7 +12,7 @@ import { becomeCommand, becomeInput, becomeProbe, sameUser } from './become.js';
  *     B begin T                                on both streams; what came before is login noise
  *       B section                              both: the next shell is being started
  *         B entered                            both: it runs
- *         B effect, B pid P, …raw…, B rc N     stdout (effect, …raw…, rc on stderr)
+ *         B effect, B pid P, …raw…, B rc N     stdout (effect, …raw…, rc on stderr; B alive between, see heartbeat())
  *         …raw…, B next                        stderr: an inspection has ended (B late before it: it took too long)
  *         B answers LENGTH, …base64…, B done       stdout: what all inspections of the section printed,
  *                                              each followed by `B rc`
@@ -98,7 +99,7 @@ function encodeEffect(trip: Trip, { boundary, sent }: Encoding): Sh {
     exports(environment),
     ...places,
     sh`unset _muster`,
-    step.timeout === undefined ? join([run, sh`exit $?`]) : limited(run, step.timeout),
+    step.timeout === undefined && !step.hangsUp ? join([run, sh`exit $?`]) : watched(run, step, boundary),
     sh`}`,
   ]);
   const folder = sh`_d=$(umask 077; mktemp -d "\${TMPDIR:-/tmp}/.muster.XXXXXXXX")`;
@@ -115,16 +116,34 @@ function encodeEffect(trip: Trip, { boundary, sent }: Encoding): Sh {
   ]);
 }
 
-/** Ends the whole process group after so many seconds: TERM, then KILL. rc 124 as coreutils' timeout gives. */
-function limited(run: Sh, seconds: number): Sh {
+/**
+ * Ends the whole process group, by TERM, then KILL: after so many seconds (with rc 124 as coreutils' timeout gives), and
+ * for a step that hangs up when nobody reads its output any more.
+ */
+function watched(run: Sh, { timeout, hangsUp }: Step, boundary: string): Sh {
+  const end = sh`trap '' TERM; { kill -s TERM -- -$$ || kill -s TERM $$; } 2>/dev/null; sleep 5; kill -s KILL -- -$$`;
   return join([
-    sh`_late=; trap _late=1 TERM`,
-    sh`( trap 'kill $_s; exit' TERM; sleep ${seconds} & _s=$!; wait $_s; trap '' TERM
-kill -s TERM -- -$$ || kill -s TERM $$; sleep 5; kill -s KILL -- -$$ ) >/dev/null 2>&1 &
+    sh`_late= _w=; trap _late=1 TERM`,
+    timeout === undefined ? sh`` : sh`( trap 'kill $_s; exit' TERM; sleep ${timeout} & _s=$!; wait $_s; ${end} ) >/dev/null 2>&1 &
 _w=$!`,
+    hangsUp ? sh`( ${heartbeat(boundary, sh`>&2`)}; ${end} ) >/dev/null &
+_w="$_w $!"` : sh``,
     run,
     sh`_r=$?; [ -z "$_late" ] || exit 124; kill $_w 2>/dev/null; exit $_r`,
   ]);
+}
+
+/** Seconds between signs of life. */
+const HEARTBEAT = 10;
+
+/**
+ * Signs of life, until they can be written no more: their reader has gone. They also have a host that sends nothing
+ * otherwise find out that nobody answers. To be put into a subshell in the background, which ends by TERM.
+ * @param to where they are written to, nothing for standard output
+ */
+export function heartbeat(boundary: string, to = sh``): Sh {
+  return sh`trap '' PIPE; trap 'kill $_s; exit' TERM
+while sleep ${HEARTBEAT} >/dev/null 2>&1 & _s=$!; wait $_s; printf '\n%s alive\n' ${boundary} ${to}; do :; done`;
 }
 
 /**

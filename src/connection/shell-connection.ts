@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { open, readFile, stat } from 'node:fs/promises';
+import { posix } from 'node:path';
 import { once } from 'node:events';
 import { Duplex, type Readable, type Writable } from 'node:stream';
 import { performance } from 'node:perf_hooks';
@@ -9,7 +10,7 @@ import { becomeCommand, becomeInput, checkBecome, needed, sameUser } from './bec
 import { bridge } from './bridge.js';
 import { ConnectionError, type Become, type Connection, type Counters, type Effect, type Inspection, type Trip, type TripResult } from './connection.js';
 import { Marks, TripDecoder } from './decode.js';
-import { encodeTrip, type Sent } from './frames.js';
+import { encodeTrip, heartbeat, type Sent } from './frames.js';
 import { together } from './together.js';
 
 /** A command running on the host. */
@@ -245,10 +246,20 @@ _kill TERM; for _ in 1 2 3 4 5; do _kill 0 || exit 0; sleep 1; done; _kill KILL`
       become,
       sh`umask 077; ${near ? beside(near) : sh`_d=`}
 [ "$_d" ] || _d=$(mktemp -d "\${TMPDIR:-/tmp}/.muster.XXXXXXXX") || exit 1
-if cat >"$_d/file" && [ "$(wc -c <"$_d/file")" -eq ${size} ]; then printf '\n%s sent %s\n' ${boundary} "$_d"; else rm -rf -- "$_d"; exit 1; fi`,
+printf '\n%s into %s\n' ${boundary} "$_d"
+exec 3<&0
+cat <&3 >"$_d/file" & _c=$!
+( ${heartbeat(boundary)}; kill $_c ) 3<&- & _w=$!
+wait $_c && [ "$(wc -c <"$_d/file")" -eq ${size} ]; _r=$?
+kill $_w
+if [ $_r -eq 0 ]; then printf '\n%s sent\n' ${boundary}; else rm -rf -- "$_d"; exit 1; fi`,
     );
     let folder: string | undefined;
-    const marks = new Marks(boundary, ([, path]) => (folder = path), () => undefined);
+    let into: string | undefined;
+    const marks = new Marks(boundary, ([what, ...path]) => {
+      if (what === 'into') into = path.join(' ');
+      if (what === 'sent') folder = into;
+    }, () => undefined);
     const errors: Buffer[] = [];
     remote.stdout.on('data', (chunk: Buffer) => marks.push(chunk));
     remote.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
@@ -272,7 +283,8 @@ if cat >"$_d/file" && [ "$(wc -c <"$_d/file")" -eq ${size} ]; then printf '\n%s 
     const { code } = await ended;
     if (folder !== undefined) return folder;
     if (code === null) throw new ConnectionError('lost', `${this.name}: the connection was lost while ${name} was sent`, 'run again');
-    throw new ConnectionError('protocol', `${this.name}: ${name} (${size} bytes) could not be put on the host: ${Buffer.concat(errors).toString('utf8').trim()}`, 'is there room in /tmp?');
+    const said = Buffer.concat(errors).toString('utf8').trim() || `status ${code}`;
+    throw new ConnectionError('upload', `${this.name}: ${size} bytes could not be put ${into === undefined ? 'on the host' : `into ${posix.dirname(into)}`}: ${said}`, 'is there room, and may the user write there?');
   }
 }
 

@@ -157,10 +157,15 @@ function guardOf(call: Call, module: Module, machine: Machine, way: Way): Job['g
   return (step, touches, carry) => confirm.effect(host, machine, way, step, touches() ?? {}, carry);
 }
 
-/** Whole lines only: a secret that arrives in two pieces could not be masked. */
+/** Characters of a task's output that are told while it runs, and how many may wait for the end of their line. */
+const LIVE = 1024 * 1024;
+
+/** Whole lines only: a secret that arrives in two pieces could not be masked. Who prints without end is not listened to for ever. */
 function byLine(tell: (text: string) => void): (piece: string) => void {
   let rest = '';
+  let heard = 0;
   return (piece) => {
+    if ((heard += piece.length) > LIVE) return;
     const end = (rest += piece).lastIndexOf('\n') + 1;
     // Lines that begin with a record separator are the modules' own notes, not output.
     const lines = rest.slice(0, end).replace(/^\x1e.*\n/gm, '');

@@ -86,8 +86,9 @@ export function failed(message: string, more: Partial<Failure> & { fields?: { [k
 export function outcomeOfError(error: unknown, doing: string): Outcome {
   if (error instanceof UnknownError) return unknown(error.why);
   if (error instanceof ConnectionError) {
-    const made = failed(error.message, { doing, remedy: error.remedy, fields: { unreachable: error.kind !== 'become' } });
-    made.unreachable = error.kind !== 'become';
+    const unreachable = error.kind !== 'become' && error.kind !== 'upload';
+    const made = failed(error.message, { doing, remedy: error.remedy, fields: { unreachable } });
+    made.unreachable = unreachable;
     if (made.unreachable) {
       made.failed = false;
       made.data.set('failed', false);

@@ -1,7 +1,7 @@
 import { join, sh } from '../shell/sh.js';
 import { defineCommand } from './module.js';
 import { bool, list, params, str } from './params.js';
-import { enter, feeding, guard, guarded, guards, input, returned, RETURNS, timed } from './running.js';
+import { COMMAND, enter, feeding, guard, guarded, guards, input, returned, RETURNS, timed } from './running.js';
 import { expanding, line, splitWords } from './words.js';
 
 const schema = params({
@@ -40,7 +40,7 @@ export default defineCommand({
     const words = wanted.argv ?? splitWords(wanted.cmd!);
     // `exec` finds programs only: no word of the shell itself (echo, test, cd) can stand in for one.
     const command = sh`( exec ${line(words.map((word) => (wanted.expand_argument_vars ? expanding(word) : sh`${word}`)))} )`;
-    return { script: timed(join([enter(wanted.chdir), feeding(wanted, command)])) };
+    return { ...COMMAND, script: timed(join([enter(wanted.chdir), feeding(wanted, command)])) };
   },
   result: (wanted, output) => returned(output, wanted.argv ?? splitWords(wanted.cmd!), wanted.strip_empty_ends),
 });

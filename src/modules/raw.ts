@@ -1,6 +1,6 @@
 import { defineCommand } from './module.js';
 import { params, path, str } from './params.js';
-import { interpreted, returned, RETURNS } from './running.js';
+import { COMMAND, interpreted, returned, RETURNS } from './running.js';
 
 export default defineCommand({
   name: 'raw',
@@ -12,6 +12,6 @@ export default defineCommand({
   freeForm: 'cmd',
   returns: { cmd: RETURNS.cmd, rc: RETURNS.rc, stdout: RETURNS.stdout, stderr: RETURNS.stderr, stdout_lines: RETURNS.stdout_lines, stderr_lines: RETURNS.stderr_lines },
   examples: ['- raw: uptime'],
-  run: (wanted) => ({ script: interpreted(wanted.cmd, wanted.executable) }),
+  run: (wanted) => ({ ...COMMAND, script: interpreted(wanted.cmd, wanted.executable) }),
   result: (wanted, output) => returned(output, wanted.cmd, false),
 });

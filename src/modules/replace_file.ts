@@ -69,7 +69,7 @@ const PUT = raw(`muster_put() (
     [ -z "$4" ] || chown -- "$4" "$t" || exit
     [ -z "$5" ] || chmod -- "$5" "$t" || exit
   fi
-  [ "$9" ] || { cat >&3 && exec 3>&-; } || exit
+  [ "$9" ] || { e=$(cat 2>&1 >&3) && exec 3>&-; } || { echo "$1: $e" >&2; exit 1; }
   if [ "$6" ] && [ $(wc -c <"$t") -ne "$6" ]; then echo "$1: the new content did not arrive whole" >&2; exit 1; fi
   if [ "$muster_check" ]; then
     out=$(muster_check "$t" </dev/null 2>&1) || {

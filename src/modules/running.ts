@@ -8,6 +8,12 @@ import { ModuleError, type Output, type Returns } from './module.js';
 import { bool, params, path, str } from './params.js';
 import { globbing, hostPath } from './words.js';
 
+/**
+ * What holds for each step that runs somebody's command: it may print without end, of which a playbook can use little,
+ * and it ends with the link, as it would in a terminal.
+ */
+export const COMMAND = { kept: 8 * 1024 * 1024, hangsUp: true } as const;
+
 /** Parameters all of them take. */
 export const guards = {
   creates: path('A path or pattern; the command is not run if it exists.').optional(),
@@ -94,7 +100,7 @@ exit $rc`;
 export function returned(output: Output, cmd: string | readonly string[], strip = true): Returns {
   const times = TIMES.exec(output.stdout);
   const printed = times ? output.stdout.slice(0, times.index) + output.stdout.slice(times.index + times[0].length) : output.stdout;
-  const clean = (text: string) => (strip ? text.replace(/[\r\n]+$/, '') : text);
+  const clean = (text: string) => (strip ? withoutEmptyEnds(text) : text);
   const stdout = clean(printed);
   const stderr = clean(output.stderr);
   return {
@@ -107,6 +113,13 @@ export function returned(output: Output, cmd: string | readonly string[], strip 
     ...(times ? period(times) : {}),
     msg: output.rc === 0 ? '' : 'non-zero return code',
   };
+}
+
+/** No regular expression: on many empty lines in the middle it would begin anew at each. */
+function withoutEmptyEnds(text: string): string {
+  let end = text.length;
+  while (end > 0 && (text[end - 1] === '\n' || text[end - 1] === '\r')) end--;
+  return text.slice(0, end);
 }
 
 function lines(text: string): string[] {

@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { join, quote, raw, sh } from '../shell/sh.js';
 import { defineCommand } from './module.js';
 import { bool, params, str } from './params.js';
-import { enter, guard, guarded, guards, interpreted, returned, RETURNS, timed } from './running.js';
+import { COMMAND, enter, guard, guarded, guards, interpreted, returned, RETURNS, timed } from './running.js';
 import { decrypted } from './source.js';
 import { splitWords } from './words.js';
 
@@ -48,6 +48,7 @@ export default defineCommand({
     // An interpreter is named, so that a temporary folder mounted noexec does no harm.
     const text = `${wanted.program === undefined ? '' : `${wanted.program} `}"$1"${wanted.rest}`;
     return {
+      ...COMMAND,
       script: timed(
         join([
           wanted.program === undefined ? sh`chmod u+x "$script" || exit` : sh``,

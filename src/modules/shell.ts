@@ -1,7 +1,7 @@
 import { join } from '../shell/sh.js';
 import { defineCommand } from './module.js';
 import { params, path, str } from './params.js';
-import { enter, feeding, guard, guarded, guards, input, interpreted, returned, RETURNS, timed } from './running.js';
+import { COMMAND, enter, feeding, guard, guarded, guards, input, interpreted, returned, RETURNS, timed } from './running.js';
 
 export default defineCommand({
   name: 'shell',
@@ -17,6 +17,6 @@ export default defineCommand({
   examples: ['- shell: somescript.sh >> somelog.txt\n  args:\n    chdir: somedir/\n    creates: somelog.txt', '- shell: set -o pipefail; ls | sort\n  args:\n    executable: /bin/bash'],
   guard: (wanted) => guard(wanted),
   guarded: (output, wanted) => guarded(output, wanted),
-  run: (wanted) => ({ script: timed(join([enter(wanted.chdir), feeding(wanted, interpreted(wanted.cmd, wanted.executable))])) }),
+  run: (wanted) => ({ ...COMMAND, script: timed(join([enter(wanted.chdir), feeding(wanted, interpreted(wanted.cmd, wanted.executable))])) }),
   result: (wanted, output) => returned(output, wanted.cmd, wanted.strip_empty_ends),
 });

@@ -11,7 +11,7 @@ export function failureLines(error: Failure, task: Origin | undefined, paint: Pa
   const lines = wrap(harmless(error.message), columns).map((line) => paint(['red', 'bold'], line));
   const put = (label: string, text: string | undefined, style?: Parameters<Paint>[0], cut = false) => {
     if (text === undefined || text.trim() === '') return;
-    let rows = harmless(text.replace(/\s+$/, '')).split('\n');
+    let rows = harmless(text.trimEnd()).split('\n');
     if (cut && !whole && rows.length > OUTPUT_LINES) rows = [`(${rows.length - OUTPUT_LINES} lines before; -v shows them)`, ...rows.slice(-OUTPUT_LINES)];
     rows = cut ? rows : rows.flatMap((row) => wrap(row, Math.max(20, columns - LABEL)));
     rows.forEach((row, i) => lines.push(paint('dim', (i === 0 ? label : '').padEnd(LABEL)) + (style ? paint(style, row) : row)));

@@ -17,4 +17,8 @@ export interface Step {
   uploads?: Record<string, ({ path: string } | { content: Buffer }) & { near?: Sh }>;
   /** Seconds after which the step is ended and fails (with rc 124, as coreutils' timeout does). */
   timeout?: number;
+  /** Bytes kept of what it prints to each stream, half from the beginning and half from the end; all unless given. */
+  kept?: number;
+  /** Whether it is ended where nobody is left to hear of it: the link was lost, or Muster killed. Else it goes on to its end. */
+  hangsUp?: boolean;
 }

@@ -113,6 +113,13 @@ for (const shell of SHELLS) {
     t.is(quick.result.effect!.rc, 5);
   });
 
+  test(`${name}: of what an effect prints the beginning and the end are kept`, async (t) => {
+    const print = (count: number) => run(shell, { effect: effect(`i=0; while [ $i -lt ${count} ]; do printf 0123456789; i=$((i + 1)); done`, { kept: 100, hangsUp: true }), inspections: [] });
+    t.is((await print(10)).result.effect!.stdout, '0123456789'.repeat(10));
+    const { stdout } = (await print(1000)).result.effect!;
+    t.regex(stdout, /^(0123456789){5}\n\[9900 bytes left out: .*\]\n(0123456789){5}$/);
+  });
+
   test(`${name}: uploads are private, whole, and gone afterwards`, async (t) => {
     const content = Buffer.from(Array.from({ length: 70_000 }, (_, i) => i % 256));
     const { result } = await run(shell, {

@@ -28,8 +28,8 @@ export function inspection(script: Sh | string, become?: Become, environment: Re
 }
 
 export function effect(script: Sh | string, more: Partial<Omit<Effect, 'script' | 'step'>> & Partial<Effect['step']> = {}): Omit<Effect, 'script'> {
-  const { become, environment = {}, onOutput, uploads, timeout } = more;
-  const step = { script: typeof script === 'string' ? raw(script) : script, ...(uploads && { uploads }), ...(timeout !== undefined && { timeout }) };
+  const { become, environment = {}, onOutput, uploads, timeout, kept, hangsUp } = more;
+  const step = { script: typeof script === 'string' ? raw(script) : script, ...(uploads && { uploads }), ...(timeout !== undefined && { timeout }), ...(kept !== undefined && { kept }), ...(hangsUp && { hangsUp }) };
   return { step, become, environment, ...(onOutput && { onOutput }) };
 }
 
