@@ -75,7 +75,7 @@ export class Look {
     const findings = this.#findings.get(result) ?? [];
     const again = findings.reduce<Finding | undefined>((most, each) => ((each.times ?? 1) > (most?.times ?? 1) ? each : most), undefined);
     if (again) return `for the ${ordinal(again.times!)} time since ${minute(this.#mended.get(placeOf(again))!.first)}`;
-    const old = findings.filter(({ since }) => since !== this.#stamp()).map(({ since }) => since);
+    const old = findings.filter((finding) => this.#before.has(keyOf(finding))).map(({ since }) => since);
     if (old.length === 0) return findings.length === 0 || this.fixing ? '' : 'new';
     const first = old.reduce((a, b) => (a < b ? a : b));
     return `${this.fixing ? 'drifted ' : ''}since ${minute(first)}, ${age(first, this.now)}${old.length < findings.length && !this.fixing ? '; in part new' : ''}`;
