@@ -1,4 +1,4 @@
-import { openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { ReadStream } from 'node:tty';
 import { EXIT, UsageError } from './exit.js';
 
@@ -45,5 +45,22 @@ async function ask(question: string, echo: boolean): Promise<string> {
     tty.setRawMode(false);
     writeSync(fd, '\n');
     tty.destroy();
+  }
+}
+
+/** Asks on the terminal for a yes; undefined where there is none. */
+export function askYes(question: string): boolean | undefined {
+  let fd: number;
+  try {
+    fd = openSync('/dev/tty', 'r+');
+  } catch {
+    return undefined;
+  }
+  try {
+    writeSync(fd, `${question} [y/N] `);
+    const answer = Buffer.alloc(256);
+    return /^y(es)?$/i.test(answer.toString('utf8', 0, readSync(fd, answer)).trim());
+  } finally {
+    closeSync(fd);
   }
 }

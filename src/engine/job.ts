@@ -1,4 +1,6 @@
+import type { Target } from '../connection/connection.js';
 import { OMIT, Record, type Scope } from '../expression/index.js';
+import type { Reached } from '../journal/index.js';
 import { loadModule, parseArgs, secretParams } from '../modules/index.js';
 import type { Controller, Module } from '../modules/module.js';
 import { isHarmless, unconfirmable } from '../playbook/index.js';
@@ -26,7 +28,7 @@ export function destination(call: Call, ahead?: Speculated, scope = scopeFor(cal
 }
 
 /** How a call reaches its machine, whose connection variables are those of the machine's own host. */
-export function wayOf(call: Call, ahead?: Speculated, own = scopeFor(call, { ahead })): { machine: Machine; way: Way; name: string } {
+export function wayOf(call: Call, ahead?: Speculated, own = scopeFor(call, { ahead })): { machine: Machine; way: Way; name: string; target: Target } {
   const { run, task } = call;
   const name = destination(call, ahead, own);
   const there = name === call.host.name ? own : scopeFor(call, { ahead, host: name });
@@ -44,6 +46,7 @@ export function wayOf(call: Call, ahead?: Speculated, own = scopeFor(call, { ahe
     machine: run.machines.machine(target),
     way: { connection: run.machines.connection(target), become: becomeOf(name, there, task, run.options), environment },
     name,
+    target,
   };
 }
 
@@ -65,7 +68,7 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
   const module = await loadModule(task.action);
   const { args, secretFields, ...given } = argumentsFor(call, module, ahead, scope, record);
   const secrets = new Set(given.secrets);
-  const { machine, way } = wayOf(call, ahead, scope);
+  const { machine, way, target } = wayOf(call, ahead, scope);
   const facts = ahead?.facts ?? run.variables.facts(host.name);
   const hidden = censored(task, scope);
   const controller: Controller = {
@@ -80,6 +83,8 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
         return rendered;
       }),
   };
+  let effect = 0;
+  const check = isCheck(call, scope);
   return {
     module,
     args,
@@ -87,18 +92,21 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
     machine,
     way,
     ahead: take,
-    check: isCheck(call, scope),
+    check,
     diff: task.diff === undefined ? run.options.diff : truthy(evaluate(task.diff, scope)),
     verify: run.options.verify,
     timeout: task.timeout === undefined ? undefined : numberOf(call, task.timeout, 'timeout', scope) || undefined,
     guard: guardOf(call, module, machine, way),
+    keep: check || !run.undo ? undefined : { store: run.undo, effect: () => effect, reached: reachedBy(target, way), way, controller },
+    review: run.options.review && ((changes) => run.options.review!({ host: host.name, task, index: call.loop === undefined ? undefined : call.index, check }, changes)),
     get secrets() {
       return [...secrets];
     },
     secretFields,
     foundRight: () => host.foundRight(),
     announce: (changes) => {
-      run.emit({ event: 'effect', host: host.name, id: task.id, task: task.actionAsWritten, changes: hidden && changes.length > 0 ? [HIDDEN] : changes });
+      effect = ++run.effects;
+      run.emit({ event: 'effect', effect, host: host.name, id: task.id, task: task.actionAsWritten, changes: hidden && changes.length > 0 ? [HIDDEN] : changes });
       host.changed();
     },
     onOutput: hidden ? () => {} : byLine((text) => run.emit({ event: 'output', host: host.name, text })),
@@ -144,6 +152,10 @@ function frozen(data: unknown): unknown {
   if (typeof data !== 'object' || data === null || Object.isFrozen(data)) return data;
   for (const member of Object.values(data)) frozen(member);
   return Object.freeze(data);
+}
+
+function reachedBy({ name, connection, port, user }: Target, { become, environment }: Way): Reached {
+  return { name, connection: connection === 'local' ? 'local' : 'ssh', port, user, become: become && { method: become.method, user: become.user, flags: become.flags }, environment: { ...environment } };
 }
 
 /** How effects of a call are made in a confirmed block; undefined where nothing guards them. */

@@ -1,13 +1,14 @@
 import type { Connection, Target } from '../connection/connection.js';
 import type { Inventory } from '../inventory/index.js';
 import type { Retention } from '../journal/index.js';
-import type { Play } from '../playbook/types.js';
+import type { Change } from '../modules/module.js';
+import type { Play, Task } from '../playbook/types.js';
 import type { Event, Recap } from '../report/events.js';
 import type { Dict } from '../value/value.js';
 
 /** What a run is told: flags, environment and muster.yml, already merged by the command line. */
 export interface RunOptions {
-  verb: 'apply' | 'plan' | 'drift' | 'exec' | 'facts';
+  verb: 'apply' | 'plan' | 'drift' | 'exec' | 'facts' | 'undo';
   playbooks: string[];
   inventory: string[];
   /** The inventory where it was read already. The run has it for its own: plays may add to it. */
@@ -66,10 +67,23 @@ export interface RunOptions {
   stop: AbortSignal;
   /** Second abort: cancel what is in flight. */
   kill: AbortSignal;
+  /** Told of each effect before it is made, or would be in a plan. @throws ModuleError where it is not to be made */
+  review?: (of: Reviewed, changes: readonly Change[] | undefined) => void;
+  /** Each play is for itself: a host that failed one takes part in the next. */
+  apart?: boolean;
   /** For tests: another way to reach machines. */
   connect?: (target: Target) => Connection;
   /** For the property test: one inspection or effect per trip, nothing looked ahead. */
   oneAtATime?: boolean;
+}
+
+/** What is reviewed: a task, or an item of its loop, on its way to one host. */
+export interface Reviewed {
+  host: string;
+  task: Task;
+  /** Its place in the loop; undefined without one. */
+  index: number | undefined;
+  check: boolean;
 }
 
 export interface RunSummary {

@@ -6,6 +6,7 @@ import { unifiedDiff } from '../report/diff.js';
 import type { Sh } from '../shell/sh.js';
 import { UnknownError } from '../value/errors.js';
 import type { Rendered } from '../value/value.js';
+import { keeping, type Keeper } from './keep.js';
 import type { Ahead, Machine, Way } from './machine.js';
 import { outcome, unknown, type Outcome } from './outcome.js';
 
@@ -28,6 +29,10 @@ export interface Job {
   timeout: number | undefined;
   /** In a confirmed block: makes an effect once the old state of what it touches is kept. */
   guard: (<T>(step: Step, touches: () => Touched | undefined, carry: (step: Step) => Promise<T>) => Promise<T>) | undefined;
+  /** Where what leads back from changes is kept. */
+  keep: Keeper | undefined;
+  /** Told what is about to change, in a plan too; undefined stands for what has no changes to be told (a command). Throws where that may not be. */
+  review: ((changes: readonly Change[] | undefined) => void) | undefined;
   /** Secret texts among the arguments, hidden in diffs. */
   secrets: readonly string[];
   /** Names of parameters whose value is secret. */
@@ -81,6 +86,7 @@ async function declarative(job: Job, module: Declarative<any, any, any>, prepare
   try {
     observed = await observe(await machine.ask(way, question, job.ahead));
     changes = module.compare(wanted, observed);
+    if (changes.length > 0) job.review?.(changes);
     if (changes.length === 0 || job.check) returns = module.result(wanted, observed);
   } catch (error) {
     throw behindAPlan(job, error);
@@ -96,9 +102,16 @@ async function declarative(job: Job, module: Declarative<any, any, any>, prepare
   if (job.check) return planned(job, differences, outcome({ ...returns, changed: true }, { changes: differences }));
 
   job.announce(differences);
-  const step = withTimeout(module.apply(wanted, observed, changes), job.timeout);
+  const kept = job.keep && (await keeping(job.keep, module, wanted, observed, changes));
+  const made = withTimeout(module.apply(wanted, observed, changes), job.timeout);
+  const step = kept?.around(made) ?? made;
   const look = job.verify && verifies(module, wanted) ? [question] : [];
-  const { output, again } = await behindGuard(job, step, () => module.touches?.(wanted, observed, changes), (guarded) => machine.effect(way, guarded, look, job.ahead, job.onOutput));
+  const asked = [...look, ...(kept?.looks ?? [])];
+  const told = await behindGuard(job, step, () => module.touches?.(wanted, observed, changes), (guarded) => machine.effect(way, guarded, asked, job.ahead, job.onOutput));
+  const { again } = told;
+  const was = await kept?.took(told.output, again.splice(look.length));
+  const output = was?.output ?? told.output;
+  if (was && !job.diff) withDiffs(job, differences, changes, was.old);
   if (output.rc !== 0) throw ended(output, step.timeout, `changing ${changes.map((change) => change.field).join(', ')} failed`);
   if (again[0]) {
     const found = await observe(again[0]);
@@ -124,6 +137,7 @@ async function imperative(job: Job, module: Imperative<any, any>, wanted: unknow
     }
     if (reason !== undefined) return outcome({ changed: false, rc: 0, stdout: reason, stderr: '', msg: reason }, { message: reason });
   }
+  job.review?.(undefined);
   if (job.check) {
     machine.planned ??= `a ${module.name} is not run in a plan`;
     return unknown(`the ${module.name} is not run in a plan`);
@@ -158,6 +172,7 @@ async function conversation(job: Job, module: Conversation<any, any, any, any>, 
       session = await module.connect(wanted, channel);
       observed = await module.inspect(wanted, session);
       changes = module.compare(wanted, observed);
+      if (changes.length > 0) job.review?.(changes);
     } catch (error) {
       throw behindAPlan(job, error);
     }
@@ -224,6 +239,18 @@ async function show(
     shown.push({ field: change.field, from: hidden ? undefined : change.from, to: hidden ? undefined : change.to, diff, secret: hidden });
   }
   return shown;
+}
+
+/** Diffs for the journal, where the old text came along with the effect: the one text of a task that has one. */
+function withDiffs(job: Job, differences: Difference[], changes: readonly Change[], old: readonly (Buffer | undefined)[]): void {
+  const texts = changes.flatMap((change, i) => (change.text ? [{ text: change.text, i }] : []));
+  if (texts.length !== 1) return;
+  const { text, i } = texts[0]!;
+  const isNew = changes[i]!.from === null || changes[i]!.from === undefined;
+  const before = isNew ? '' : old[0]?.toString();
+  if (before === undefined) return;
+  const after = text.after ?? '';
+  differences[i] = { ...differences[i]!, diff: unifiedDiff(before, after, text.path, secretRanges(after, job.secrets)) };
 }
 
 function holdsText(value: unknown, secrets: readonly string[]): boolean {

@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import path from 'node:path';
 import { connect } from '../connection/index.js';
-import { Journal, prune, thisProcess } from '../journal/index.js';
+import { Journal, prune, thisProcess, UndoStore } from '../journal/index.js';
 import { loadInventory, matchHosts, replaceInventory, type Inventory } from '../inventory/index.js';
 import { checkProject, loadPlaybook, warning, type LoadContext, type Problem } from '../playbook/index.js';
 import type { Play, Task } from '../playbook/types.js';
@@ -46,6 +46,10 @@ export class Run {
   readonly #loaded = new Map<string, Promise<any>>();
   readonly #throttles = new Map<string, Semaphore>();
   readonly #journal: Journal | undefined;
+  /** Where what leads back from effects is kept; undefined where no journal is. */
+  readonly undo: UndoStore | undefined;
+  /** How many effects were announced: each has its number. */
+  effects = 0;
 
   constructor(
     readonly options: RunOptions,
@@ -57,6 +61,7 @@ export class Run {
     this.startAt = options.startAtTask;
     this.load = { projectDir: options.projectDir, rolesPath: options.rolesPath, extraVars: options.extraVars, problems: [] };
     this.#journal = options.journalDir === undefined ? undefined : new Journal(options.journalDir, this.id);
+    this.undo = this.#journal && new UndoStore(this.#journal.path);
     for (const name of inventory.hosts.keys()) this.admit(name);
   }
 
@@ -176,7 +181,8 @@ export async function run(options: RunOptions): Promise<RunSummary> {
   try {
     for (const play of run.plays) {
       if (run.stopping) break;
-      if (!(await runPlay(run, play))) break;
+      if (options.apart) for (const host of run.hosts.values()) host.failed = undefined;
+      if (!(await runPlay(run, play)) && !options.apart) break;
     }
   } finally {
     options.kill.removeEventListener('abort', kill);

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Question, type Kind } from '../shell/question.js';
 import { join, raw, sh, type Sh } from '../shell/sh.js';
 import { fits, installArgument, isPattern, parseInstalled, parsePolicy, parseProvided, parseSimulation, parseSpec, satisfies, type Installed, type Spec } from './dpkg.js';
-import { defineModule, ModuleError, type Change, type Output, type Step } from './module.js';
+import { defineModule, ModuleError, type Back, type Change, type Output, type Step } from './module.js';
 import { bool, choice, int, list, params, str } from './params.js';
 import { hostPath } from './words.js';
 
@@ -228,7 +228,8 @@ export function compare(wanted: Wanted, observed: Observed): Change[] {
   simulated('autoclean');
   if (observed.archives) changes.push({ field: 'clean', from: 'package files', to: 'none' });
   if (updateDue(wanted, observed, changes.some(({ field }) => ['packages', 'deb'].includes(field)))) {
-    const age = observed.updated === undefined ? 'no lists' : `${Math.max(0, observed.now - observed.updated)} s old`;
+    // Without a number that grows by itself: the same finding reads the same a minute later.
+    const age = observed.updated === undefined ? 'no lists' : wanted.cache_valid_time === 0 ? 'lists' : `older than ${wanted.cache_valid_time} s`;
     changes.unshift({ field: 'cache', from: age, to: 'updated' });
   }
   return changes;
@@ -318,6 +319,27 @@ rm -rf "$d"
 [ $r -eq 0 ] || exit $r`;
 }
 
+/** Packages that were not there go again, with their configuration; those that were removed come back, in the version there is. */
+export function undo(wanted: Wanted, observed: Observed, changes: readonly Change[]): (Back | { cannot: string })[] {
+  const back: (Back | { cannot: string })[] = [];
+  const [added, removed]: string[][] = [[], []];
+  for (const { spec, names, from } of due(wanted, observed)) {
+    const was = versionOf(spec, observed);
+    if (wanted.state === 'absent') removed!.push(...names);
+    else if (was === undefined && matching(spec, observed).length === 0) added!.push(spec.arch === undefined ? spec.name : `${spec.name}:${spec.arch}`);
+    else back.push({ cannot: `${from} was upgraded or mended` });
+  }
+  if (changes.some(({ field }) => field === 'deb')) {
+    const { name } = observed.deb ?? {};
+    if (name !== undefined && !observed.packages.some((each) => each.name === name)) added!.push(name);
+    else back.push({ cannot: `${name ?? wanted.deb} was upgraded` });
+  }
+  for (const { field, from } of changes) if (['upgrade', 'autoremove', 'fix'].includes(field)) back.push({ cannot: `${field}: ${String(from)}` });
+  if (added!.length > 0) back.push({ module: 'apt', args: { name: added, state: 'absent', purge: true } });
+  if (removed!.length > 0) back.push({ module: 'apt', args: { name: removed, state: 'present' } });
+  return back;
+}
+
 export const returns = {
   cache_updated: 'Whether the lists of packages were updated.',
   cache_update_time: 'When the lists were last updated, in seconds since the epoch.',
@@ -355,5 +377,6 @@ export default defineModule({
   parse,
   compare,
   apply,
+  undo,
   result,
 });

@@ -5,7 +5,7 @@ import { defineModule, ModuleError } from './module.js';
 import { bool, choice, params, path, str } from './params.js';
 import { replaced } from './replace_file.js';
 import { hostPath } from './words.js';
-import { touchesFile } from './whole_file.js';
+import { touchesFile, undoFile } from './whole_file.js';
 
 const schema = params({
   user: str('Whose keys.'),
@@ -73,6 +73,7 @@ export const authorizedKey = defineModule<typeof schema, Edited, Wanted>({
     return applyEdit(options, observed, edit(wanted, observed), changes, wanted.manageDir && wanted.state === 'present' ? { before: [sh`{ ${make}; }`] } : {});
   },
   touches: (_wanted, { entry }) => touchesFile(entry),
+  undo: (_wanted, { entry }, changes) => undoFile(entry, changes),
   before: (_wanted, _observed, change) => beforeEdit(change),
   result({ user, keys, state, exclusive }, { entry }, output) {
     if (output) replaced(output, 1, `writing ${entry.path}`);

@@ -2,7 +2,7 @@ import { pythonRegex } from '../expression/index.js';
 import { applyEdit, beforeEdit, compareEdit, decode, editParams, editResult, editReturns, inspectText, parseText, splitLines, type Edited } from './edited_file.js';
 import { defineModule, ModuleError } from './module.js';
 import { bool, choice, params, path, str } from './params.js';
-import { touchesFile } from './whole_file.js';
+import { touchesFile, undoFile } from './whole_file.js';
 
 const schema = params({
   path: path('The file; a link is followed.').meta({ aliases: ['dest', 'destfile', 'name'] }),
@@ -45,6 +45,7 @@ export const blockinfile = defineModule<typeof schema, Edited, Wanted>({
   compare: (wanted, observed) => compareEdit(wanted, observed, edit(wanted, observed).after),
   apply: (wanted, observed, changes) => applyEdit(wanted, observed, edit(wanted, observed).after, changes),
   touches: (_wanted, { entry }) => touchesFile(entry),
+  undo: (_wanted, { entry }, changes) => undoFile(entry, changes),
   before: (_wanted, _observed, change) => beforeEdit(change),
   result: (wanted, observed, output) => editResult(wanted, edit(wanted, observed).msg, output),
 });

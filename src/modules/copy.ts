@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { attributeParams } from './attributes.js';
-import { applyTree, compareTree, inspectTree, parseTree, touchesTree, treeResult, type Item, type Tree } from './copy_tree.js';
+import { applyTree, compareTree, inspectTree, parseTree, touchesTree, treeResult, undoTree, type Item, type Tree } from './copy_tree.js';
 import { inspectDestination, makeFolder, parseDestination, type Destination, type Found } from './destination.js';
 import type { Seen } from './look.js';
 import { defineModule, ModuleError } from './module.js';
@@ -10,7 +10,7 @@ import { any, bool, mode, params, path, str } from './params.js';
 import { inspectRemote, parseRemote, type Remote, type RemoteFound } from './copy_remote.js';
 import { replaceParams } from './replace_file.js';
 import { exact, members, sourceFile } from './source.js';
-import { applyFile, checksumOf, compareFile, fileResult, fileReturns, readText, touchesFile, wholeFile, type WholeFile } from './whole_file.js';
+import { applyFile, checksumOf, compareFile, fileResult, fileReturns, readText, touchesFile, undoFile, wholeFile, type WholeFile } from './whole_file.js';
 
 const schema = params({
   src: path('File or folder on the controller, looked for in `files/`; a folder with a slash behind it stands for its contents. On the host with `remote_src`.').optional(),
@@ -106,6 +106,10 @@ export const copy = defineModule<typeof schema, Observed, Wanted>({
   touches(wanted, observed) {
     const tree = treeOf(wanted, observed);
     return tree ? touchesTree(tree, observed as Seen) : touchesFile(one(wanted, observed).found.entry);
+  },
+  undo(wanted, observed, changes) {
+    const tree = treeOf(wanted, observed);
+    return tree ? undoTree(tree, observed as Seen) : undoFile(one(wanted, observed).found.entry, changes);
   },
   before: (_wanted, _observed, change) => readText(change),
   result(wanted, observed, output) {

@@ -2,10 +2,10 @@
 import { join, raw, sh, type Sh } from '../shell/sh.js';
 import { applyAttributes, compareAttributes, makeFolders, newMode, ownership } from './attributes.js';
 import { fields, look, seenFields, type Entry, type Seen } from './look.js';
-import { ModuleError, type Change, type Output, type Returns, type Step, type Touched } from './module.js';
+import { ModuleError, type Back, type Change, type Output, type Returns, type Step, type Touched } from './module.js';
 import { replaced, replaceFiles } from './replace_file.js';
 import { unpack, type Packed } from './unpack.js';
-import { compareFile, replacement, type WholeFile } from './whole_file.js';
+import { compareFile, replacement, undoAttributes, undoFile, type WholeFile } from './whole_file.js';
 import { hostPath } from './words.js';
 
 export interface Tree {
@@ -108,6 +108,23 @@ export function applyTree(tree: Tree, { entries, umask, tar }: TreeSeen): Step {
 /** What applyTree() touches. */
 export function touchesTree(tree: Tree, { entries, umask }: Seen): Touched {
   return { paths: entries.filter((entry, i) => changesOf(tree, tree.items[i]!, entry, umask).length > 0).map(({ path }) => hostPath(path)) };
+}
+
+/** What has changed below a folder is taken back one by one, up to so many. */
+const MOST_BACK = 200;
+
+/** The way back from applyTree(): members before the folders they are in. */
+export function undoTree(tree: Tree, { entries, umask }: Seen): Back[] {
+  const back = tree.items.flatMap((item, i): Back[] => {
+    const entry = entries[i]!;
+    const changes = changesOf(tree, item, entry, umask).map((change) => ({ ...change, field: change.field.split(' ')[0]! }));
+    if (changes.length === 0) return [];
+    if (item.kind !== 'directory') return undoFile(entry, changes);
+    if (entry.stat) return [undoAttributes(entry.path, entry.stat, changes)];
+    return [{ module: 'file', args: { path: entry.path, state: 'absent', only: 'empty' }, behind: true, ...(i === 0 ? { above: hostPath(entry.path) } : {}) }];
+  });
+  if (back.length > MOST_BACK) throw new ModuleError(`${back.length} files and folders changed below ${tree.dest}: more than ${MOST_BACK} are not taken back`);
+  return back.reverse();
 }
 
 /** New files that need no command to accept them, if there are many. A new owner would cost set-id bits. */

@@ -3,6 +3,7 @@ import { applyEdit, beforeEdit, compareEdit, decode, inspectText, parseText, spl
 import { fields } from './look.js';
 import { defineModule, ModuleError, type Output, type Returns } from './module.js';
 import { bool, choice, params, path, str } from './params.js';
+import { undoFile } from './whole_file.js';
 import { replaced } from './replace_file.js';
 
 const schema = params({
@@ -78,6 +79,13 @@ fi`);
     if (fileOf(wanted) !== undefined) return applyEdit(options(wanted), observed, after, changes);
     const keep = wanted.backup && observed.content !== undefined ? sh`b=$(mktemp "\${TMPDIR:-/tmp}/crontabXXXXXX") && ${bytes(observed.content)} >"$b" && printf 'backup_file\\000%s\\000' "$b" || exit` : join([]);
     return { script: join([keep, sh`${bytes(after!)} | crontab ${raw(who(wanted))} - || exit`, raw(`printf 'look\\0000022\\000'`)]) };
+  },
+  undo(wanted, observed, changes) {
+    const { name, user, env, state } = wanted;
+    if (fileOf(wanted) !== undefined) return undoFile(observed.entry, changes);
+    const had = splitLines((observed.content ?? Buffer.alloc(0)).toString()).some((line) => (env ? VARIABLE.exec(line)?.[1] === name : line.trim() === `${MARK}${name.trim()}`));
+    if (had || state === 'absent') throw new ModuleError(`what ${observed.entry.path} had for "${name}" was not kept`);
+    return [{ module: 'cron', args: { name, user, env, state: 'absent' } }];
   },
   before: (wanted, _observed, change) => (fileOf(wanted) === undefined ? sh`crontab -l ${raw(who(wanted))} 2>/dev/null || :` : beforeEdit(change)),
   result(wanted, observed, output): Returns {

@@ -1,11 +1,12 @@
 import { dirname } from 'node:path/posix';
 import { join, raw, sh, type Sh } from '../shell/sh.js';
 import { applyAttributes, attributeParams, compareAttributes, describe, makeFolders, newMode, octal, ownership, setAttributes } from './attributes.js';
-import { fields, look, parseKind, seenFields, type Entry, type Stat } from './look.js';
-import { defineModule, ModuleError, type Change, type Step } from './module.js';
-import { bool, choice, params, path } from './params.js';
+import { fields, look, parseKind, seenFields, type Entry, type LookOptions, type Stat } from './look.js';
+import { defineModule, ModuleError, type Back, type Change, type Step } from './module.js';
+import { bool, choice, params, path, str } from './params.js';
 import { replaced, replaceFiles, unsafeWrites } from './replace_file.js';
 import { compareTimes, readTimes, setTimes, takeTimes, timeParams } from './times.js';
+import { attributesOf, undoAttributes, undoFile } from './whole_file.js';
 import { hostPath } from './words.js';
 
 const schema = params({
@@ -18,9 +19,14 @@ const schema = params({
   recurse: bool('Set owner, group and mode on everything in the folder.').default(false),
   force: bool('Make a link that leads nowhere, or in place of a file or an empty folder.').default(false),
   follow: bool('Change what a link leads to rather than the link.').default(true),
+  only: str('With `state: absent`: it goes only if it is this, else the task fails: `empty`, for a folder with nothing in it, or the SHA-256 of a file. (Ansible has no such parameter.)').optional(),
   ...timeParams,
   ...attributeParams,
   unsafe_writes: unsafeWrites,
+}).check((context) => {
+  const { only, state } = context.value;
+  const wrong = only === undefined ? undefined : state !== 'absent' ? 'only goes with state: absent' : /^(empty|[0-9a-f]{64})$/.test(only) ? undefined : 'only is "empty" or a SHA-256, 64 hexadecimal digits';
+  if (wrong !== undefined) context.issues.push({ code: 'custom', message: wrong, input: context.value, path: ['only'] });
 });
 
 type Wanted = typeof schema._output;
@@ -36,6 +42,8 @@ interface Observed {
   source: Entry | undefined;
   /** Below the folder, itself included; only with recurse. */
   members: Member[];
+  /** A folder with something in it; only with `only: empty`. */
+  full: boolean;
   /** Seconds since the epoch that access_time and modification_time stand for on the host. */
   times: (number | undefined)[];
 }
@@ -48,6 +56,10 @@ function follows({ state, follow }: Wanted): boolean {
 /** Where src of a link stands, seen from the folder of the link. */
 function sourcePath({ path, src, state }: Wanted): Sh {
   return src!.startsWith('/') || src!.startsWith('~') || state === 'hard' ? hostPath(src!) : hostPath(`${dirname(path)}/${src}`);
+}
+
+function lookOf(wanted: Wanted): LookOptions {
+  return { follow: follows(wanted), checksum: wanted.only !== undefined && wanted.only !== 'empty' };
 }
 
 function lookedAt(wanted: Wanted): Sh[] {
@@ -86,8 +98,9 @@ export const file = defineModule<typeof schema, Observed>({
 `,
   ],
   inspect(wanted) {
-    const parts = [look(lookedAt(wanted), { follow: follows(wanted) }), readTimes(wanted)];
+    const parts = [look(lookedAt(wanted), lookOf(wanted)), readTimes(wanted)];
     const root = hostPath(wanted.path);
+    if (wanted.only === 'empty') parts.push(sh`f=; if [ -d ${root} ] && [ ! -L ${root} ]; then f=$(ls -A -- ${root}) || exit; fi; printf '%s\\000' "\${f:+full}"`);
     if (wanted.recurse) {
       parts.push(sh`if [ -d ${root} ]; then { find ${root}/. -exec stat -c '%f|%u|%g|%U|%G' -- {} + || echo failed; } | sort -u; fi`, raw("printf '\\000'"));
     }
@@ -97,11 +110,12 @@ export const file = defineModule<typeof schema, Observed>({
     const what = `looking at ${wanted.path}`;
     const rest = fields(output, what);
     const members = wanted.recurse ? rest.pop()! : '';
+    const full = wanted.only === 'empty' && rest.pop() === 'full';
     const times = takeTimes(wanted, rest);
-    const { entries, umask } = seenFields(rest, lookedAt(wanted).length, what);
+    const { entries, umask } = seenFields(rest, lookedAt(wanted).length, what, lookOf(wanted));
     if (/^failed$/m.test(members)) throw new ModuleError(`${what}: ${output.stderr.trim() || 'find failed'}`);
     const entry = entries[0]!;
-    return { state: wanted.state ?? stateOf(entry, wanted), entry, umask, source: entries[1], times, members: members.split('\n').filter((line) => line !== '').map(parseMember) };
+    return { state: wanted.state ?? stateOf(entry, wanted), entry, umask, source: entries[1], full, times, members: members.split('\n').filter((line) => line !== '').map(parseMember) };
   },
   compare(wanted, observed) {
     const { state, entry, umask, times, members } = observed;
@@ -109,7 +123,9 @@ export const file = defineModule<typeof schema, Observed>({
     const made = (from: unknown): Change => ({ field: 'state', from, to: state });
     switch (state) {
       case 'absent':
-        return stat === undefined ? [] : [made(stat.kind)];
+        if (stat === undefined) return [];
+        if (wanted.only !== undefined) checkOnly(wanted.only, observed);
+        return [made(stat.kind)];
       case 'file':
         if (stat === undefined) throw new ModuleError(`${wanted.path} is absent; state: touch makes an empty file, copy and template write one`);
         if (stat.kind === 'directory') throw new ModuleError(`${wanted.path} is a folder, not a file`);
@@ -133,7 +149,7 @@ export const file = defineModule<typeof schema, Observed>({
     const path = hostPath(entry.path);
     const made = changes.some(({ field }) => field === 'state' || field === 'src');
     const attributes = entry.stat === undefined ? join([]) : applyAttributes(path, wanted, entry.stat, umask, changes);
-    if (state === 'absent') return replaceFiles([], [path], { after: [sh`rm -rf -- ${path}`] });
+    if (state === 'absent') return replaceFiles([], [path], { after: [wanted.only === 'empty' ? sh`rmdir -- ${path}` : sh`rm -rf -- ${path}`] });
     if (state === 'link') {
       const link = hostPath(wanted.path);
       const target = wanted.follow ? source?.path : wanted.path;
@@ -156,6 +172,7 @@ export const file = defineModule<typeof schema, Observed>({
     const paths = [hostPath(entry.path), hostPath(wanted.path), ...(wanted.src === undefined ? [] : [sourcePath(wanted)])];
     return state === 'absent' || wanted.recurse ? { trees: paths } : { paths };
   },
+  undo: (wanted, observed, changes) => undo(wanted, observed, changes),
   result(wanted, { state, entry, umask }, output) {
     const done = output ? replaced(output, 1, `changing ${entry.path}`).seen.entries[0]! : entry;
     const facts = describe(done.path, done.stat);
@@ -172,6 +189,41 @@ function stateOf({ stat, target }: Entry, { recurse, src, follow }: Wanted): Obs
   if (src !== undefined) return 'link';
   if (recurse || stat?.kind === 'directory') return 'directory';
   return !follow && target !== undefined ? 'link' : 'file';
+}
+
+/** @throws ModuleError where something else is there than what alone may go */
+function checkOnly(only: string, { entry: { path, stat, sha256 }, full }: Observed): void {
+  if (only === 'empty') {
+    if (stat!.kind !== 'directory') throw new ModuleError(`${path} is no folder but a ${stat!.kind}, so it stays`);
+    if (full) throw new ModuleError(`the folder ${path} is not empty, so it stays`);
+  } else if (stat!.kind !== 'file') throw new ModuleError(`${path} is no file but a ${stat!.kind}, so it stays`);
+  else if (sha256 !== only) throw new ModuleError(`${path} has another content (sha256:${sha256}), so it stays`);
+}
+
+/** SHA-256 of nothing. */
+const EMPTY = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+
+function undo(wanted: Wanted, { state, entry, source }: Observed, changes: readonly Change[]): Back[] {
+  const { path, stat, target } = entry;
+  const has = (field: string): boolean => changes.some((change) => change.field === field);
+  if (state === 'link' || state === 'hard') {
+    const at = wanted.path;
+    const attributes = !has('src') && stat ? [undoAttributes(state === 'link' && wanted.follow ? source!.path : path, state === 'link' && wanted.follow ? source!.stat! : stat, changes)] : [];
+    if (!has('src')) return attributes;
+    if (target !== undefined && state === 'link') return [{ module: 'file', args: { path: at, src: target, state: 'link', force: true, follow: false } }];
+    if (stat?.kind === 'directory') return [{ module: 'file', args: { path: at, state: 'absent' } }, { module: 'file', args: { path: at, ...attributesOf(stat), state: 'directory' }, behind: true }];
+    return stat === undefined ? [{ module: 'file', args: { path: at, state: 'absent' }, above: hostPath(at) }] : undoFile(entry, [{ field: 'content', from: null, to: null }]);
+  }
+  if (state === 'absent') {
+    if (wanted.only === 'empty') return [{ module: 'file', args: { path, ...attributesOf(stat!), state: 'directory' } }];
+    if (stat!.kind === 'directory') throw new ModuleError(`${path} was a folder, and what was in it was not kept`);
+    return undoFile(entry, [{ field: 'content', from: null, to: null }]);
+  }
+  if (state === 'directory' && has('state')) return [{ module: 'file', args: { path, state: 'absent', only: 'empty' }, above: hostPath(path) }];
+  if (state === 'touch' && has('state')) return [{ module: 'file', args: { path, state: 'absent', only: EMPTY }, above: hostPath(path) }];
+  if (wanted.recurse) throw new ModuleError(`owner and mode of all that is below ${path} were not kept`);
+  if (!changes.some(({ field }) => ['owner', 'group', 'mode'].includes(field))) throw new ModuleError('times of files are not put back');
+  return [undoAttributes(path, stat!, changes)];
 }
 
 function parseMember(line: string): Member {

@@ -7,7 +7,7 @@ import { fields } from './look.js';
 import { defineModule, ModuleError, type Change } from './module.js';
 import { any, bool, int, params, path, secret, str } from './params.js';
 import { replaced, replaceFiles, unsafeWrites } from './replace_file.js';
-import { fileReturns } from './whole_file.js';
+import { fileReturns, undoFile } from './whole_file.js';
 import { hostPath } from './words.js';
 
 const schema = params({
@@ -103,6 +103,7 @@ muster_fetch "$f" || { rc=$?; printf '%s\\n' ${`fetching ${download.url} failed`
     const file = { path, was: stat, content: { host: raw('"$f"') }, owner: args.owner, group: args.group, mode, backup: args.backup, source: download.url };
     return replaceFiles([file], [path], { before: [fetch, check] });
   },
+  undo: (_wanted, { entry }, changes) => undoFile(entry, changes),
   result({ args }, { entry }, output) {
     const done = output ? replaced(output, 1, `fetching ${args.url}`) : undefined;
     const { path: dest, ...rest } = describe(entry.path, done ? done.seen.entries[0]!.stat : entry.stat);

@@ -54,6 +54,10 @@ ${lookups(wanted.local)}
 account group ${name}`,
     };
   },
+  undo({ name, state }, observed) {
+    if (!observed) return [{ module: 'group', args: { name, state: 'absent' } }];
+    return [{ module: 'group', args: { name, gid: observed.gid } }, ...(state === 'absent' ? [{ cannot: `who was in the group ${name} was not kept` }] : [])];
+  },
   result(wanted, observed, output) {
     const made = output?.stdout.split('\n').find((line) => line.startsWith(`${wanted.name}:`))?.split(':')[2];
     const gid = wanted.gid ?? observed?.gid ?? (made === undefined ? undefined : Number(made));

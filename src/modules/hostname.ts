@@ -57,6 +57,7 @@ printf '%s\\000' "$k" "$n" "$l"`),
     if (use !== undefined) return replaceFiles([], [], { after: [use === 'systemd' ? ctl : sh`{ ${write}; }`] });
     return replaceFiles([], [], { after: [sh`if [ -d /run/systemd/system ] && command -v hostnamectl >/dev/null; then ${ctl}\nelse\n${write}\nfi`] });
   },
+  undo: (_wanted, { kept, live }) => [{ module: 'hostname', args: { name: kept ?? live } }],
   result({ name }, _observed, output) {
     if (output) replaced(output, 0, 'setting the name of the host');
     const [short, ...domain] = name.split('.');

@@ -5,7 +5,7 @@ import { applyEdit, beforeEdit, compareEdit, decode, editParams, editResult, edi
 import { defineModule, ModuleError } from './module.js';
 import { bool, choice, params, path, str } from './params.js';
 import { hostPath } from './words.js';
-import { touchesFile } from './whole_file.js';
+import { touchesFile, undoFile } from './whole_file.js';
 
 const schema = params({
   path: path('The file; a link is followed.').meta({ aliases: ['dest', 'destfile', 'name'] }),
@@ -53,6 +53,7 @@ export const lineinfile = defineModule<typeof schema, Edited, Wanted>({
   apply: (wanted, observed, changes) =>
     applyEdit(wanted, observed, edit(wanted, observed).after, changes, wanted.create ? { before: [sh`mkdir -p -- ${hostPath(dirname(wanted.path))}`] } : {}),
   touches: (_wanted, { entry }) => touchesFile(entry),
+  undo: (_wanted, { entry }, changes) => undoFile(entry, changes),
   before: (_wanted, _observed, change) => beforeEdit(change),
   result(wanted, observed, output) {
     const { msg, found } = edit(wanted, observed);

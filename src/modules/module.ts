@@ -72,6 +72,20 @@ export interface Touched {
   services?: readonly { name: string; how: 'none' | 'reload' | 'restart' }[];
 }
 
+/** A task that leads back from a change, made as the one it takes back was: same host, same user. */
+export interface Back {
+  module: string;
+  args: { [name: string]: unknown };
+  /** `src` is to be the content of the file at this path: it is read before the change, and kept on the controller. */
+  old?: Sh;
+  /** Folders above this path that are not there yet go again behind it, where they are empty then. */
+  above?: Sh;
+  /** Done again, rather than taken back, once all else is: what was restarted reads what was put back. */
+  again?: boolean;
+  /** Another task of the same change stands before it: what it will find is not what the change left. */
+  behind?: boolean;
+}
+
 export interface Declarative<P extends z.ZodType, Wanted, Observed> extends Described<P> {
   kind: 'declarative';
   /** Reads what is needed on the controller: src files, rendered templates. Without it, wanted = args. */
@@ -91,6 +105,11 @@ export interface Declarative<P extends z.ZodType, Wanted, Observed> extends Desc
    * a confirmed block. @throws ModuleError for changes that cannot be put back
    */
   touches?(wanted: Wanted, observed: Observed, changes: Change[]): Touched;
+  /**
+   * The tasks that lead back from `changes`, in order; `cannot` tells of what has no way back. Without it nothing has.
+   * @throws ModuleError where nothing has
+   */
+  undo?(wanted: Wanted, observed: Observed, changes: Change[]): (Back | { cannot: string })[];
   /** Reads the present text of what `changes` will replace, for a diff: stdout is that text. */
   before?(wanted: Wanted, observed: Observed, change: Change): Sh;
   /** `output` is apply's, absent when nothing was changed or in a plan. May throw ModuleError. */

@@ -1,4 +1,4 @@
-import { apply, compare, inspect, parse, result, returns, rules, bare, verify, type Wanted } from './apt.js';
+import { apply, compare, inspect, parse, result, returns, rules, bare, undo, verify, type Wanted } from './apt.js';
 import { defineModule, ModuleError } from './module.js';
 import { any, params } from './params.js';
 
@@ -22,5 +22,6 @@ export default defineModule({
   parse,
   compare,
   apply,
+  undo,
   result,
 });

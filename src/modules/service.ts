@@ -3,7 +3,7 @@ import { join, raw, sh, type Sh } from '../shell/sh.js';
 import { defineModule, ModuleError, type Change, type Output } from './module.js';
 import { any, bool, choice, int, params, str } from './params.js';
 import { splitWords } from './words.js';
-import { apartUnits, applyUnit, compareUnit, howTouched, parseUnit, showUnits, touchesUnit, unitResult, type Unit, type UnitWanted } from './units.js';
+import { apartUnits, applyUnit, compareUnit, howTouched, parseUnit, showUnits, touchesUnit, undoTurning, undoUnit, unitResult, type Unit, type UnitWanted } from './units.js';
 
 const schema = params({
   name: str('The service.'),
@@ -101,6 +101,10 @@ export default defineModule({
     // Links say what starts at boot.
     const links = ['/etc/rc0.d', '/etc/rc1.d', '/etc/rc2.d', '/etc/rc3.d', '/etc/rc4.d', '/etc/rc5.d', '/etc/rc6.d', '/etc/rcS.d', '/etc/runlevels'];
     return { services: [{ name: wanted.name, how: howTouched(changes) }], trees: changes.some(({ field }) => field === 'enabled') ? links.map((path) => sh`${path}`) : [] };
+  },
+  undo(wanted, observed, changes) {
+    if (observed.manager === 'systemd') return undoUnit('service', asUnit(wanted), observed.unit, changes);
+    return undoTurning('service', wanted.name, observed.running, changes);
   },
   result(wanted, observed) {
     if (observed.manager === 'systemd') return unitResult(asUnit(wanted), observed.unit);

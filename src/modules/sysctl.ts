@@ -3,6 +3,7 @@ import { applyEdit, beforeEdit, compareEdit, decode, editResult, inspectText, pa
 import { fields } from './look.js';
 import { defineModule, ModuleError, type Change } from './module.js';
 import { bool, choice, params, path, str } from './params.js';
+import { attributesOf, undoFile } from './whole_file.js';
 import { hostPath } from './words.js';
 
 const schema = params({
@@ -73,6 +74,14 @@ export const sysctl = defineModule<typeof schema, Observed, Wanted>({
     // Having the kernel read the file sets all that stands in it.
     const names = splitLines(decode(edit(wanted, observed).after ?? Buffer.alloc(0)).text).flatMap((line) => keyOf(line) ?? []);
     return { paths: [...new Set([observed.entry.path, inKernel(wanted.name), ...names])].map(hostPath) };
+  },
+  undo(wanted, { entry, live }, changes) {
+    const { name, sysctl_file } = wanted;
+    const file = changes.some(({ field }) => field !== 'value') ? undoFile(entry, changes) : [];
+    if (!changes.some(({ field }) => field === 'value') || live === undefined) return [...file, { cannot: `the kernel keeps its ${name} until it is set, or until the next boot` }];
+    // What the kernel had is set by way of the file, which then becomes what it was.
+    const value = { module: 'sysctl', args: { name, value: live.trim().split(/\s+/).join(' '), sysctl_file, sysctl_set: true, reload: false } };
+    return [value, ...(entry.stat === undefined ? [{ module: 'file', args: { path: entry.path, state: 'absent' } }] : [{ module: 'copy', args: { dest: entry.path, ...attributesOf(entry.stat) }, old: hostPath(entry.path) }]).map((back) => ({ ...back, behind: true }))];
   },
   before: (_wanted, _observed, change) => beforeEdit(change),
   result: (wanted, observed, output) => {

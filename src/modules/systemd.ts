@@ -1,6 +1,6 @@
 import { defineModule } from './module.js';
 import { bool, choice, params, str } from './params.js';
-import { applyUnit, compareUnit, inspectUnit, parseUnit, touchesUnit, unitResult } from './units.js';
+import { applyUnit, compareUnit, inspectUnit, parseUnit, touchesUnit, undoUnit, unitResult } from './units.js';
 
 const schema = params({
   name: str('The unit; without an ending it is a service.').meta({ aliases: ['service', 'unit'] }).optional(),
@@ -38,5 +38,6 @@ export default defineModule({
   compare: (wanted, unit) => compareUnit(wanted, unit),
   apply: (wanted, _unit, changes) => ({ script: applyUnit(wanted, changes) }),
   touches: (wanted, _unit, changes) => touchesUnit(wanted, changes),
+  undo: (wanted, unit, changes) => undoUnit('systemd', wanted, unit, changes),
   result: (wanted, unit) => unitResult(wanted, unit),
 });

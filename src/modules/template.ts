@@ -5,7 +5,7 @@ import { defineModule } from './module.js';
 import { bool, choice, params, path } from './params.js';
 import { replaceParams } from './replace_file.js';
 import { modeOf } from './source.js';
-import { applyFile, compareFile, fileResult, fileReturns, readText, touchesFile, wholeFile, type WholeFile } from './whole_file.js';
+import { applyFile, compareFile, fileResult, fileReturns, readText, touchesFile, undoFile, wholeFile, type WholeFile } from './whole_file.js';
 
 const schema = params({
   src: path('Template on the controller: `.hbs` renders as Handlebars, `.j2` as Jinja. Looked for in `templates/` of role, playbook and project.'),
@@ -57,6 +57,7 @@ export const template = defineModule<typeof schema, Found, Wanted>({
   },
   apply: (wanted, { entry, umask }, changes) => applyFile(wanted.file, entry, umask, changes, { before: [makeFolder(wanted)] }),
   touches: (_wanted, { entry }) => touchesFile(entry),
+  undo: (_wanted, { entry }, changes) => undoFile(entry, changes),
   before: (_wanted, _observed, change) => readText(change),
   result: ({ src, file }, { entry, umask }, output) => ({ ...fileResult(file, entry, umask, output), src }),
 });

@@ -1,7 +1,7 @@
 /** systemd's units: what one `systemctl show` says of them, how they differ from what is wanted, and the commands between. */
 import { Question, type Kind } from '../shell/question.js';
 import { join, raw, sh, type Sh } from '../shell/sh.js';
-import { ModuleError, type Change, type Output, type Returns, type Touched } from './module.js';
+import { ModuleError, type Back, type Change, type Output, type Returns, type Touched } from './module.js';
 
 export interface UnitWanted {
   name?: string | undefined;
@@ -230,6 +230,28 @@ export function touchesUnit(wanted: UnitWanted, changes: readonly Change[]): Tou
   if (wanted.name === undefined) return {};
   if (wanted.scope !== 'system') throw new ModuleError(`a confirmed block cannot put back units of scope ${wanted.scope}`);
   return { services: [{ name: unitName(wanted.name), how: howTouched(changes) }] };
+}
+
+/**
+ * The way back from changes of a unit. What was restarted or reloaded, and what systemd was told to read, is done again
+ * at the end.
+ * @param ran whether the unit ran before
+ * @param more parameters that name the service manager
+ */
+export function undoTurning(module: string, name: string | undefined, ran: boolean, changes: readonly Change[], more: { [name: string]: unknown } = {}): (Back | { cannot: string })[] {
+  const change = (field: string) => changes.find((each) => each.field === field);
+  const to = change('state')?.to;
+  const was: { [name: string]: unknown } = {};
+  for (const field of ['enabled', 'masked']) if (change(field)) was[field] = change(field)!.from;
+  if (to !== undefined && ran !== (to !== 'stopped')) was['state'] = ran ? 'started' : 'stopped';
+  const back: Back[] = Object.keys(was).length > 0 ? [{ module, args: { ...more, name, ...was } }] : [];
+  if (change('daemon_reload')) back.push({ module: 'systemd', args: { ...more, daemon_reload: true }, again: true });
+  if (ran && (to === 'restarted' || to === 'reloaded')) back.push({ module, args: { ...more, name, state: to }, again: true });
+  return back;
+}
+
+export function undoUnit(module: string, wanted: UnitWanted, unit: Unit, changes: readonly Change[]): (Back | { cannot: string })[] {
+  return undoTurning(module, wanted.name, running(unit), changes, wanted.scope === 'system' ? {} : { scope: wanted.scope });
 }
 
 /** The harshest thing that changes of a service do to it. */

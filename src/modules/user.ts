@@ -1,6 +1,6 @@
 import { join, sh, type Sh } from '../shell/sh.js';
 import { lookups, NAME, needing, sections } from './accounts.js';
-import { defineModule, ModuleError, type Change, type Output } from './module.js';
+import { defineModule, ModuleError, type Back, type Change, type Output } from './module.js';
 import { bool, choice, float, int, list, params, path, secret, str } from './params.js';
 import { hostPath } from './words.js';
 
@@ -270,6 +270,22 @@ rm -f -- "$k" "$k.pub"
 ${phrase === '' ? sh`ssh-keygen ${options} -C ${comment} -N '' -f "$k" </dev/null` : sh`printf '%s\\n%s\\n' ${phrase} ${phrase} | ssh-keygen ${options} -C ${comment} -f "$k" >/dev/null`} && chown ${wanted.name}: "$k" "$k.pub" || exit`;
 }
 
+function undo(wanted: Wanted, { account }: Observed, changes: readonly Change[]): (Back | { cannot: string })[] {
+  const { name } = wanted;
+  if (wanted.state === 'absent') throw new ModuleError(`the user ${name} was removed`);
+  if (!account) return [{ module: 'user', args: { name, state: 'absent' } }, ...(wanted.create_home ? [{ cannot: `the home folder of ${name} stays` }] : [])];
+  const was: { [field: string]: unknown } = {};
+  const left: { cannot: string }[] = [];
+  for (const { field, from } of changes) {
+    if (field === 'home folder') left.push({ cannot: `the home folder of ${name} stays` });
+    else if (field === 'ssh_key') left.push({ cannot: `the SSH key of ${name} stays` });
+    else if (field === 'expires') was['expires'] = from === 'never' ? -1 : Number(from) * 86400;
+    else if (field.startsWith('password_expire')) was[field] = Number(from);
+    else was[field] = field === 'group' ? String(from) : from;
+  }
+  return [...left, ...(Object.keys(was).length > 0 ? [{ module: 'user', args: { name, create_home: false, ...was } }] : [])];
+}
+
 function result(wanted: Wanted, observed: Observed, output?: Output) {
   if (wanted.state === 'absent') return { name: wanted.name, state: 'absent', force: wanted.force, remove: wanted.remove };
   const lines = output?.stdout.split('\n') ?? [];
@@ -316,5 +332,6 @@ export default defineModule({
   parse: (output, wanted) => parse(output, wanted),
   compare: (wanted, observed) => compare(wanted, observed),
   apply: (wanted, observed, changes) => ({ script: apply(wanted, observed, changes) }),
+  undo,
   result: (wanted, observed, output) => result(wanted, observed, output),
 });

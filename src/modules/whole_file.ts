@@ -4,7 +4,7 @@ import { isUtf8 } from 'node:buffer';
 import { sh, type Sh } from '../shell/sh.js';
 import { applyAttributes, compareAttributes, describe, newMode, octal, resolveMode, type Attributes } from './attributes.js';
 import { type Entry, type Stat } from './look.js';
-import { ModuleError, type Change, type Output, type Returns, type Step, type Touched } from './module.js';
+import { ModuleError, type Back, type Change, type Output, type Returns, type Step, type Touched } from './module.js';
 import { replaced, replaceFiles, type Around, type Content, type Replacement } from './replace_file.js';
 import { hostPath } from './words.js';
 
@@ -100,6 +100,33 @@ export function applyFile(file: WholeFile, entry: Entry, umask: number, changes:
 /** What applyFile() touches. */
 export function touchesFile({ path }: Entry): Touched {
   return { paths: [hostPath(path)] };
+}
+
+/** The way back from changes of a file: its old content, owner and mode, the link it was, or nothing. */
+export function undoFile({ path, stat, target }: Entry, changes: readonly Change[]): Back[] {
+  if (stat === undefined) return [gone(path, changes)];
+  if (stat.kind === 'link') return [{ module: 'file', args: { path, src: target, state: 'link', force: true, follow: false } }];
+  if (!changes.some(({ field }) => field === 'content')) return [undoAttributes(path, stat, changes)];
+  return [{ module: 'copy', args: { dest: path, ...attributesOf(stat) }, old: hostPath(path) }];
+}
+
+/** Takes away a file that was made, if it still is what was made. */
+function gone(path: string, changes: readonly Change[]): Back {
+  const made = changes.find(({ field }) => field === 'content')?.to;
+  const only = typeof made === 'string' ? /^sha256:([0-9a-f]{64})$/.exec(made)?.[1] : undefined;
+  return { module: 'file', args: { path, state: 'absent', ...(only === undefined ? {} : { only }) }, above: hostPath(path) };
+}
+
+/** Owner, group and mode of what is there, as parameters. */
+export function attributesOf(stat: Stat): { owner: string; group: string; mode: string } {
+  const name = (text: string, id: number) => (text === 'UNKNOWN' ? String(id) : text);
+  return { owner: name(stat.owner, stat.uid), group: name(stat.group, stat.gid), mode: octal(stat.mode) };
+}
+
+/** The way back from changes of owner, group and mode. */
+export function undoAttributes(path: string, stat: Stat, changes: readonly Change[]): Back {
+  const had = Object.entries(attributesOf(stat)).filter(([field]) => changes.some((change) => change.field === field));
+  return { module: 'file', args: { path, ...Object.fromEntries(had) } };
 }
 
 /** The present text of a file, nothing where there is none. */

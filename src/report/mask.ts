@@ -55,7 +55,7 @@ export class Mask {
 }
 
 /** Members of events that hold names and kinds, not text born in a run. */
-const STRUCTURE = new Set(['event', 'verb', 'run', 'check', 'host', 'hosts', 'id', 'action', 'delegate', 'seconds', 'origin']);
+const STRUCTURE = new Set(['event', 'verb', 'run', 'check', 'host', 'hosts', 'id', 'action', 'delegate', 'seconds', 'origin', 'effect', 'exitCode', 'process']);
 
 /** One expression for all spellings of all secrets, the longest first, so that no tail of a longer one is left over. */
 function pattern(secrets: Iterable<string>): RegExp {

@@ -72,7 +72,8 @@ export async function reboot(call: Call): Promise<Outcome> {
   const began = performance.now();
   machine.forget();
   const before = (await machine.ask(way, inspectionOf(way, bootMark()), async () => [])).stdout.trim();
-  run.emit({ event: 'effect', host: host.name, id: call.task.id, task: 'reboot', changes: [] });
+  run.options.review?.({ host: host.name, task: call.task, index: call.loop === undefined ? undefined : call.index, check: false }, undefined);
+  run.emit({ event: 'effect', effect: ++run.effects, host: host.name, id: call.task.id, task: 'reboot', changes: [] });
   const command = args.reboot_command ?? 'shutdown -r now';
   // A moment's delay lets the answer of this trip leave the machine before its sshd goes down.
   const step = { script: sh`( sleep ${Number(args.pre_reboot_delay) + 1}; ${raw(String(command))} ) >/dev/null 2>&1 &` };
