@@ -3,10 +3,12 @@ import { runPlaybooks } from './playbooks.js';
 import { type Flags, planOptions, playbooks } from './options.js';
 
 /** `muster plan PLAYBOOK…`: apply without effects. */
-const plan: CommandModule<object, Flags & { playbook: string[] }> = {
-  builder: (argv) => playbooks(argv).options(planOptions) as never,
+const plan: CommandModule<object, Flags & { playbook: string[]; out?: string }> = {
+  builder: (argv) => playbooks(argv).options(planOptions).option('out', { type: 'string', requiresArg: true, describe: 'keep the plan in a file: muster apply FILE makes just that' }) as never,
   handler: async (flags) => {
-    process.exitCode = await runPlaybooks('plan', flags.playbook, flags);
+    const { out, playbook } = flags;
+    if (out !== undefined) process.exitCode = await (await import('./reviewed.js')).keepPlan(out, playbook, flags);
+    else process.exitCode = await runPlaybooks('plan', playbook, flags);
   },
 };
 export default plan;

@@ -98,7 +98,7 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
     timeout: task.timeout === undefined ? undefined : numberOf(call, task.timeout, 'timeout', scope) || undefined,
     guard: guardOf(call, module, machine, way),
     keep: check || !run.undo ? undefined : { store: run.undo, effect: () => effect, reached: reachedBy(target, way), way, controller },
-    review: run.options.review && ((changes) => run.options.review!({ host: host.name, task, index: call.loop === undefined ? undefined : call.index, check }, changes)),
+    review: run.options.review && ((changes) => run.options.review!({ host: host.name, task, index: call.loop === undefined ? undefined : call.index, check }, changes?.map((change) => ({ ...change, ...(hidden || secretFields.has(change.field) ? { secret: true } : {}) })))),
     get secrets() {
       return [...secrets];
     },
