@@ -47,7 +47,8 @@ const isRoot = (): boolean => process.getuid?.() === 0;
 
 /** @throws UsageError, ContentError: nothing is written then */
 async function add(flags: ScheduleFlags): Promise<void> {
-  for (const [key, flag] of [['askPass', '-k'], ['askBecomePass', '-K']] as const) if (flags[key]) throw new UsageError(`muster: ${flag} asks, and nobody will be there to answer`);
+  const asking = [flags.askPass && '-k', flags.askBecomePass && '-K', flags.askVaultPass && '-J', ...flags.vaultId.filter((id) => /@prompt$/.test(id)).map((id) => `--vault-id ${id}`)].find(Boolean);
+  if (asking) throw new UsageError(`muster: ${asking} asks, and nobody will be there to answer`);
   for (const path of flags.playbook) if (!existsSync(path)) throw new UsageError(`muster: there is no playbook ${path}`);
   const way = wayOf(flags);
   const job = jobOf(flags, way);
@@ -56,7 +57,8 @@ async function add(flags: ScheduleFlags): Promise<void> {
     for (const { path, text } of files) console.log(`# ${path}\n${text}`);
     return;
   }
-  checkFor(job);
+  const { vault_password_file: vault, private_key_file: key } = loadSettings(flags.playbook[0], process.env);
+  checkFor(job, [...flags.vaultPasswordFile, flags.privateKey ?? key, vault].filter((path) => path !== undefined));
   const result = await (way === 'systemd' ? systemd : cron).install(job);
   // It is run by one of them.
   if (way === 'systemd' ? await cron.remove(job.name, job.system) : await systemd.remove(job.name, job.system)) console.log(`no longer by ${way === 'systemd' ? 'cron' : 'systemd'}`);
@@ -149,9 +151,15 @@ function wordsOf(flags: ScheduleFlags): string[] {
   return words;
 }
 
-/** Has the user it will run as read what it needs, and keep what it finds, without touching a host. @throws UsageError with what went wrong */
-function checkFor({ user, folder, command, told }: Job): void {
-  const script = `cd ${quote(folder)} && mkdir -p -m 700 ${quote(told.state)} && { test -w ${quote(told.state)} || { echo ${quote(`${told.state} may not be written to`)} >&2; exit 1; }; } && exec ${[...command, '--status'].map(quote).join(' ')}`;
+/**
+ * Has the user it will run as read what it needs, and keep what it finds, without touching a host.
+ * @param secrets files of passwords and keys
+ * @throws UsageError with what went wrong
+ */
+function checkFor({ user, folder, command, told }: Job, secrets: readonly string[]): void {
+  const must = (flag: string, path: string, what: string): string => `{ test -${flag} ${quote(path)} || { echo ${quote(`${path} cannot be ${what}`)} >&2; exit 1; }; }`;
+  const steps = [`cd ${quote(folder)}`, `mkdir -p -m 700 ${quote(told.state)}`, must('w', told.state, 'written to'), ...secrets.map((path) => must('r', path.replace(/^~(?=\/)/, user.home), 'read'))];
+  const script = `${steps.join(' && ')} && exec ${[...command, '--status'].map(quote).join(' ')}`;
   const [program, ...words] = user.uid === process.getuid?.() ? ['/bin/sh', '-c', script] : ['su', '-s', '/bin/sh', user.name, '-c', script];
   const ran = spawnSync(program!, words, { encoding: 'utf8', timeout: 60_000, stdio: ['ignore', 'pipe', 'pipe'] });
   if (ran.status === 0) return;

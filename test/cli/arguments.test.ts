@@ -34,6 +34,7 @@ const wrong: { [title: string]: { args: string[]; says: RegExp } } = {
   'a schedule without how often': { args: ['schedule', 'package.json'], says: /how often\? --every 15m/ },
   'a schedule that divides no hour': { args: ['schedule', 'package.json', '--every', '7m', '--with', 'cron', '--print'], says: /every "7m" cannot be scheduled; an hour or a day must be a multiple of it/ },
   'a schedule that asks': { args: ['schedule', 'package.json', '--every', '5m', '-K'], says: /-K asks, and nobody will be there to answer/ },
+  'a schedule that asks for a vault': { args: ['schedule', 'package.json', '--every', '5m', '--vault-id', 'dev@prompt'], says: /--vault-id dev@prompt asks, and nobody will be there to answer/ },
   'a splay beyond the interval': { args: ['schedule', 'package.json', '--every', '5m', '--splay', '6m', '--print'], says: /--splay takes a duration, at most 5m/ },
   'a schedule for a user that is not there': { args: ['schedule', 'package.json', '--every', '5m', '--run-as', 'nobody-of-that-name', '--print'], says: /there is no user "nobody-of-that-name" here|--run-as another user is for root/ },
   'a password without a terminal': { args: ['apply', 'package.json', '-K'], says: /cannot ask for the become password: there is no terminal/ },

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { folder } from './folder.js';
@@ -20,12 +20,13 @@ const HOSTS = `all:
 `;
 
 /** A project whose hosts are as described, but for some files. */
-async function drifted(t: ExecutionContext, files: string[], settings = ''): Promise<{ fix: (...args: string[]) => ReturnType<typeof muster>; left: () => Promise<string[]> }> {
+async function drifted(t: ExecutionContext, files: string[], settings = ''): Promise<{ fix: (...args: string[]) => ReturnType<typeof muster>; left: () => Promise<string[]>; cwd: string }> {
   const cwd = await folder(t, { 'site.yml': SITE, 'hosts.yml': HOSTS, 'muster.yml': `inventory: hosts.yml\n${settings}` });
   const applied = await muster(['apply', 'site.yml'], { cwd });
   t.is(applied.code, 0, applied.stdout + applied.stderr);
   for (const file of files) await writeFile(join(cwd, file), 'by hand\n');
   return {
+    cwd,
     fix: (...args) => muster(['drift', 'site.yml', '--fix', ...args], { cwd }),
     left: async () => {
       const texts = await Promise.all(files.map((file) => readFile(join(cwd, file), 'utf8')));
@@ -72,6 +73,16 @@ for (const [title, { guards, files, says }] of Object.entries(limited)) {
     t.deepEqual(await left(), says ? files : []);
   });
 }
+
+test('where the look finds nothing, it is the only run', async (t) => {
+  const { fix, cwd } = await drifted(t, ['out-w1']);
+  const runs = async () => (await readdir(join(cwd, '.muster', 'runs'))).length;
+  const applied = await runs();
+  t.is((await fix('--max-changes', '1')).code, 0);
+  t.is(await runs(), applied + 2, 'a look, and the run that brings it back');
+  t.is((await fix('--max-changes', '1')).code, 0);
+  t.is(await runs(), applied + 3);
+});
 
 test('a clean fleet is silent, and a guard that cannot be meant is told', async (t) => {
   const { fix } = await drifted(t, []);
