@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
 import type { CommandModule } from 'yargs';
-import { findRun } from '../src/journal/index.js';
+import type { Undo } from '../src/engine/undo.js';
+import { findRun, type KeptRun } from '../src/journal/index.js';
 import { loadInventory, matchHosts } from '../src/inventory/index.js';
 import { compressHosts } from '../src/report/hosts.js';
 import { oneLine } from '../src/report/style.js';
@@ -9,7 +10,7 @@ import { EXIT, UsageError } from './exit.js';
 import { journal } from './history.js';
 import { type Flags, connectOptions } from './options.js';
 import { askYes } from './prompt.js';
-import { execute, output, prepare, reporterOf } from './run.js';
+import { type Prepared, execute, output, prepare, reporterOf } from './run.js';
 
 type UndoFlags = Flags & { run: string; yes: boolean };
 
@@ -35,7 +36,17 @@ async function takeBack(flags: UndoFlags): Promise<number> {
   const prepared = { ...(await prepare('undo', [], { ...flags, inventory: flags.inventory.length > 0 ? flags.inventory : begin.inventory })), apart: true };
   const { undoOf } = await import('../src/engine/undo.js');
   const context = { projectDir: prepared.projectDir, rolesPath: prepared.rolesPath, extraVars: prepared.extraVars, problems: [] };
-  const { plays, hosts, review, cannot } = await undoOf(run, begin.playbooks[0] === undefined ? process.cwd() : dirname(begin.playbooks[0]), context);
+  const back = await undoOf(run, begin.playbooks[0] === undefined ? process.cwd() : dirname(begin.playbooks[0]), context);
+  // Whoever presses Ctrl-C a third time ends the process.
+  process.on('exit', back.close);
+  try {
+    return await shownAndDone(run, back, prepared, flags);
+  } finally {
+    back.close();
+  }
+}
+
+async function shownAndDone({ begin }: KeptRun, { plays, hosts, review, cannot }: Undo, prepared: Prepared, flags: UndoFlags): Promise<number> {
   const { write } = output(flags);
   const say = (text: string) => (flags.output === 'json' ? process.stderr : { write }).write(`${text}\n`);
   const rest = () => {

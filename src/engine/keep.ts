@@ -58,7 +58,7 @@ export async function keeping(keeper: Keeper, module: Declarative<any, any, any>
     cannot.push(reason(error));
   }
   // What is asked hangs on no content: that comes in the same trip.
-  const placeholder = back.some(({ old }) => old) ? store.contentFile(store.keepContent(Buffer.alloc(0))) : '';
+  const placeholder = back.some(({ old }) => old) ? store.opened(Buffer.alloc(0)) : '';
   const asked = await Promise.all(
     back.map(async (each) => {
       if (each.again || each.behind) return undefined;
@@ -91,7 +91,9 @@ export async function keeping(keeper: Keeper, module: Declarative<any, any, any>
         }
         const one: KeptBack = { module: name, args, ...(again ? { again } : {}), ...(content ? { old: store.keepContent(content) } : {}) };
         if (found) {
-          const expected = await expectation(asked[i]!.leading, back[i]!, one.old === undefined ? '' : store.contentFile(one.old), found, keeper.controller);
+          const file = content ? store.opened(content) : '';
+          const expected = await expectation(asked[i]!.leading, back[i]!, file, found, keeper.controller);
+          if (content) store.close(file);
           if (typeof expected === 'string') {
             cannot.push(expected);
             continue;
@@ -101,6 +103,7 @@ export async function keeping(keeper: Keeper, module: Declarative<any, any, any>
         }
         kept.push(one, ...(top === undefined ? [] : foldersBetween(String(args['path']), top)));
       }
+      if (placeholder !== '') store.close(placeholder);
       const undo: KeptUndo = { effect: keeper.effect(), way: keeper.reached, back: kept, cannot };
       store.keep(undo);
       return { output: { ...output, stdout: lines.rest }, old: contents };

@@ -147,6 +147,7 @@ export class Run {
 
   closeJournal(): void {
     this.#journal?.close();
+    this.undo?.close();
     const { journalDir, journalKeep } = this.options;
     if (journalDir !== undefined && journalKeep) prune(journalDir, journalKeep);
   }

@@ -15,6 +15,8 @@ export interface Undo {
   /** Holds each task to what the run left. @throws ModuleError where it is so no longer */
   review: (of: Reviewed, changes: readonly Change[] | undefined) => void;
   cannot: { host: string; task: string; why: string }[];
+  /** Removes the old contents, which were opened for it. */
+  close: () => void;
 }
 
 /** A step back for one machine. */
@@ -36,6 +38,12 @@ interface Group extends Step {
 export async function undoOf(run: KeptRun, baseDir: string, context: LoadContext): Promise<Undo> {
   const store = new UndoStore(run.path);
   const told = tell(run);
+  const files = new Map<string, string>();
+  const opened = (name: string): string => {
+    const file = files.get(name) ?? store.opened(store.contentOf(name));
+    files.set(name, file);
+    return file;
+  };
   const taken = new Set<number>();
   const cannot: Undo['cannot'] = [];
   const back: Step[] = [];
@@ -44,7 +52,7 @@ export async function undoOf(run: KeptRun, baseDir: string, context: LoadContext
     taken.add(effect);
     const name = told.effects.get(effect)?.name ?? 'a task';
     for (const each of why) cannot.push({ host: way.name, task: name, why: each });
-    const made = steps.map((each): Step => ({ name, way, back: { ...each, args: each.old === undefined ? each.args : { ...each.args, src: store.contentFile(each.old) } } }));
+    const made = steps.map((each): Step => ({ name, way, back: { ...each, args: each.old === undefined ? each.args : { ...each.args, src: opened(each.old) } } }));
     // The newest change goes first, the steps of one change in their order.
     back.unshift(...made.filter((each) => !each.back.again));
     again.push(...made.filter((each) => each.back.again));
@@ -57,7 +65,7 @@ export async function undoOf(run: KeptRun, baseDir: string, context: LoadContext
     const step = expected.get(task.id)?.steps.get(host);
     if (step?.back.expected && changes) check(step.back.expected, changes);
   };
-  return { plays, hosts: [...new Set(groups.flatMap(({ steps }) => [...steps.keys()]))], review, cannot };
+  return { plays, close: () => store.close(), hosts: [...new Set(groups.flatMap(({ steps }) => [...steps.keys()]))], review, cannot };
 }
 
 /** What a run told of its effects: host and task, and why one without a way back that was kept has none. */

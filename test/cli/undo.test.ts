@@ -50,6 +50,8 @@ async function start(t: Parameters<typeof folder>[0], site: string): Promise<str
   return cwd;
 }
 
+const runsOf = async (cwd: string) => (await readdir(join(cwd, '.muster/runs'))).filter((name) => name !== 'undo.key');
+
 test('undo brings all files back as they were, the newest change first, and undo of the undo makes them again', async (t) => {
   const cwd = await start(t, SITE);
   const before = await snapshot(join(cwd, 't'));
@@ -124,12 +126,14 @@ test('a converged run keeps nothing, and costs no more; what is kept is for the 
   const cwd = await start(t, SITE);
   await muster(['apply', 'site.yml', ...HERE], { cwd });
   await muster(['apply', 'site.yml', ...HERE], { cwd });
-  const runs = await Promise.all((await readdir(join(cwd, '.muster/runs'))).map(async (run) => ({ run, files: (await readdir(join(cwd, '.muster/runs', run))).sort().join() })));
-  t.deepEqual(runs.map(({ files }) => files).sort(), ['events.ndjson', 'events.ndjson,old,undo.ndjson']);
+  const runs = await Promise.all((await runsOf(cwd)).map(async (run) => ({ run, files: (await readdir(join(cwd, '.muster/runs', run))).sort().join() })));
+  t.deepEqual(runs.map(({ files }) => files).sort(), ['events.ndjson', 'events.ndjson,old,undo']);
   const { run } = runs.find(({ files }) => files.includes('undo'))!;
   const modes = async (path: string) => (await stat(join(cwd, '.muster/runs', run, path))).mode & 0o777;
-  t.deepEqual(await Promise.all(['.', 'old', 'undo.ndjson'].map(modes)), [0o700, 0o700, 0o600]);
+  t.deepEqual(await Promise.all(['.', 'old', 'undo'].map(modes)), [0o700, 0o700, 0o600]);
   for (const name of await readdir(join(cwd, '.muster/runs', run, 'old'))) t.is(await modes(join('old', name)), 0o600);
+  t.is((await stat(join(cwd, '.muster/runs/undo.key'))).mode & 0o777, 0o600);
+  for (const name of ['undo', ...(await readdir(join(cwd, '.muster/runs', run, 'old'))).map((each) => join('old', each))]) t.notRegex(await readFile(join(cwd, '.muster/runs', run, name), 'latin1'), /was here|copy/, 'sealed');
   const nothing = await muster(['undo', 'last'], { cwd });
   t.is(nothing.stdout, 'There is nothing that can be taken back.\n');
 });
@@ -151,7 +155,7 @@ test('hosts that changed alike go back together; -l takes some of them back', as
   const cwd = await folder(t, { 'site.yml': '- hosts: all\n  gather_facts: false\n  tasks:\n    - name: Write\n      copy: {content: "new", dest: "{{ playbook_dir }}/t-{{ inventory_hostname }}"}\n' });
   const all = ['-c', 'local', '-i', 'h1,h2,h3,'];
   await muster(['apply', 'site.yml', ...all], { cwd });
-  const [run] = await readdir(join(cwd, '.muster/runs'));
+  const [run] = await runsOf(cwd);
   t.is((await muster(['undo', run!, '--yes', '-l', 'h1,h3'], { cwd })).code, 0);
   t.deepEqual((await readdir(cwd)).filter((name) => name.startsWith('t-')), ['t-h2']);
   t.like(await muster(['undo', run!, '--yes', '-i', 'other,'], { cwd }), { code: 1, stderr: 'muster: the inventory has no h1, h2, h3, which the run changed; give the inventory that has, with -i\n' });
