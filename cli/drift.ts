@@ -71,8 +71,7 @@ class DriftRun {
     private readonly memory: Memory,
   ) {
     const { drift: set = {} } = settings;
-    this.#metrics = (flags.metrics ?? set.metrics) === undefined ? undefined : metricsFile((flags.metrics ?? set.metrics)!, subject);
-    if (this.#metrics !== undefined) checkMetricsFile(this.#metrics);
+    this.#metrics = metricsOf(flags.metrics, set.metrics, subject);
     this.#onChange = flags.onChange ?? set.on_change;
     this.#remind = flags.remind === undefined ? set.remind : parseDuration(flags.remind);
     if (flags.remind !== undefined && this.#remind === undefined) throw new UsageError('muster: --remind takes a duration: 90s, 30m, 24h, 7d');
@@ -265,6 +264,25 @@ function status(flags: DriftFlags, subject: Subject, memory: Memory): void {
 
 function disabledText({ by, at, reason }: Disabled): string {
   return `drift is disabled since ${minute(at)} by ${by}: ${reason}`;
+}
+
+/**
+ * The file of the metrics, flags winning over muster.yml. What that says is meant for where drift is scheduled: elsewhere it
+ * may not be written to, which is told and keeps nobody from looking.
+ * @throws ContentError where what the flag says cannot be
+ */
+function metricsOf(flag: string | undefined, set: string | undefined, subject: Subject): string | undefined {
+  const path = flag ?? set;
+  if (path === undefined) return undefined;
+  const file = metricsFile(path, subject);
+  try {
+    checkMetricsFile(file);
+    return file;
+  } catch (error) {
+    if (flag !== undefined) throw error;
+    complain(messageText(error));
+    return undefined;
+  }
 }
 
 /** Flags win over muster.yml. @throws UsageError for a number that is none */

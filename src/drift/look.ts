@@ -42,8 +42,8 @@ export class Look {
   readonly #items = new Map<string, ItemEvent[]>();
   readonly #handlers = new Set<string>();
   readonly #findings = new WeakMap<ResultEvent, Finding[]>();
-  /** Host and task -> whether all its results are conclusive. */
-  readonly #seen = new Map<string, boolean>();
+  /** Host and task of what was found before -> whether all its results are conclusive; undefined where there is none yet. */
+  readonly #seen: Map<string, boolean | undefined>;
 
   /**
    * @param before what the looks before left
@@ -56,6 +56,7 @@ export class Look {
     private readonly fixing: boolean,
   ) {
     this.#before = new Map(before.findings.map((kept) => [keyOf(kept), kept]));
+    this.#seen = new Map(before.findings.map(({ host, task }) => [`${host}\0${task}`, undefined]));
     this.#mended = new Map(before.mended.filter(({ last }) => now - Date.parse(last) < WEEK).map((mended) => [placeOf(mended), mended]));
   }
 
@@ -66,7 +67,9 @@ export class Look {
     else if (event.event === 'recap') this.seconds = event.seconds;
     else if (event.event === 'item') {
       const key = `${event.host}\0${event.id}`;
-      this.#items.set(key, [...(this.#items.get(key) ?? []), event]);
+      const items = this.#items.get(key);
+      if (items) items.push(event);
+      else this.#items.set(key, [event]);
     } else if (event.event === 'result') this.#result(event);
   }
 
@@ -114,7 +117,7 @@ export class Look {
     const items = this.#items.get(`${host}\0${id}`) ?? [];
     this.#items.delete(`${host}\0${id}`);
     const seen = `${host}\0${task}`;
-    this.#seen.set(seen, (this.#seen.get(seen) ?? true) && CONCLUSIVE.has(result.status));
+    if (this.#seen.has(seen)) this.#seen.set(seen, (this.#seen.get(seen) ?? true) && CONCLUSIVE.has(result.status));
     if (result.status === 'unknown') this.unknown++;
     if (result.status === 'unreachable') this.unreachable.add(host);
     if (result.status === 'failed') this.failed.add(host);
@@ -125,7 +128,7 @@ export class Look {
     }
     if (this.#handlers.has(id)) return;
     const findings = drifted.flatMap((item) => differences(item?.result ?? result).map((change) => this.#add({ host, task, item: item?.label, delegate }, change)));
-    this.#findings.set(event, findings);
+    if (findings.length > 0) this.#findings.set(event, findings);
   }
 
   #add(where: Pick<Finding, 'host' | 'task' | 'item' | 'delegate'>, change: Difference | undefined): Finding {

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -126,6 +128,23 @@ test('a host out of reach keeps its findings, and so does one where a task fails
   t.deepEqual(await found(), ['h2 Write the greeting content resolved']);
 });
 
+test('a run that is broken off forgets nothing', async (t) => {
+  const { cwd, drift, found, spoil } = await project(t);
+  await spoil('out-h2');
+  await drift();
+  const held = SITE.replace('test ! -e {{ playbook_dir }}/broken-{{ inventory_hostname }}', 'sh -c "echo > {{ playbook_dir }}/begun; while [ ! -e {{ playbook_dir }}/go ]; do sleep 0.1; done"');
+  await writeFile(join(cwd, 'site.yml'), held);
+  const child = spawn(process.execPath, [join(process.cwd(), 'dist', 'cli', 'main.js'), 'drift', 'site.yml', '--metrics', cwd], { cwd, stdio: ['ignore', 'pipe', 'inherit'] });
+  const closed = once(child, 'close');
+  child.stdout.on('data', (piece: Buffer) => void (piece.toString().includes('Interrupted') && writeFile(join(cwd, 'go'), '')));
+  while (!(await readdir(cwd)).includes('begun')) await new Promise((resolve) => setTimeout(resolve, 50));
+  child.kill('SIGTERM');
+  t.is((await closed)[0], 130);
+  await writeFile(join(cwd, 'site.yml'), SITE);
+  t.regex((await drift('--status')).stdout, /^last run {5}.*, exit 130\nlast success .*\ndrifted {6}Write the greeting · h2 /);
+  t.deepEqual(await found(), ['h2 Write the greeting content persisting']);
+});
+
 test('a look at a part is remembered by itself', async (t) => {
   const { drift, found, spoil } = await project(t);
   await spoil('out-h1', 'out-h2');
@@ -203,7 +222,10 @@ test('--disable: nothing is looked at until --enable; --status says who, why and
 
 test('metrics: valid for Prometheus, the last success kept across failures, readable by all', async (t) => {
   const { cwd, drift, spoil } = await project(t, 'drift: {metrics: textfiles}\n');
-  t.regex((await drift()).stderr, /metrics cannot be kept in .*textfiles; node_exporter reads files that end in \.prom/);
+  const elsewhere = await drift();
+  t.is(elsewhere.code, 0);
+  t.regex(elsewhere.stderr, /^muster: metrics cannot be kept in .*textfiles; node_exporter reads files that end in \.prom/);
+  t.is((await drift('--metrics', 'nowhere/x.prom')).code, 1);
   const file = join(cwd, 'own.prom');
   const metrics = async (...args: string[]) => {
     await drift('--metrics', file, ...args);
