@@ -73,7 +73,7 @@ export async function keeping(keeper: Keeper, module: Declarative<any, any, any>
   );
   const told = back.flatMap(({ old, above }) => [...(old ? [sh`muster_old ${old}`] : []), ...(above ? [sh`muster_above ${above}`] : [])]);
   return {
-    around: (step) => (told.length === 0 ? step : { ...step, script: join([TELL, sh`( ${join(told)}\n)`, step.script]) }),
+    around: (step) => (told.length === 0 ? step : { ...step, script: join([TELL, sh`( ${join(told)}\n) 2>/dev/null`, step.script]) }),
     looks: asked.flatMap((each) => each?.look ?? []),
     async took(output, answers) {
       const lines = new Lines(output.stdout);
