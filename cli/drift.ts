@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { CommandModule } from 'yargs';
@@ -34,6 +34,8 @@ const drift: CommandModule<object, DriftFlags> = {
     const settings = loadSettings(flags.playbook[0], process.env);
     const subject = subjectOf(flags, settings);
     const memory = new Memory(stateFolder(settings), subject);
+    // A run says so itself, to all who are told of drift.
+    if (flags.status || flags.enable || flags.disable !== undefined) for (const path of flags.playbook) if (!existsSync(path)) throw new UsageError(`muster: there is no playbook ${path}`);
     if (flags.status) return status(flags, subject, memory);
     const run = new DriftRun(flags, settings, subject, memory);
     if (flags.disable !== undefined || flags.enable) return run.switch(flags.disable);

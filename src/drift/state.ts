@@ -95,7 +95,8 @@ export class Memory {
   }
 
   disable(how: Disabled): void {
-    this.#put(this.#disabled, how);
+    // Root may do it by sudo, and the user that drift runs as must be able to tell.
+    this.#put(this.#disabled, how, 0o644);
   }
 
   /** @returns whether it was disabled */
@@ -105,10 +106,10 @@ export class Memory {
     return was;
   }
 
-  #put(file: string, data: unknown): void {
+  #put(file: string, data: unknown, mode = 0o600): void {
     this.#guarded(() => {
       mkdirSync(this.folder, { recursive: true, mode: 0o700 });
-      writeAtomically(file, `${JSON.stringify(data)}\n`, 0o600);
+      writeAtomically(file, `${JSON.stringify(data)}\n`, mode);
     });
   }
 

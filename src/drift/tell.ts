@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import type { Finding } from '../report/events.js';
-import { mask } from '../report/mask.js';
 import { compressHosts } from '../report/hosts.js';
+import { mask } from '../report/mask.js';
+import { age, oneLine } from '../report/style.js';
 import { keyOf, kept, keptOf } from './look.js';
 import type { State } from './state.js';
 
@@ -64,9 +65,10 @@ export function messageOf(standing: Standing, told: Told = NOTHING, remind: numb
   const stands = open.length + trouble.length > 0;
   if (why.length === 0 && (stands || corrected.length > 0) && remind !== undefined && now - Date.parse(told.at) >= remind * 1000) why.push('reminder');
   if (why.length === 0) return undefined;
+  const still = open.filter((each) => known.has(keyOf(each)));
   const text = [
     words(fresh, 'drifted'),
-    words(open.filter((each) => known.has(keyOf(each))), 'still drifted'),
+    words(still, 'still drifted', still.length > 0 ? `, for ${age(still.reduce((a, b) => (a.since < b.since ? a : b)).since, now)}` : ''),
     words(corrected.filter(({ times }) => (times ?? 1) === 1), 'corrected'),
     words(corrected.filter(({ times }) => (times ?? 1) > 1), 'corrected again'),
     words(resolved, 'resolved'),
@@ -97,11 +99,11 @@ function troubleOf({ unreachable, failed, held, error }: Standing): string[] {
   return [...unreachable.map((host) => `unreachable ${host}`), ...failed.map((host) => `failed ${host}`), ...(held.length > 0 ? ['held'] : []), ...(error === undefined ? [] : [`error ${error}`])].sort();
 }
 
-/** `3 drifted on web[1-3] (Write the site, Install nginx)` */
-function words(findings: readonly Finding[], what: string): string {
+/** `3 still drifted on web[1-3] (Write the site, Install nginx, for 3 h)` */
+function words(findings: readonly Finding[], what: string, more = ''): string {
   if (findings.length === 0) return '';
-  const tasks = [...new Set(findings.map(({ task }) => task))];
-  return `${findings.length} ${what} on ${compressHosts([...new Set(findings.map(({ host }) => host))])} (${tasks.slice(0, 3).join(', ')}${tasks.length > 3 ? ` and ${tasks.length - 3} more tasks` : ''})`;
+  const tasks = [...new Set(findings.map(({ task }) => oneLine(task)))];
+  return `${findings.length} ${what} on ${compressHosts([...new Set(findings.map(({ host }) => host))])} (${tasks.slice(0, 3).join(', ')}${tasks.length > 3 ? ` and ${tasks.length - 3} more tasks` : ''}${more})`;
 }
 
 /**

@@ -217,6 +217,7 @@ test('--disable: nothing is looked at until --enable; --status says who, why and
   const unknown = await drift('--fix');
   t.deepEqual([unknown.code, unknown.stdout], [1, '']);
   t.regex(unknown.stderr, /whether drift is disabled cannot be told: .* is damaged/);
+  t.regex((await drift('elsewhere.yml', '--status')).stderr, /there is no playbook elsewhere\.yml/);
   t.regex((await drift('--disable', ' ')).stderr, /--disable needs a reason/);
 });
 
@@ -270,7 +271,7 @@ test('--on-change: told of each change once, again when it failed, and again aft
   t.deepEqual(first!.findings.map(({ host, task, field, state }) => [host, task, field, state]), [['h1', 'Write the greeting', 'content', 'new']]);
   t.deepEqual(await told('--remind', '24h'), []);
   await grow(cwd, 25);
-  t.deepEqual((await told('--remind', '24h')).map(({ why, text }) => [why, text]), [[['reminder'], '1 still drifted on h1 (Write the greeting)']]);
+  t.deepEqual((await told('--remind', '24h')).map(({ why, text }) => [why, text]), [[['reminder'], '1 still drifted on h1 (Write the greeting, for 25 h)']]);
   t.deepEqual(await told('--remind', '24h'), []);
   await writeFile(join(cwd, 'hosts.yml'), AWAY);
   t.deepEqual((await told()).map(({ why, state, unreachable }) => [why, state, unreachable]), [[['trouble'], 'trouble', ['h2']]]);

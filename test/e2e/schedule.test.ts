@@ -52,7 +52,7 @@ test.serial('a timer mends what drifted, as the user who called sudo; twice is o
   t.regex(await on(`sudo systemctl stop ${unit}.timer; cd /srv/config && sudo muster schedule ${ARGS}`), /^changed: /, 'a timer that somebody stopped runs again');
   t.is(await on(`systemctl is-active ${unit}.timer`), 'active');
 
-  await on(`${MUSTER} drift site.yml -i ctl, --disable 'a rehearsal'; echo by hand | sudo tee /etc/motto; sudo systemctl start ${unit}.service`);
+  await on(`cd /srv/config && sudo muster drift site.yml -i ctl, --disable 'a rehearsal'; echo by hand | sudo tee /etc/motto; sudo systemctl start ${unit}.service`);
   t.is(await on('cat /etc/motto'), 'by hand');
   t.regex(await on(`${MUSTER} schedule --list`), /disabled since .*: a rehearsal$/);
   await on(`${MUSTER} drift site.yml -i ctl, --enable`);
