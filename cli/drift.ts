@@ -17,7 +17,7 @@ import { ContentError } from '../src/value/errors.js';
 import { EXIT, UsageError, worst } from './exit.js';
 import { takeLock } from './lock.js';
 import { type DriftFlags, driftOptions, playbooks } from './options.js';
-import { execute, inventoryOf, prepare, reporterOf, type Prepared } from './run.js';
+import { execute, inventoryOf, prepare, reporterOf } from './run.js';
 import { type Settings, loadSettings } from './settings.js';
 
 /** `muster drift PLAYBOOK…`: for cron. Silent when clean; what drifted on which host since when otherwise; `--fix` brings it back. */
@@ -51,9 +51,11 @@ export function stateFolder({ drift: set, projectDir }: Settings): string {
 
 /** What these flags look at: the playbooks and inventory, and what makes a look at them another one. */
 export function subjectOf(flags: DriftFlags, settings: Settings): Subject {
-  const { limit, tags = [], skipTags = [], extraVars } = flags;
-  const view = [...(limit === undefined ? [] : [`-l ${limit}`]), ...tags.map((tag) => `-t ${tag}`), ...skipTags.map((tag) => `--skip-tags ${tag}`), ...extraVars.map((vars) => `-e ${vars}`)];
-  return { playbooks: flags.playbook, inventory: inventoryOf(flags, settings), view };
+  const { limit, tags = [], skipTags = [], extraVars: extra } = flags;
+  // The values may be secret; the name of a file is not.
+  const shown = extra.flatMap((vars) => (vars.startsWith('@') ? [vars] : [/^\s*[A-Za-z_]\w*(?==)/.exec(vars)?.[0].trim() ?? '…']));
+  const view = [...(limit === undefined ? [] : [`-l ${limit}`]), ...tags.map((tag) => `-t ${tag}`), ...skipTags.map((tag) => `--skip-tags ${tag}`), ...shown.map((name) => `-e ${name}`)];
+  return { playbooks: flags.playbook, inventory: inventoryOf(flags, settings), view, extra };
 }
 
 /** One run of drift, with all who are told of it. */
@@ -104,7 +106,8 @@ class DriftRun {
 
   /** @returns the exit code */
   async run(): Promise<number> {
-    const { flags, memory } = this;
+    const { flags, memory, subject } = this;
+    let release: () => void;
     try {
       memory.prepare();
       const disabled = memory.disabled();
@@ -114,22 +117,26 @@ class DriftRun {
         this.#log({ kind: 'other', word: 'disabled', detail: `${disabled.by}: ${disabled.reason}`, seconds: 0, exit: EXIT.done });
         return EXIT.done;
       }
-      const prepared = { ...(await prepare('drift', flags.playbook, flags, this.settings)), check: !flags.fix };
-      const release = await takeLock(prepared.playbooks, prepared.inventory);
-      try {
-        const code = await this.#looked(prepared);
-        return code === EXIT.pending && flags.driftOk ? EXIT.done : code;
-      } finally {
-        release();
-      }
+      release = await takeLock(subject.playbooks, subject.inventory);
+    } catch (error) {
+      // Whoever holds the lock remembers and tells how that run ends.
+      this.#log(this.#endingOf(error));
+      throw error;
+    }
+    try {
+      const code = await this.#looked();
+      return code === EXIT.pending && flags.driftOk ? EXIT.done : code;
     } catch (error) {
       await this.#broken(error);
       throw error;
+    } finally {
+      release();
     }
   }
 
-  async #looked(prepared: Prepared): Promise<number> {
+  async #looked(): Promise<number> {
     const { flags } = this;
+    const prepared = { ...(await prepare('drift', flags.playbook, flags, this.settings)), check: !flags.fix };
     const inventory = flags.fix && this.#guards ? await loadInventory(prepared.inventory) : undefined;
     const held: string[] = [];
     let look = new Look(this.#state, this.#began, flags.fix);
@@ -182,15 +189,16 @@ class DriftRun {
 
   /** A run that could not look at all: somebody who is told of drift is told of that too. */
   async #broken(error: unknown): Promise<void> {
-    const seconds = (Date.now() - this.#began) / 1000;
-    const exit = error instanceof UsageError ? error.exitCode : EXIT.usage;
-    const text = mask.text(messageText(error));
-    this.#log({ kind: 'other', word: exit === EXIT.locked ? 'locked' : 'error', detail: text, seconds, exit });
-    // Who holds the lock tells how that run ended.
-    if (exit === EXIT.locked) return;
+    const ending = this.#endingOf(error);
+    this.#log(ending);
     const { last, unreachable, failed } = this.#state;
-    const state: State = { ...this.#state, last: { at: stamp(Date.now()), seconds, exit, hosts: last?.hosts ?? [], corrected: {} } };
-    await this.#tell(state, { findings: [], unreachable, failed, held: [], error: text }, '', exit);
+    const state: State = { ...this.#state, last: { at: stamp(Date.now()), seconds: ending.seconds, exit: ending.exit, hosts: last?.hosts ?? [], corrected: {} } };
+    await this.#tell(state, { findings: [], unreachable, failed, held: [], error: ending.detail }, '', ending.exit);
+  }
+
+  #endingOf(error: unknown): Extract<Ending, { kind: 'other' }> {
+    const exit = error instanceof UsageError ? error.exitCode : EXIT.usage;
+    return { kind: 'other', word: exit === EXIT.locked ? 'locked' : 'error', detail: mask.text(messageText(error)), seconds: (Date.now() - this.#began) / 1000, exit };
   }
 
   async #tell(state: State, standing: Standing, run: string, exit: number): Promise<void> {
@@ -242,7 +250,8 @@ function status(flags: DriftFlags, subject: Subject, memory: Memory): void {
   const { findings, unreachable, failed, last, success } = memory.read((why) => complain(why));
   const disabled = memory.disabled();
   if (flags.output === 'json') {
-    console.log(JSON.stringify({ event: 'drift-status', ...subject, disabled: disabled ?? null, last: last ?? null, success: success ?? null, findings, unreachable, failed }));
+    const { extra: _, ...shown } = subject;
+    console.log(JSON.stringify({ event: 'drift-status', ...shown, disabled: disabled ?? null, last: last ?? null, success: success ?? null, findings, unreachable, failed }));
     return;
   }
   const now = Date.now();

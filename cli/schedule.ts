@@ -81,7 +81,7 @@ async function list(): Promise<void> {
     any = true;
     let disabled: string | undefined;
     try {
-      const off = new Memory(told.state, { ...told, view: [] }).disabled();
+      const off = new Memory(told.state, { ...told, extra: [] }).disabled();
       if (off) disabled = `disabled since ${minute(off.at)} by ${off.by}: ${off.reason}`;
     } catch {
       // Another user's, who alone may read it.
@@ -96,8 +96,8 @@ async function list(): Promise<void> {
   if (!any) console.log('nothing is scheduled');
 }
 
-function describe({ playbooks: paths, inventory, every, user, fix }: Told): string {
-  return `drift${fix ? ' --fix' : ''} of ${paths.join(', ')}${inventory.length > 0 ? ` on ${inventory.join(', ')}` : ''} every ${every} as ${user}`;
+function describe({ playbooks: paths, inventory, view, every, user, fix }: Told): string {
+  return `drift${fix ? ' --fix' : ''} of ${paths.join(', ')}${inventory.length > 0 ? ` on ${inventory.join(', ')}` : ''}${view.map((each) => ` ${each}`).join('')} every ${every} as ${user}`;
 }
 
 /** @throws UsageError where nothing could run it */
@@ -131,7 +131,7 @@ function jobOf(flags: ScheduleFlags, way: 'systemd' | 'cron'): Job {
     system,
     folder: process.cwd(),
     command: [process.execPath, fileURLToPath(new URL('./main.js', import.meta.url)), 'drift', ...words],
-    told: { name, playbooks: subject.playbooks.map((path) => resolve(path)), inventory: subject.inventory.map(absolute), state: stateFolder(settings), every: every.text, user: user.name, fix: flags.fix },
+    told: { name, playbooks: subject.playbooks.map((path) => resolve(path)), inventory: subject.inventory.map(absolute), view: [...subject.view], state: stateFolder(settings), every: every.text, user: user.name, fix: flags.fix },
   };
 }
 

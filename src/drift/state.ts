@@ -8,8 +8,10 @@ import { ContentError } from '../value/errors.js';
 export interface Subject {
   playbooks: readonly string[];
   inventory: readonly string[];
-  /** What narrows or alters it, in a fixed order: limit, tags, extra variables. None: all of it. */
+  /** What narrows or alters it, in a fixed order, as it may be shown: limit, tags, names of extra variables. None: all of it. */
   view: readonly string[];
+  /** The extra variables themselves, which may hold secrets. */
+  extra: readonly string[];
 }
 
 const finding = z.object({
@@ -43,11 +45,11 @@ const disabledSchema = z.object({ by: z.string(), at: z.string(), reason: z.stri
 /** Who switched it off, when and why. */
 export type Disabled = z.output<typeof disabledSchema>;
 
-/** The name of playbooks on an inventory, for files and units: `site-1f3870be`. */
-export function nameOf({ playbooks, inventory }: Pick<Subject, 'playbooks' | 'inventory'>): string {
+/** The name of a subject, for files and units: `site-1f3870be`, and of a view of it `site-1f3870be-5c2dd944`. */
+export function nameOf({ playbooks, inventory, view }: Pick<Subject, 'playbooks' | 'inventory' | 'view'>): string {
   const [first = ''] = playbooks;
   const slug = basename(first, extname(first)).replace(/[^A-Za-z0-9_]+/g, '-').replace(/^-+|-+$/g, '').slice(0, 40) || 'playbook';
-  return `${slug}-${hash([...playbooks.map(real), '', ...inventory.map(real)])}`;
+  return [slug, hash([...playbooks.map(real), '', ...inventory.map(real)]), ...(view.length > 0 ? [hash(view)] : [])].join('-');
 }
 
 /** What drift remembers of a subject: files of a folder that their owner alone may read. */
@@ -59,9 +61,9 @@ export class Memory {
     private readonly folder: string,
     subject: Subject,
   ) {
-    const name = nameOf(subject);
-    this.#state = join(folder, `${name}${subject.view.length === 0 ? '' : `-${hash(subject.view)}`}.json`);
-    this.#disabled = join(folder, `${name}.disabled.json`);
+    // Nobody else sees this folder: the name may hang on what is secret.
+    this.#state = join(folder, `${nameOf(subject)}${subject.extra.length > 0 ? `-${hash(subject.extra)}` : ''}.json`);
+    this.#disabled = join(folder, `${nameOf({ ...subject, view: [] })}.disabled.json`);
   }
 
   /**

@@ -56,6 +56,8 @@ export interface Told {
   /** Absolute paths. */
   playbooks: string[];
   inventory: string[];
+  /** What narrows or alters it, as it may be shown. */
+  view: string[];
   /** Where drift keeps what it remembers. */
   state: string;
   every: string;

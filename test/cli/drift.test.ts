@@ -251,8 +251,15 @@ test('metrics: valid for Prometheus, the last success kept across failures, read
   t.is(of(await metrics('--disable', 'x'), 'disabled'), 1);
   t.is(of(await metrics(), 'disabled'), 1);
   t.is(of(await metrics('--enable'), 'disabled'), 0);
+  await drift('--metrics', file, '-l', 'h1', '-e', 'pin=hunter22', '-e', '{"pin": "x=hunter22"}', '-e', '@hosts.yml', '--on-change', 'cat >told');
+  const view = await readFile(file, 'utf8');
+  t.regex(view, /,view="-l h1 -e pin -e … -e @hosts\.yml"\} /, 'what may be secret is not shown');
+  t.notRegex(view + (await readFile(join(cwd, 'told'), 'utf8').catch(() => '')) + (await drift('--status', '--output', 'json', '-e', 'pin=hunter22')).stdout, /hunter22/);
+  parseMetrics(view);
   await drift('--metrics', cwd);
-  t.true((await readdir(cwd)).some((name) => /^muster-drift-site-[0-9a-f]{8}\.prom$/.test(name)), 'a folder gets a file for each playbook');
+  await drift('--metrics', cwd, '-l', 'h1');
+  const names = (await readdir(cwd)).filter((name) => name.startsWith('muster-drift-')).sort();
+  t.deepEqual(names.map((name) => name.replace(/[0-9a-f]{8}/g, 'HASH')), ['muster-drift-site-HASH-HASH.prom', 'muster-drift-site-HASH.prom'], 'a folder gets a file for each playbook and part');
 });
 
 test('--on-change: told of each change once, again when it failed, and again after --remind', async (t) => {
