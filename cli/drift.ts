@@ -17,7 +17,7 @@ import { ContentError } from '../src/value/errors.js';
 import { EXIT, UsageError, worst } from './exit.js';
 import { takeLock } from './lock.js';
 import { type DriftFlags, driftOptions, playbooks } from './options.js';
-import { execute, inventoryOf, prepare, reporterOf } from './run.js';
+import { execute, inventoryOf, lockTimeoutOf, prepare, reporterOf } from './run.js';
 import { type Settings, loadSettings } from './settings.js';
 
 /** `muster drift PLAYBOOK…`: for cron. Silent when clean; what drifted on which host since when otherwise; `--fix` brings it back. */
@@ -117,7 +117,7 @@ class DriftRun {
         this.#log({ kind: 'other', word: 'disabled', detail: `${disabled.by}: ${disabled.reason}`, seconds: 0, exit: EXIT.done });
         return EXIT.done;
       }
-      release = await takeLock(subject.playbooks, subject.inventory);
+      release = await takeLock(subject.playbooks, subject.inventory, lockTimeoutOf(flags, this.settings));
     } catch (error) {
       // Whoever holds the lock remembers and tells how that run ends.
       this.#log(this.#endingOf(error));

@@ -60,9 +60,12 @@ const listing = {
 export const showOptions = { verbose: inventory.verbose, output: inventory.output, diff: playing.diff };
 export const inventoryOptions = inventory;
 export const connectOptions = { ...inventory, ...connecting };
+const locking = { 'lock-timeout': number('seconds to wait for another run that holds the lock', { defaultDescription: '0' }) };
+
 export const driftOptions = {
   ...connectOptions,
   ...playing,
+  ...locking,
   fix: flag('bring back what drifted', { default: false }),
   'max-changes': number('with --fix: change nothing where it were more changes than that'),
   'max-hosts': number('with --fix: change nothing where it were more hosts than that'),
@@ -75,6 +78,7 @@ export const driftOptions = {
 export const planOptions = { ...connectOptions, ...playing, ...listing };
 export const applyOptions = {
   ...planOptions,
+  ...locking,
   check: flag('change nothing; the same as muster plan', { alias: 'C' }),
   verify: flag('look again after each change and expect none'),
 };
@@ -106,6 +110,7 @@ export interface Flags extends VaultFlags {
   tags?: string[];
   skipTags?: string[];
   startAtTask?: string;
+  lockTimeout?: number;
   forceHandlers?: boolean;
   diff?: boolean;
   stats?: boolean;

@@ -1,3 +1,4 @@
+import { takeLock } from './lock.js';
 import type { Flags } from './options.js';
 import { execute, prepare, reporterOf } from './run.js';
 
@@ -6,5 +7,10 @@ export async function runPlaybooks(verb: 'apply' | 'plan', playbooks: string[], 
   if (flags.syntaxCheck) return (await import('./lint.js')).check(playbooks, flags);
   const prepared = await prepare(verb, playbooks, flags);
   if (flags.listTasks || flags.listTags || flags.listHosts) return (await import('./lists.js')).list(prepared, flags);
-  return execute(prepared, await reporterOf(flags, { diff: prepared.diff, terse: false }));
+  const release = verb === 'apply' ? await takeLock(prepared.playbooks, prepared.inventory, prepared.lockTimeout) : undefined;
+  try {
+    return await execute(prepared, await reporterOf(flags, { diff: prepared.diff, terse: false }));
+  } finally {
+    release?.();
+  }
 }

@@ -44,6 +44,7 @@ export async function prepare(verb: RunOptions['verb'], playbooks: string[], fla
     verify: flags.verify === true,
     verbosity: flags.verbose,
     startAtTask: flags.startAtTask,
+    lockTimeout: lockTimeoutOf(flags, settings),
     forceHandlers: flags.forceHandlers === true,
     defaults: {
       become: flags.become === true,
@@ -71,6 +72,12 @@ export async function prepare(verb: RunOptions['verb'], playbooks: string[], fla
 /** The folder runs are journalled under; undefined where none is kept. */
 export function journalOf({ journal, projectDir }: Settings): string | undefined {
   return journal === false ? undefined : (journal ?? join(projectDir, '.muster', 'runs'));
+}
+
+/** Seconds that locks are waited for. @throws UsageError */
+export function lockTimeoutOf({ lockTimeout }: Pick<Flags, 'lockTimeout'>, settings: Settings): number {
+  if (lockTimeout !== undefined && !(lockTimeout >= 0)) throw new UsageError('muster: --lock-timeout must be a number of seconds, 0 or more');
+  return lockTimeout ?? settings.lock_timeout ?? 0;
 }
 
 /** `-i`, else muster.yml's. @throws UsageError where there is none, or a path is missing */

@@ -28,6 +28,8 @@ const schema = z.strictObject({
   remote_user: z.string().optional(),
   private_key_file: z.string().optional(),
   timeout: z.number().positive().optional(),
+  /** Seconds to wait for another run that holds a lock. */
+  lock_timeout: z.number().min(0).optional(),
   host_key_checking: z.preprocess((value) => (value === true ? 'yes' : value === false ? 'off' : value), z.enum(['yes', 'accept-new', 'off'])).optional(),
   ssh_config: z.string().optional(),
   known_hosts: z.string().optional(),
@@ -109,7 +111,7 @@ function readEnvironment(env: NodeJS.ProcessEnv): z.output<typeof schema> {
   for (const key of Object.keys(schema.shape)) {
     const value = env[`MUSTER_${key.toUpperCase()}`];
     if (value === undefined || value === '') continue;
-    if (key === 'forks' || key === 'timeout') given[key] = Number(value);
+    if (key === 'forks' || key === 'timeout' || key === 'lock_timeout') given[key] = Number(value);
     else if ((key === 'journal' || key === 'facts') && /^(no|false|off)$/i.test(value)) given[key] = false;
     else given[key] = key === 'roles_path' ? value.split(':') : value;
   }

@@ -53,12 +53,22 @@ export interface Counters {
   conversations: number;
 }
 
+/** A script that runs on the host beside the trips, for as long as the connection stands. */
+export interface Beside {
+  /** Gives it a line to read. */
+  tell(line: string): void;
+  /** Settles when it has ended, or the link has. */
+  ended: Promise<void>;
+}
+
 /** An authenticated way to one machine as one user. Opened at the first trip, kept until `close`. */
 export interface Connection {
   /** @throws ConnectionError; after one, the host is unreachable */
   trip(trip: Trip): Promise<TripResult>;
   /** A byte stream to a socket or port of the host. */
   open(target: { socket: string } | { host: string; port: number }, become: Become | undefined): Promise<Duplex>;
+  /** Starts a script whose standard input ends with the connection, or with Muster. @throws ConnectionError where it cannot be had */
+  beside(script: Sh, become: Become | undefined): Promise<Beside>;
   /** Ends the running effect on the host (its process group), for Ctrl-C. */
   cancel(): Promise<void>;
   /** Drops the link so that the next trip makes a new one (reboot, reset_connection). */

@@ -8,7 +8,7 @@ import { sh, type Sh } from '../shell/sh.js';
 import type { Output, Step } from '../shell/step.js';
 import { becomeCommand, becomeInput, checkBecome, needed, sameUser } from './become.js';
 import { bridge } from './bridge.js';
-import { ConnectionError, type Become, type Connection, type Counters, type Effect, type Inspection, type Trip, type TripResult } from './connection.js';
+import { ConnectionError, type Become, type Beside, type Connection, type Counters, type Effect, type Inspection, type Trip, type TripResult } from './connection.js';
 import { Marks, TripDecoder } from './decode.js';
 import { encodeTrip, heartbeat, type Sent } from './frames.js';
 import { together } from './together.js';
@@ -94,6 +94,16 @@ export abstract class ShellConnection implements Connection {
     if (become) await this.#prove(become);
     const remote = await this.#as(become, bridge(socket));
     return await bridged(remote, this.name, socket);
+  }
+
+  async beside(script: Sh, wanted: Become | undefined): Promise<Beside> {
+    const become = this.#needed(wanted);
+    // A wrong password is not tried twice at once.
+    if (become?.password !== undefined && !this.#isProven(become)) throw new ConnectionError('become', `${this.name}: becoming ${become.user} is not proven yet`);
+    const remote = await this.#as(become, script);
+    remote.stdout.resume();
+    remote.stderr.resume();
+    return { tell: (line) => void remote.stdin.write(`${line}\n`), ended: remote.ended.then(() => undefined) };
   }
 
   async cancel(): Promise<void> {

@@ -12,6 +12,7 @@ import { loopItems, loopVariables } from './loop.js';
 import type { Ahead, AheadQuestion } from './machine.js';
 import { outcome } from './outcome.js';
 import { inspectionOf, type Job } from './perform.js';
+import type { PlayRun } from './play.js';
 import type { Run } from './run.js';
 import { AHEAD, type Speculated } from './scope.js';
 import { isSelected } from './select.js';
@@ -30,7 +31,7 @@ export function aheadOf(call: Call): Ahead {
   return async () => {
     const { run, host } = call;
     if (run.options.oneAtATime || run.stopping) return [];
-    return questions(run, host, behind(call));
+    return questions(run, host, behind(call), call.frame.play);
   };
 }
 
@@ -41,14 +42,14 @@ export function aheadOf(call: Call): Ahead {
 export async function prefetch(run: Run, host: HostRun, frame: Frame): Promise<void> {
   if (run.options.oneAtATime) return;
   for (let depth = 0; depth < 5 && !run.stopping; depth++) {
-    const [first, ...rest] = await questions(run, host, after(run, host, frame));
+    const [first, ...rest] = await questions(run, host, after(run, host, frame), frame.play);
     if (!first) return;
     await first.machine.ask(first.way, first.inspection, () => Promise.resolve(rest));
   }
 }
 
-async function questions(run: Run, host: HostRun, calls: AsyncIterable<Call>): Promise<AheadQuestion[]> {
-  const asked: AheadQuestion[] = [];
+async function questions(run: Run, host: HostRun, calls: AsyncIterable<Call>, play: PlayRun): Promise<AheadQuestion[]> {
+  const asked: AheadQuestion[] = run.pending.questions(play, host);
   // Before they are gathered, facts are taken to be what they were in the last run.
   const speculated: Speculated = { extra: new Map(), facts: run.variables.facts(host.name).size === 0 ? run.factCache.of(host.name) : undefined };
   let text = 0;

@@ -39,12 +39,15 @@ export function conclude(call: Call, name: string, result: Outcome, seconds: num
     }
     for (const handler of notified) sharer.notified.add(handler);
   }
+  // Of a host that is out of reach, or cut off from outside, nobody knows how far it came: what it was to remember it keeps.
+  if (!result.unreachable && !run.options.kill.aborted) run.pending.settle(call, sharers, notified);
   for (const handler of notified) run.emit({ event: 'notify', host: host.name, handler, by: name });
   run.emit({ event: 'result', host: host.name, id: task.id, task: name, origin: task.origin, delegate, result: told(result, status, seconds, censored(task, scopeFor(call))) });
   run.times.push({ task: name, host: host.name, seconds });
   count(host, status, result);
   if (status === 'ignored') return;
-  if (status === 'unreachable') host.lost = result;
+  if (result.locked) run.lockedOut = true;
+  if (status === 'unreachable' || result.locked) host.lost = result;
   else if (result.failed) [host.failed, host.failedTask] = [result, new Map<Value, Value>([['name', name], ['action', task.action], ['args', argsOf(call)]])];
 }
 
@@ -61,7 +64,7 @@ function argsOf(call: Call): Dict {
 function statusOf(call: Call, result: Outcome, says: (value: Value | undefined) => boolean): Status {
   const status = plainStatus(result);
   if (status === 'unreachable' && says(call.task.ignoreUnreachable ?? call.frame.play.play.ignoreUnreachable)) return 'ignored';
-  if (status !== 'failed') return status;
+  if (status !== 'failed' || result.locked) return status;
   if (says(call.task.ignoreErrors)) return 'ignored';
   return call.host.rescuers > 0 ? 'rescued' : 'failed';
 }
@@ -72,6 +75,17 @@ function count(host: HostRun, status: Status, result: Outcome): void {
   if (status === 'ok' || status === 'changed' || status === 'ignored') recap.ok++;
   if (status === 'changed' || (status === 'ignored' && result.changed)) recap.changed++;
   if (status !== 'ok' && status !== 'changed') recap[status]++;
+}
+
+/** Names the task notifies if its effect succeeds, as far as that can be told before; `changed_when` may still say otherwise. */
+export function willNotify(call: Call): string[] {
+  const { task } = call;
+  if (task.notify.length === 0 || task.changedWhen?.every(({ expression }) => expression === false)) return [];
+  try {
+    return handlersOf({ ...call, loop: undefined, index: 0 });
+  } catch {
+    return [];
+  }
 }
 
 /** Names the task notifies. */

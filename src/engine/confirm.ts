@@ -146,6 +146,7 @@ export async function confirmed(run: Run, frame: Frame, block: Block, hosts: rea
   const over: Frame = { ...frame, index: frame.entries.length, confirm: confirming };
   if (!run.stopping) await flush(run, over, taking.filter((host) => host.running));
   for (const host of taking) {
+    for (const name of notified.get(host)!) if (!before.get(host)!.has(name)) run.pending.over(host, play, name);
     // What a block that is taken back notified is of no use; what waited from before still waits, unless it ran within.
     host.notified.clear();
     for (const name of before.get(host)!) if (!notified.get(host)!.has(name) || !host.running) host.notified.add(name);

@@ -18,7 +18,12 @@ export async function flush(run: Run, frame: Frame, hosts: readonly HostRun[]): 
   const pending = new Map<HostRun, Set<Task>>(hosts.map((host) => [host, new Set()]));
   const expand = () => {
     for (const [host, tasks] of pending) {
-      for (const name of host.notified) for (const handler of handlersCalled(run, frame, name, host)) tasks.add(handler);
+      for (const name of host.notified) {
+        const called = handlersCalled(run, frame, name, host);
+        if (called.length === 0) run.emit({ event: 'warning', message: `no handler is called "${name}"`, host: host.name });
+        run.pending.owe(host, play, name, called);
+        for (const handler of called) tasks.add(handler);
+      }
       host.notified.clear();
     }
   };
@@ -27,20 +32,21 @@ export async function flush(run: Run, frame: Frame, hosts: readonly HostRun[]): 
       const called = hosts.filter((host) => host.running && pending.get(host)!.delete(handler));
       if (called.length === 0 || run.stopping) continue;
       const inner: Frame = { entries: [handler], index: 0, play, includes: frame.includes, parent: frame, confirm: frame.confirm };
+      run.pending.begin(called, handler);
       await (isInclude(handler) ? include : runTask)(run, inner, handler, called);
+      run.pending.end(called, handler);
       expand();
     }
   }
 }
 
 /** The handlers a notification means: all that listen to it, and the last one of that name. */
-function handlersCalled(run: Run, frame: Frame, name: string, host: HostRun): Task[] {
+export function handlersCalled(run: Run, frame: Frame, name: string, host: HostRun): Task[] {
   const listening = frame.play.handlers.filter((handler) => handler.listen.includes(name));
   // A role used twice brings its handlers twice: of those that have one name the last counts.
   const called = listening.filter((handler, i) => !listening.slice(i + 1).some((later) => handler.name !== undefined && later.name === handler.name && later.role?.path === handler.role?.path));
   const named = frame.play.handlers.findLast((handler) => namesOf(run, frame, handler, host).includes(name));
   if (named && !called.includes(named)) called.push(named);
-  if (called.length === 0) run.emit({ event: 'warning', message: `no handler is called "${name}"`, host: host.name });
   return called;
 }
 

@@ -2,17 +2,19 @@ import type { Target } from '../connection/connection.js';
 import { OMIT, Record, type Scope } from '../expression/index.js';
 import type { Reached } from '../journal/index.js';
 import { loadModule, parseArgs, secretParams } from '../modules/index.js';
-import type { Controller, Module } from '../modules/module.js';
+import type { Controller, Module, Output, Step } from '../modules/module.js';
 import { isHarmless, unconfirmable } from '../playbook/index.js';
 import type { Task } from '../playbook/types.js';
+import { sh } from '../shell/sh.js';
 import { ContentError, UnknownError } from '../value/errors.js';
 import { holdsSecret, Secret, toPlain, type Value } from '../value/value.js';
 import { holdsSource } from '../variables/index.js';
 import { evaluate, truthy } from './evaluate.js';
-import type { Ahead, Machine, Way } from './machine.js';
+import { aside, type Ahead, type Machine, type Way } from './machine.js';
 import { HIDDEN } from './outcome.js';
 import { secretPieces, type Job } from './perform.js';
 import { mustFind, type Speculated } from './scope.js';
+import { willNotify } from './conclude.js';
 import { argumentsOf, isCheck, numberOf, scopeFor, type Call } from './call.js';
 import { becomeOf, targetOf } from './target.js';
 
@@ -96,7 +98,7 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
     diff: task.diff === undefined ? run.options.diff : truthy(evaluate(task.diff, scope)),
     verify: run.options.verify,
     timeout: task.timeout === undefined ? undefined : numberOf(call, task.timeout, 'timeout', scope) || undefined,
-    guard: guardOf(call, module, machine, way),
+    ...guardsOf(call, module, machine, way, target.name),
     keep: check || !run.undo ? undefined : { store: run.undo, effect: () => effect, reached: reachedBy(target, way), way, controller },
     review: run.options.review && ((changes) => run.options.review!({ host: host.name, task, index: call.loop === undefined ? undefined : call.index, check }, changes?.map((change) => ({ ...change, ...(hidden || secretFields.has(change.field) ? { secret: true } : {}) })))),
     get secrets() {
@@ -106,7 +108,7 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
     foundRight: () => host.foundRight(),
     announce: (changes) => {
       effect = ++run.effects;
-      run.emit({ event: 'effect', effect, host: host.name, id: task.id, task: task.actionAsWritten, changes: hidden && changes.length > 0 ? [HIDDEN] : changes });
+      run.emit({ event: 'effect', effect, host: host.name, id: task.id, task: task.actionAsWritten, changes: hidden && changes.length > 0 ? [HIDDEN] : changes, notifies: willNotify(call) });
       host.changed();
     },
     onOutput: hidden ? () => {} : byLine((text) => run.emit({ event: 'output', host: host.name, text })),
@@ -158,15 +160,33 @@ function reachedBy({ name, connection, port, user }: Target, { become, environme
   return { name, connection: connection === 'local' ? 'local' : 'ssh', port, user, become: become && { method: become.method, user: become.user, flags: become.flags }, environment: { ...environment } };
 }
 
-/** How effects of a call are made in a confirmed block; undefined where nothing guards them. */
-function guardOf(call: Call, module: Module, machine: Machine, way: Way): Job['guard'] {
-  const { frame, task, host } = call;
-  const { confirm } = frame;
-  if (!confirm?.guards(host) || isHarmless(task, module)) return undefined;
+const NOTHING: Step = { script: sh`:` };
+const NO_OUTPUT: Output = { rc: 0, stdout: '', stderr: '' };
+
+/**
+ * How effects of a call are made: while the host's lock is ours, once what is notified is marked there, and, in a confirmed
+ * block, once the old state is kept. What changes nothing needs none of it.
+ * @param name of the host the call goes to
+ */
+function guardsOf(call: Call, module: Module, machine: Machine, way: Way, name: string): Pick<Job, 'guard' | 'claim'> {
+  const { run, frame, task, host } = call;
+  if (isHarmless(task, module)) return { guard: undefined, claim: undefined };
+  const confirm = frame.confirm?.guards(host) ? frame.confirm : undefined;
   // What only an include brought has not been looked at before.
-  const why = unconfirmable(task, module, confirm.declares(host));
+  const why = confirm && unconfirmable(task, module, confirm.declares(host));
   if (why) throw new ContentError(why.message, task.origin, why.hint);
-  return (step, touches, carry) => confirm.effect(host, machine, way, step, touches() ?? {}, carry);
+  const { locks, pending } = run;
+  type Carry<T> = (step: Step) => Promise<T>;
+  const held = <T extends { output: Output }>(step: Step, carry: Carry<T>) => (locks ? locks.holding(machine, way, name, step, carry) : carry(step));
+  const marked = <T extends { output: Output }>(step: Step, carry: Carry<T>) => pending.marking(call, machine, way, step, (behind) => held(behind, carry));
+  return {
+    guard: (step, touches, carry) => (confirm ? confirm.effect(host, machine, way, step, touches() ?? {}, (kept) => marked(kept, carry)) : marked(step, carry)),
+    // A conversation's effect has no trip: what goes before it has one of its own.
+    claim: async () => {
+      const carry: Carry<{ output: Output }> = async (step) => ({ output: await aside(way, step) });
+      await pending.marking(call, machine, way, NOTHING, async (step) => (step === NOTHING && locks?.holds(machine, way) !== false ? { output: NO_OUTPUT } : held(step, carry)), false);
+    },
+  };
 }
 
 /** Characters of a task's output that are told while it runs, and how many may wait for the end of their line. */

@@ -25,6 +25,8 @@ interface TripEffect {
   took: (output: Output) => void;
 }
 
+const LOCAL = 'local';
+
 /** Milliseconds an answer counts: others may change a machine too, as they may between a look and a change of ours. */
 const KEPT = 60_000;
 
@@ -48,6 +50,11 @@ export class Machine {
     /** Aborted when the run is over: whoever still looks ahead then makes no further trip. */
     private readonly over: AbortSignal,
   ) {}
+
+  /** Whether it is the controller itself, without a connection. */
+  get isController(): boolean {
+    return this.key === LOCAL;
+  }
 
   /** One declarative task at a time: looks and acts with no other of ours in between. */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
@@ -165,6 +172,11 @@ export class Machine {
   }
 }
 
+/** A trip with nothing else in it, which makes nothing old that is known of the machine. */
+export async function aside(way: Way, step: Step): Promise<Output> {
+  return (await way.connection.trip({ effect: { step, become: way.become, environment: {} }, inspections: [] })).effect!;
+}
+
 const keys = new WeakMap<Inspection, string>();
 
 /** The inspection's own become and environment are those of its way; the connection tells the login user apart. */
@@ -201,7 +213,7 @@ export class Machines {
 
   /** The machine behind a target. Two targets are one machine when host and port agree (or both are local). */
   machine(target: Target): Machine {
-    const key = target.connection === 'local' ? 'local' : `${target.host.toLowerCase()}:${target.port ?? ''}`;
+    const key = target.connection === 'local' ? LOCAL : `${target.host.toLowerCase()}:${target.port ?? ''}`;
     let machine = this.#machines.get(key);
     if (!machine) this.#machines.set(key, (machine = new Machine(key, this.forks, this.#over.signal)));
     return machine;
@@ -241,6 +253,11 @@ export class Machines {
   /** Every connection, with the target it was first made for. */
   all(): Iterable<{ target: Target; connection: Connection }> {
     return [...this.#connections.values(), ...this.#retired];
+  }
+
+  /** Does work as one of the hosts with a trip in flight. */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    return this.forks.run(work);
   }
 
   async cancel(): Promise<void> {

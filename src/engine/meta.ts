@@ -3,7 +3,7 @@ import { ContentError } from '../value/errors.js';
 import { toPlain } from '../value/value.js';
 import { callOf, scopeFor, type Frame } from './call.js';
 import { evaluate, holds } from './evaluate.js';
-import { flush } from './handlers.js';
+import { flush, handlersCalled } from './handlers.js';
 import type { HostRun } from './host.js';
 import { wayOf } from './job.js';
 import { outcomeOfError, told } from './outcome.js';
@@ -13,7 +13,11 @@ import type { Run } from './run.js';
 /** What `meta:` can be told, each for the hosts whose condition holds. */
 const WORDS: { [word: string]: (run: Run, frame: Frame, task: Task, hosts: readonly HostRun[]) => Promise<void> | void } = {
   noop: () => {},
-  flush_handlers: (run, frame, _task, hosts) => flush(run, frame, hosts),
+  flush_handlers: async (run, frame, _task, hosts) => {
+    // What a confirmed block did not notify does not run within it.
+    if (!frame.confirm) await run.pending.recall(frame, hosts, (name, host) => handlersCalled(run, frame, name, host).length > 0);
+    await flush(run, frame, hosts);
+  },
   end_host: (_run, _frame, _task, hosts) => end(hosts),
   end_batch: (run, frame) => end(frame.play.batch.map((name) => run.hosts.get(name)!)),
   end_play: (run, frame) => {

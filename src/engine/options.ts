@@ -27,6 +27,8 @@ export interface RunOptions {
   /** Look again after each apply and expect no change. */
   verify: boolean;
   startAtTask: string | undefined;
+  /** Seconds to wait for a host that another run holds. */
+  lockTimeout: number;
   /** Plays that stand in no file (`exec`, `facts`). */
   plays?: Play[];
   /** Further folders of roles. */
@@ -88,6 +90,6 @@ export interface Reviewed {
 
 export interface RunSummary {
   hosts: Map<string, Recap>;
-  /** 0, 2 (plan and drift: changes pending), 3, 4 or 130; content errors are thrown as ContentErrors (1). */
+  /** 0, 2 (plan and drift: changes pending), 3, 4, 5 (another run holds a host) or 130; content errors are thrown as ContentErrors (1). */
   exitCode: number;
 }

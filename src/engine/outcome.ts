@@ -1,4 +1,5 @@
 import { ConnectionError } from '../connection/connection.js';
+import { LockedError } from './host-lock.js';
 import { ModuleError } from '../modules/module.js';
 import type { Difference, Failure, Status, TaskResult } from '../report/events.js';
 import { ContentError, UnknownError } from '../value/errors.js';
@@ -16,6 +17,8 @@ export interface Outcome {
   unknown: string | undefined;
   changes: Difference[];
   failure: Failure | undefined;
+  /** Another run holds the host: neither ignored nor rescued, and the end of the run for it. */
+  locked?: boolean;
   /** Remark for people: why it was skipped. */
   message: string | undefined;
 }
@@ -94,6 +97,10 @@ export function outcomeOfError(error: unknown, doing: string): Outcome {
       made.data.set('failed', false);
     }
     return made;
+  }
+  if (error instanceof LockedError) {
+    const remedy = `wait for it with --lock-timeout SECONDS; a lock whose holder is silent ends within a minute, and "muster unlock ${error.host}" takes it away at once`;
+    return { ...failed(error.message, { doing, remedy, fields: { locked: true } }), locked: true };
   }
   if (error instanceof ModuleError) {
     const { rc, stderr, stdout, cmd } = error.fields;

@@ -27,8 +27,10 @@ export interface Job {
   verify: boolean;
   /** Seconds after which the effect is ended. */
   timeout: number | undefined;
-  /** In a confirmed block: makes an effect once the old state of what it touches is kept. */
-  guard: (<T>(step: Step, touches: () => Touched | undefined, carry: (step: Step) => Promise<T>) => Promise<T>) | undefined;
+  /** Makes an effect that changes something: what has to be on the host before it goes before it in the same trip. */
+  guard: (<T extends { output: Output }>(step: Step, touches: () => Touched | undefined, carry: (step: Step) => Promise<T>) => Promise<T>) | undefined;
+  /** The same for a change that has no trip of its own. */
+  claim: (() => Promise<void>) | undefined;
   /** Where what leads back from changes is kept. */
   keep: Keeper | undefined;
   /** Told what is about to change, in a plan too; undefined stands for what has no changes to be told (a command). Throws where that may not be. */
@@ -64,7 +66,7 @@ export function inspectionOf(way: Way, script: Sh): Inspection {
   return { script, become: way.become, environment: way.environment };
 }
 
-function behindGuard<T>(job: Job, step: Step, touches: () => Touched | undefined, carry: (step: Step) => Promise<T>): Promise<T> {
+function behindGuard<T extends { output: Output }>(job: Job, step: Step, touches: () => Touched | undefined, carry: (step: Step) => Promise<T>): Promise<T> {
   return job.guard ? job.guard(step, touches, carry) : carry(step);
 }
 
@@ -181,6 +183,7 @@ async function conversation(job: Job, module: Conversation<any, any, any, any>, 
     if (job.check) return planned(job, differences, outcome({ ...module.result(wanted, observed), changed: true }, { changes: differences }));
 
     job.announce(differences);
+    await job.claim?.();
     let applied;
     try {
       applied = await module.apply(wanted, session, observed, changes);

@@ -18,6 +18,7 @@ export class PlayRun {
   readonly entries: readonly Entry[];
   /** Handlers added by dynamic includes come behind the static ones. */
   readonly handlers: Task[];
+  #includesLater: boolean | undefined;
   /** Set when nothing more of the play may run. */
   over = false;
 
@@ -34,6 +35,23 @@ export class PlayRun {
         return section.name === 'roles' && next === 'tasks' ? section.entries : [...section.entries, flushTask(play)];
       }),
     ];
+  }
+
+  /** The tasks that are known before the play runs, handlers included. */
+  *tasks(): Generator<Task> {
+    function* within(entries: readonly Entry[]): Generator<Task> {
+      for (const entry of entries) {
+        if (entry.kind === 'task') yield entry;
+        else yield* within([...entry.block, ...entry.rescue, ...entry.always]);
+      }
+    }
+    yield* within([...this.entries, ...this.handlers]);
+  }
+
+  /** Whether a dynamic include may bring handlers. */
+  get includesLater(): boolean {
+    this.#includesLater ??= [...this.tasks()].some(({ action }) => action === 'include_tasks' || action === 'include_role');
+    return this.#includesLater;
   }
 
   /** Works out which hosts the play is for. @throws ContentError for a pattern that cannot be read */

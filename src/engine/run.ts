@@ -15,9 +15,11 @@ import { ContentError } from '../value/errors.js';
 import { prefetch } from './ahead.js';
 import { FactCache } from './fact-cache.js';
 import { flush } from './handlers.js';
+import { HostLocks } from './host-lock.js';
 import { HostRun } from './host.js';
 import { Machines } from './machine.js';
 import type { RunOptions, RunSummary } from './options.js';
+import { Pending } from './pending.js';
 import { PlayRun } from './play.js';
 import { Semaphore } from './semaphore.js';
 import type { Frame } from './call.js';
@@ -39,6 +41,11 @@ export class Run {
   readonly load: LoadContext;
   readonly id = `${new Date().toISOString().replace(/[-:]/g, '').replace(/\.\d+/, '')}-${randomBytes(3).toString('hex')}`;
   plays: PlayRun[] = [];
+  /** The locks of hosts; a plan takes none, nor does what stands in no playbook (`exec` is for looking while a run is under way). */
+  readonly locks: HostLocks | undefined;
+  readonly pending = new Pending(this);
+  /** A host was held by another run. */
+  lockedOut = false;
   /** Confirmed blocks begun on machines: their names on the hosts are counted. */
   confirmations = 0;
   /** What `add_host` and `group_by` put into the inventory, to be put there again when it is read anew. */
@@ -63,6 +70,11 @@ export class Run {
     this.#journal = options.journalDir === undefined ? undefined : new Journal(options.journalDir, this.id);
     this.undo = this.#journal && new UndoStore(this.#journal.path);
     for (const name of inventory.hosts.keys()) this.admit(name);
+    if (!options.check && options.playbooks.length > 0) this.locks = new HostLocks(this);
+  }
+
+  note(message: string): void {
+    this.emit({ event: 'note', message });
   }
 
   /** A host may appear during the run (`add_host`). */
@@ -187,6 +199,8 @@ export async function run(options: RunOptions): Promise<RunSummary> {
     }
   } finally {
     options.kill.removeEventListener('abort', kill);
+    await run.pending.close();
+    await run.locks?.close();
     await Promise.all([run.machines.close(), run.factCache.kept()]);
   }
   run.tell(nothingMet(run));
@@ -251,6 +265,7 @@ async function runPlay(run: Run, play: PlayRun): Promise<boolean> {
       await Promise.all(hosts.map((host) => lanes.run(() => walk(run, frame(), [host]))));
     }
     await forced(run, frame(), hosts);
+    if (!run.stopping) run.pending.forgotten(play, hosts);
     for (const host of hosts) host.ended = false;
     if (hosts.every((host) => host.failed || host.lost)) return false;
   }
@@ -291,9 +306,10 @@ function conclude(run: Run, began: number): RunSummary {
   const any = (test: (host: HostRun) => boolean) => [...run.hosts.values()].some(test);
   let exitCode = 0;
   if (run.stopping) exitCode = 130;
+  else if (run.lockedOut) exitCode = 5;
   else if (any((host) => host.recap.failed > 0)) exitCode = 3;
   else if (any((host) => host.recap.unreachable > 0)) exitCode = 4;
-  else if (run.options.check && any((host) => host.recap.changed > 0)) exitCode = 2;
+  else if (run.options.check && (run.pending.found || any((host) => host.recap.changed > 0))) exitCode = 2;
   run.emit({ event: 'recap', hosts: Object.fromEntries(recaps), seconds, exitCode });
   run.closeJournal();
   return { hosts: recaps, exitCode };

@@ -124,6 +124,7 @@ async function onHost(call: Call): Promise<Outcome | undefined> {
     const label = hidden ? `item ${index + 1}` : labelOf(task, item, itemScope);
     run.emit({ event: 'item', host: host.name, id: task.id, label, result: told(result, plainStatus(result), seconds, hidden) });
     // A host out of reach ends the loop, unless others are to be tried all the same (items may go to different hosts).
+    if (result.locked) break;
     if (result.unreachable && !(ignored !== undefined && isTrue(each, ignored))) break;
     if (index < items.length - 1 && task.loopControl.pause !== undefined) await run.sleep(numberOf(each, task.loopControl.pause, 'pause'));
   }
@@ -158,6 +159,7 @@ function combined(results: readonly Outcome[]): Outcome {
   if (allSkipped) whole.message = results.length === 0 ? 'no items in the list' : results[0]!.message;
   if (unknowns.length && unknowns.length === results.length) whole.unknown = unknowns[0]!.unknown;
   const lost = results.find((result) => result.unreachable);
+  whole.locked = results.some(({ locked }) => locked);
   if (lost) [whole.unreachable, whole.failed, whole.failure] = [true, false, lost.failure];
   // Facts set by items count as if set one after the other.
   const facts = results.flatMap((result) => (result.data.get('ansible_facts') instanceof Map ? [...(result.data.get('ansible_facts') as Dict)] : []));
@@ -189,7 +191,7 @@ async function onItem(call: Call): Promise<Outcome | undefined> {
     for (let attempt = 1; ; attempt++) {
       const result = judged(call, await attemptOnce(call, untils.length > 0 || task.retries !== undefined));
       if (attempts > 1) result.data.set('attempts', attempt);
-      if (result.unreachable || result.unknown !== undefined || result.skipped) return result;
+      if (result.unreachable || result.locked || result.unknown !== undefined || result.skipped) return result;
       if (untils.length === 0 && (task.retries === undefined || !result.failed)) return result;
       const reached = untils.length > 0 && holds(untils, scopeFor(call, { extra: registered(task, result.data) }));
       if (reached) return result;
@@ -265,7 +267,7 @@ function registered(task: Task, data: Dict): Dict {
 /** changed_when and failed_when. */
 function judged(call: Call, result: Outcome): Outcome {
   const { task } = call;
-  if (result.skipped || result.unreachable || result.unknown !== undefined) return result;
+  if (result.skipped || result.unreachable || result.locked || result.unknown !== undefined) return result;
   if (task.changedWhen === undefined && task.failedWhen === undefined) return result;
   const seen = scopeFor(call, { extra: registered(task, result.data) });
   try {

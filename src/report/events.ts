@@ -31,8 +31,10 @@ export type Event =
   /** One item of a loop is done. */
   | { event: 'item'; host: string; id: string; label: string; result: TaskResult }
   | { event: 'result'; host: string; id: string; task: string; origin: Origin; delegate: string | undefined; result: TaskResult }
-  /** Written before the effect it announces, which is the run's so many-th. */
-  | { event: 'effect'; effect: number; host: string; id: string; task: string; changes: Difference[] }
+  /** Written before the effect it announces, which is the run's so many-th; `notifies` names the handlers that its success will notify. */
+  | { event: 'effect'; effect: number; host: string; id: string; task: string; changes: Difference[]; notifies?: string[] }
+  /** A handler that run `run` notified, at `at`, and did not come to: it is notified again. */
+  | { event: 'pending'; host: string; handler: string; run: string; at: string }
   | { event: 'notify'; host: string; handler: string; by: string }
   /**
    * A confirmed block on a host: its timer is about to be armed, a new login confirmed it, nothing did (the host puts the

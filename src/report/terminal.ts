@@ -114,6 +114,12 @@ export class TerminalReporter implements Reporter {
         return this.#verbose(3, 'effect', `${event.task} · ${event.host}`);
       case 'notify':
         return this.#verbose(2, 'notify', `${event.handler} by ${event.by} · ${event.host}`);
+      case 'pending': {
+        this.#flush();
+        const text = `handler ${oneLine(event.handler)} · ${oneLine(event.host)}: notified in run ${oneLine(event.run)}, which ended before it ran`;
+        this.#showPlay();
+        return this.#print(wrap(text, this.options.columns() - STATUS).map((row, i) => (i === 0 ? this.#line('pending', 'yellow', row) : INDENT + row)));
+      }
       case 'confirm': {
         const { state, block, host, message } = event;
         if (state === 'arming' || state === 'unconfirmed') this.options.live?.tail(host, message);

@@ -7,8 +7,8 @@ import { Rig, snapshot } from './rig.js';
 /**
  * The engine's promise: what happens is what happens when tasks run one at a time. Random playbooks over several
  * hosts (two of them names of one machine), with delegation, loops, handlers, blocks (confirmed ones too) and results
- * that later tasks hang on, run once with trips that look ahead and once with nothing looked ahead; results and hosts
- * must agree.
+ * that later tasks hang on, run once with trips that look ahead and once with nothing looked ahead; results, hosts and
+ * the handlers that are left pending must agree.
  *
  * What several names of one machine write there does not depend on the name: who of them comes first within one task
  * is nobody's promise.
@@ -139,11 +139,12 @@ function inventory(folder: string): string {
 async function runOnce(rig: Rig, seed: readonly [string, string][], oneAtATime: boolean) {
   const hosts = path.join(rig.folder, 'hosts');
   await rm(hosts, { recursive: true, force: true });
+  await rm(rig.machines.folder, { recursive: true, force: true });
   for (const machine of new Set(Object.values(MACHINE))) await mkdir(path.join(hosts, machine), { recursive: true });
   await rig.write(Object.fromEntries(seed.map(([where, content]) => [path.join('hosts', where), `${content}\n`])));
   // One host in flight: aliases of one machine take their turns in the same order in both runs.
   const summary = await rig.run({ oneAtATime, forks: 1 });
-  return { code: summary.exitCode, statuses: rig.statuses(), results: rig.results(), hosts: await snapshot(hosts), trips: rig.trips.length };
+  return { code: summary.exitCode, statuses: rig.statuses(), results: rig.results(), hosts: await snapshot(hosts), pending: await rig.marks(), trips: rig.trips.length };
 }
 
 for (const strategy of ['linear', 'free']) {
@@ -163,6 +164,9 @@ for (const strategy of ['linear', 'free']) {
           t.deepEqual(together.results, apart.results);
           t.is(together.hosts, apart.hosts);
           t.is(together.code, apart.code);
+          t.deepEqual(together.pending, apart.pending);
+          // Where nothing failed, nothing is left to do.
+          if (apart.code === 0) t.deepEqual(apart.pending, []);
           saved += apart.trips - together.trips;
         } finally {
           await rig.remove();

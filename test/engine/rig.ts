@@ -9,18 +9,21 @@ import { run } from '../../src/engine/run.js';
 import type { Event } from '../../src/report/events.js';
 import { sh, type Sh } from '../../src/shell/sh.js';
 
-/** This machine with a /var/lib/muster of its own, so that several can stand for several machines (where root runs the tests). */
+/** This machine with a /var/lib/muster and a /run/muster of its own, so that several can stand for several machines (where root runs the tests). */
 class OwnMachine extends LocalConnection {
   constructor(
     name: string,
     private readonly state: string,
+    private readonly shell: string | undefined,
   ) {
     super(name);
   }
 
   protected override exec(command: Sh) {
-    if (process.getuid!() !== 0) return super.exec(command);
-    const script = sh`mkdir -p ${this.state} /var/lib/muster && mount --bind ${this.state} /var/lib/muster && exec /bin/sh -c ${command.text}`;
+    if (process.getuid!() !== 0) return super.exec(sh`export HOME=${this.state}; ${command}`);
+    const bind = (from: string, to: string) => sh`mkdir -p ${from} ${to} && mount --bind ${from} ${to}`;
+    const shell = this.shell === undefined ? sh`:` : sh`mount --bind ${this.shell} "$(readlink -f /bin/sh)"`;
+    const script = sh`${shell} && ${bind(this.state, '/var/lib/muster')} && ${bind(`${this.state}.run`, '/run/muster')} && exec /bin/sh -c ${command.text}`;
     return super.exec(sh`exec unshare -m /bin/sh -c ${script.text}`);
   }
 }
@@ -32,11 +35,18 @@ export class Rig {
   /** What each trip carried: machine, whether an effect, how many inspections. */
   readonly trips: { machine: string; effect: boolean; inspections: number }[] = [];
 
-  private constructor(readonly folder: string) {}
+  private constructor(
+    readonly folder: string,
+    readonly machines: { folder: string; shell: string | undefined },
+  ) {}
 
-  /** @param files path -> content, relative to the project */
-  static async make(files: { [path: string]: string }): Promise<Rig> {
-    const rig = new Rig(await mkdtemp(path.join(tmpdir(), 'muster-engine-')));
+  /**
+   * @param files path -> content, relative to the project
+   * @param machines where machines keep what is theirs, for several projects to share; and what is their /bin/sh
+   */
+  static async make(files: { [path: string]: string }, machines: { folder?: string; shell?: string } = {}): Promise<Rig> {
+    const folder = await mkdtemp(path.join(tmpdir(), 'muster-engine-'));
+    const rig = new Rig(folder, { folder: machines.folder ?? path.join(folder, 'muster'), shell: machines.shell });
     await rig.write(files);
     return rig;
   }
@@ -65,6 +75,7 @@ export class Rig {
       diff: false,
       verify: true,
       startAtTask: undefined,
+      lockTimeout: 0,
       forceHandlers: false,
       rolesPath: [],
       verbosity: 0,
@@ -88,7 +99,7 @@ export class Rig {
       emit: (event) => this.events.push(event),
       stop: new AbortController().signal,
       kill: new AbortController().signal,
-      connect: (target) => this.#watched(target.host, new OwnMachine(target.name, path.join(this.folder, 'muster', target.host))),
+      connect: (target) => this.#watched(target.host, new OwnMachine(target.name, path.join(this.machines.folder, target.host), this.machines.shell)),
       ...more,
     });
   }
@@ -117,6 +128,18 @@ export class Rig {
   /** Every message a failed or unreachable host gave. */
   failures(): string[] {
     return this.events.flatMap((event) => (event.event === 'result' && event.result.error ? [`${event.host}: ${event.result.error.message}`] : []));
+  }
+
+  /** The pending handlers that machines keep: `machine host handler`. */
+  async marks(): Promise<string[]> {
+    const files = (await readdir(this.machines.folder, { recursive: true, withFileTypes: true }).catch(() => [])).filter((file) => file.isFile() && file.parentPath.includes('/pending/'));
+    const marks = await Promise.all(
+      files.map(async (file) => {
+        const { host, handler } = JSON.parse(await readFile(path.join(file.parentPath, file.name), 'utf8')) as { host: string; handler: string };
+        return `${path.relative(this.machines.folder, file.parentPath).split('/')[0]} ${host} ${handler}`;
+      }),
+    );
+    return marks.sort();
   }
 
   async remove(): Promise<void> {

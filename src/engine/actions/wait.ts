@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { ConnectionError } from '../../connection/connection.js';
 import { raw, sh } from '../../shell/sh.js';
+import type { Step } from '../../shell/step.js';
 import { isCheck, type Call } from '../call.js';
 import { wayOf } from '../job.js';
 import { inspectionOf } from '../perform.js';
@@ -68,7 +69,7 @@ export async function reboot(call: Call): Promise<Outcome> {
   const { args } = await parsedArguments(call);
   const { run, host } = call;
   if (isCheck(call)) return unknown('a reboot is not made in a plan');
-  const { machine, way } = wayOf(call);
+  const { machine, way, name } = wayOf(call);
   const began = performance.now();
   machine.forget();
   const before = (await machine.ask(way, inspectionOf(way, bootMark()), async () => [])).stdout.trim();
@@ -78,7 +79,9 @@ export async function reboot(call: Call): Promise<Outcome> {
   // A moment's delay lets the answer of this trip leave the machine before its sshd goes down.
   const step = { script: sh`( sleep ${Number(args.pre_reboot_delay) + 1}; ${raw(String(command))} ) >/dev/null 2>&1 &` };
   try {
-    const { output } = await machine.effect(way, step, [], async () => []);
+    const carry = (held: Step) => machine.effect(way, held, [], async () => []);
+    const marked = (step: Step) => run.pending.marking(call, machine, way, step, (behind) => (run.locks ? run.locks.holding(machine, way, name, behind, carry) : carry(behind)));
+    const { output } = await marked(step);
     if (output.rc !== 0) return failed(`"${command}" failed`, { rc: output.rc, stderr: output.stderr, stdout: output.stdout });
   } catch (error) {
     if (!(error instanceof ConnectionError) || error.kind !== 'lost') throw error;
