@@ -12,6 +12,7 @@ const VERBS: { [verb: string]: { usage: string; about: string; load: () => Promi
   schedule: { usage: 'schedule [playbook..]', about: 'have drift run by itself, by systemd or cron; --list, --remove', load: () => import('./schedule.js') },
   exec: { usage: 'exec <pattern>', about: 'run one module (-m, -a) or a command (-- COMMAND) on hosts', load: () => import('./exec.js') },
   facts: { usage: 'facts <pattern>', about: 'show what is known about hosts, as JSON', load: () => import('./facts.js') },
+  unlock: { usage: 'unlock <pattern>', about: 'show who holds the lock of hosts, and take it away', load: () => import('./unlock.js') },
   inventory: { usage: 'inventory', about: 'show the inventory: list, graph, host', load: () => import('./inventory.js') },
   lint: { usage: 'lint [playbook..]', about: 'check playbooks without touching a host', load: () => import('./lint.js') },
   doc: { usage: 'doc [module]', about: 'list modules, or show one\'s parameters and examples', load: () => import('./doc.js') },

@@ -148,24 +148,25 @@ rm -f "$d/lock"`;
 }
 
 /**
- * Shows the lock that holds this user (root's before his own) and takes it away, whoever holds it.
+ * Shows the locks that hold a user (root's, and his own) and takes them away, whoever holds them.
  * @param remove false only shows
  */
 export function breaking(token: string, remove: boolean): Sh {
   return sh`${LOOK}
+left=
 for d in "$d" "\${HOME:-}/.local/state/muster"; do
   look "$d/lock"
   [ -n "$run" ] || continue
   printf '\\036%s locked %s %s %s %s %s\n' ${token} "$now" "$run" "$beat" "$taken" "$rest"
-  ${remove ? sh`rm -f "$d/lock" || exit` : sh``}
+  ${remove ? sh`rm -f "$d/lock" || left=y` : sh``}
 done
-exit 0`;
+[ -z "$left" ]`;
 }
 
 /** Reads `locked` notes behind a token. @returns the holders, and the text without the notes */
 export function holdersIn(stdout: string, token: string): { holders: Holder[]; rest: string } {
   const holders: Holder[] = [];
-  const rest = stdout.replace(new RegExp(`\x1e${token} locked (.*)\n`, 'g'), (_, line: string) => {
+  const rest = stdout.replace(new RegExp(`\x1e${token} locked (.*)(?:\n|$)`, 'g'), (_, line: string) => {
     const [now, run, beat, taken, who, pid, process] = line.split(' ');
     const span = (from: string | undefined) => Math.max(0, Number(now) - Number(from)) || 0;
     holders.push({ run: run ?? '?', who: who ?? '?', pid: pid ?? '?', since: span(taken), silent: span(beat), process: process ?? '' });
