@@ -79,6 +79,8 @@ export const planOptions = { ...connectOptions, ...playing, ...listing };
 export const applyOptions = {
   ...planOptions,
   ...locking,
+  resume: flag('go on where each host stopped in the last run: commands that ended well then are not run again'),
+  'retry-failed': flag('only hosts that failed or were out of reach in the last run'),
   check: flag('change nothing; the same as muster plan', { alias: 'C' }),
   verify: flag('look again after each change and expect none'),
 };
@@ -111,6 +113,8 @@ export interface Flags extends VaultFlags {
   skipTags?: string[];
   startAtTask?: string;
   lockTimeout?: number;
+  resume?: boolean;
+  retryFailed?: boolean;
   forceHandlers?: boolean;
   diff?: boolean;
   stats?: boolean;

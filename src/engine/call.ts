@@ -1,5 +1,5 @@
 import { OMIT, Record, type Scope } from '../expression/index.js';
-import type { Entry, Task } from '../playbook/types.js';
+import type { Block, Entry, Task } from '../playbook/types.js';
 import { ContentError } from '../value/errors.js';
 import { Source, toPlain, type Dict, type Value } from '../value/value.js';
 import { evaluate, truthy } from './evaluate.js';
@@ -22,6 +22,8 @@ export interface Frame {
   readonly parent: Frame | undefined;
   /** The confirmed block around. */
   readonly confirm?: Confirming | undefined;
+  /** What a resumed run begins anew as a whole: the outermost block around that has a rescue, an always or a confirmation; handlers. */
+  readonly unit?: Block | 'handlers' | undefined;
 }
 
 /** A task (or one item of its loop) on its way to one host. */

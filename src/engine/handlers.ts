@@ -31,7 +31,7 @@ export async function flush(run: Run, frame: Frame, hosts: readonly HostRun[]): 
     for (const handler of play.handlers) {
       const called = hosts.filter((host) => host.running && pending.get(host)!.delete(handler));
       if (called.length === 0 || run.stopping) continue;
-      const inner: Frame = { entries: [handler], index: 0, play, includes: frame.includes, parent: frame, confirm: frame.confirm };
+      const inner: Frame = { entries: [handler], index: 0, play, includes: frame.includes, parent: frame, confirm: frame.confirm, unit: 'handlers' };
       run.pending.begin(called, handler);
       await (isInclude(handler) ? include : runTask)(run, inner, handler, called);
       run.pending.end(called, handler);

@@ -58,7 +58,7 @@ export async function include(run: Run, frame: Frame, task: Task, hosts: readonl
       for (const host of group.hosts) fails(run, task, name, host, error);
       continue;
     }
-    const inner: Frame = { entries, index: 0, play: frame.play, includes: [...frame.includes, group.vars], parent: frame, confirm: frame.confirm };
+    const inner: Frame = { entries, index: 0, play: frame.play, includes: [...frame.includes, group.vars], parent: frame, confirm: frame.confirm, unit: frame.unit };
     await walk(run, inner, group.hosts.filter((host) => host.running));
   }
 }

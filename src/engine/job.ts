@@ -13,6 +13,7 @@ import { evaluate, truthy } from './evaluate.js';
 import { aside, type Ahead, type Machine, type Way } from './machine.js';
 import { HIDDEN } from './outcome.js';
 import { secretPieces, type Job } from './perform.js';
+import { fingerprint } from './resume.js';
 import { mustFind, type Speculated } from './scope.js';
 import { willNotify } from './conclude.js';
 import { argumentsOf, isCheck, numberOf, scopeFor, type Call } from './call.js';
@@ -106,9 +107,11 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
     },
     secretFields,
     foundRight: () => host.foundRight(),
-    announce: (changes) => {
+    known: async (step) => (secrets.size > 0 || isHarmless(task, module) ? undefined : fingerprint(step, way)),
+    earlier: (command) => (command === undefined ? undefined : run.resume?.take(call, command)),
+    announce: (changes, command) => {
       effect = ++run.effects;
-      run.emit({ event: 'effect', effect, host: host.name, id: task.id, task: task.actionAsWritten, changes: hidden && changes.length > 0 ? [HIDDEN] : changes, notifies: willNotify(call) });
+      run.emit({ event: 'effect', effect, host: host.name, id: task.id, task: task.actionAsWritten, changes: hidden && changes.length > 0 ? [HIDDEN] : changes, notifies: willNotify(call), ...(command === undefined ? {} : { command }) });
       host.changed();
     },
     onOutput: hidden ? () => {} : byLine((text) => run.emit({ event: 'output', host: host.name, text })),

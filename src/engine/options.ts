@@ -27,6 +27,8 @@ export interface RunOptions {
   /** Look again after each apply and expect no change. */
   verify: boolean;
   startAtTask: string | undefined;
+  /** The run to go on with: its folder in the journal, and its name. */
+  resume?: { folder: string; run: string };
   /** Seconds to wait for a host that another run holds. */
   lockTimeout: number;
   /** Plays that stand in no file (`exec`, `facts`). */

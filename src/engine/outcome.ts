@@ -19,6 +19,8 @@ export interface Outcome {
   failure: Failure | undefined;
   /** Another run holds the host: neither ignored nor rescued, and the end of the run for it. */
   locked?: boolean;
+  /** Taken from an earlier run: judged already. */
+  resumed?: boolean;
   /** Remark for people: why it was skipped. */
   message: string | undefined;
 }

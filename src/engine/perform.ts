@@ -41,8 +41,12 @@ export interface Job {
   secretFields: ReadonlySet<string>;
   /** The task was found as it should be. */
   foundRight: () => void;
+  /** The fingerprint of a command that may change something; undefined where secrets are in it. */
+  known: (step: Step) => Promise<string | undefined>;
+  /** How that very command ended well in the run that this one goes on with. */
+  earlier: (command: string | undefined) => Outcome | undefined;
   /** The effect is about to be made. */
-  announce: (changes: Difference[]) => void;
+  announce: (changes: Difference[], command?: string) => void;
   onOutput: (text: string) => void;
 }
 
@@ -144,8 +148,11 @@ async function imperative(job: Job, module: Imperative<any, any>, wanted: unknow
     machine.planned ??= `a ${module.name} is not run in a plan`;
     return unknown(`the ${module.name} is not run in a plan`);
   }
-  job.announce([]);
   const step = withTimeout(module.run(wanted), job.timeout);
+  const command = await job.known(step);
+  const earlier = job.earlier(command);
+  if (earlier) return earlier;
+  job.announce([], command);
   const { output } = await behindGuard(job, step, () => undefined, (guarded) => machine.effect(way, guarded, [], job.ahead, job.onOutput));
   if (output.rc === 124 && step.timeout !== undefined) throw ended(output, step.timeout, `${module.name} failed`);
   const returns = module.result(wanted, output);

@@ -21,6 +21,7 @@ import { Machines } from './machine.js';
 import type { RunOptions, RunSummary } from './options.js';
 import { Pending } from './pending.js';
 import { PlayRun } from './play.js';
+import { Resume } from './resume.js';
 import { Semaphore } from './semaphore.js';
 import type { Frame } from './call.js';
 import { walk } from './walk.js';
@@ -44,6 +45,8 @@ export class Run {
   /** The locks of hosts; a plan takes none, nor does what stands in no playbook (`exec` is for looking while a run is under way). */
   readonly locks: HostLocks | undefined;
   readonly pending = new Pending(this);
+  /** What an earlier run did that this one goes on with. */
+  readonly resume: Resume | undefined;
   /** A host was held by another run. */
   lockedOut = false;
   /** Confirmed blocks begun on machines: their names on the hosts are counted. */
@@ -70,7 +73,8 @@ export class Run {
     this.#journal = options.journalDir === undefined ? undefined : new Journal(options.journalDir, this.id);
     this.undo = this.#journal && new UndoStore(this.#journal.path);
     for (const name of inventory.hosts.keys()) this.admit(name);
-    if (!options.check && options.playbooks.length > 0) this.locks = new HostLocks(this);
+    this.resume = options.resume && new Resume(options.resume.folder, options.resume.run);
+    if (!options.check && options.verb !== 'exec' && options.verb !== 'facts') this.locks = new HostLocks(this);
   }
 
   note(message: string): void {
@@ -190,6 +194,7 @@ export async function run(options: RunOptions): Promise<RunSummary> {
   options.kill.addEventListener('abort', kill);
   const { verb, playbooks, limit, tags, skipTags, check } = options;
   run.emit({ event: 'run', verb, playbooks, inventory: options.inventory, limit, tags, skipTags, check, run: run.id, by: whoRuns(), process: thisProcess() });
+  if (run.resume) run.note(`going on with run ${run.resume.run}`);
   run.tell(problems);
   try {
     for (const play of run.plays) {
@@ -204,6 +209,7 @@ export async function run(options: RunOptions): Promise<RunSummary> {
     await Promise.all([run.machines.close(), run.factCache.kept()]);
   }
   run.tell(nothingMet(run));
+  if (run.resume?.taken) run.note(`not run again, since they ended well in run ${run.resume.run}: ${run.resume.taken} command${run.resume.taken === 1 ? '' : 's'} (-v shows which)`);
   return conclude(run, began);
 }
 

@@ -159,6 +159,8 @@ function combined(results: readonly Outcome[]): Outcome {
   if (allSkipped) whole.message = results.length === 0 ? 'no items in the list' : results[0]!.message;
   if (unknowns.length && unknowns.length === results.length) whole.unknown = unknowns[0]!.unknown;
   const lost = results.find((result) => result.unreachable);
+  // As a command taken from an earlier run, the loop says what it said then.
+  if (results.some(({ resumed, data }) => resumed && data.get('changed') === true)) whole.data.set('changed', true);
   whole.locked = results.some(({ locked }) => locked);
   if (lost) [whole.unreachable, whole.failed, whole.failure] = [true, false, lost.failure];
   // Facts set by items count as if set one after the other.
@@ -191,7 +193,7 @@ async function onItem(call: Call): Promise<Outcome | undefined> {
     for (let attempt = 1; ; attempt++) {
       const result = judged(call, await attemptOnce(call, untils.length > 0 || task.retries !== undefined));
       if (attempts > 1) result.data.set('attempts', attempt);
-      if (result.unreachable || result.locked || result.unknown !== undefined || result.skipped) return result;
+      if (result.unreachable || result.locked || result.resumed || result.unknown !== undefined || result.skipped) return result;
       if (untils.length === 0 && (task.retries === undefined || !result.failed)) return result;
       const reached = untils.length > 0 && holds(untils, scopeFor(call, { extra: registered(task, result.data) }));
       if (reached) return result;
@@ -267,7 +269,7 @@ function registered(task: Task, data: Dict): Dict {
 /** changed_when and failed_when. */
 function judged(call: Call, result: Outcome): Outcome {
   const { task } = call;
-  if (result.skipped || result.unreachable || result.locked || result.unknown !== undefined) return result;
+  if (result.skipped || result.unreachable || result.locked || result.resumed || result.unknown !== undefined) return result;
   if (task.changedWhen === undefined && task.failedWhen === undefined) return result;
   const seen = scopeFor(call, { extra: registered(task, result.data) });
   try {

@@ -79,9 +79,10 @@ async function walkOnce(run: Run, frame: Frame, block: Block, hosts: readonly Ho
 
 async function walkBlock(run: Run, frame: Frame, block: Block, hosts: readonly HostRun[]): Promise<void> {
   const { play, includes, confirm } = frame;
-  const afterwards: Frame = { entries: block.always, index: -1, play, includes, parent: frame, confirm };
-  const inner = (entries: readonly Entry[], parent = afterwards): Frame => ({ entries, index: 0, play, includes, parent, confirm });
   const rescuing = block.rescue.length > 0;
+  const unit = frame.unit ?? (rescuing || block.always.length > 0 || block.confirm ? block : undefined);
+  const afterwards: Frame = { entries: block.always, index: -1, play, includes, parent: frame, confirm, unit };
+  const inner = (entries: readonly Entry[], parent = afterwards): Frame => ({ entries, index: 0, play, includes, parent, confirm, unit });
   if (rescuing) for (const host of hosts) host.rescuers++;
   const tasks = inner(block.block);
   // Within another the confirmation of the outer one counts for both.

@@ -31,8 +31,13 @@ export type Event =
   /** One item of a loop is done. */
   | { event: 'item'; host: string; id: string; label: string; result: TaskResult }
   | { event: 'result'; host: string; id: string; task: string; origin: Origin; delegate: string | undefined; result: TaskResult }
-  /** Written before the effect it announces, which is the run's so many-th; `notifies` names the handlers that its success will notify. */
-  | { event: 'effect'; effect: number; host: string; id: string; task: string; changes: Difference[]; notifies?: string[] }
+  /**
+   * Written before the effect it announces, which is the run's so many-th; `notifies` names the handlers that its success will notify, `command` is the
+   * fingerprint of a command without secrets.
+   */
+  | { event: 'effect'; effect: number; host: string; id: string; task: string; changes: Difference[]; notifies?: string[]; command?: string }
+  /** A command that is not run, since run `run` did and it ended well. */
+  | { event: 'resumed'; host: string; id: string; task: string; run: string; command: string }
   /** A handler that run `run` notified, at `at`, and did not come to: it is notified again. */
   | { event: 'pending'; host: string; handler: string; run: string; at: string }
   | { event: 'notify'; host: string; handler: string; by: string }

@@ -114,6 +114,8 @@ export class TerminalReporter implements Reporter {
         return this.#verbose(3, 'effect', `${event.task} · ${event.host}`);
       case 'notify':
         return this.#verbose(2, 'notify', `${event.handler} by ${event.by} · ${event.host}`);
+      case 'resumed':
+        return this.#verbose(1, 'resumed', `${event.task} · ${event.host}: it ended well in run ${event.run} and is not run again`);
       case 'pending': {
         this.#flush();
         const text = `handler ${oneLine(event.handler)} · ${oneLine(event.host)}: notified in run ${oneLine(event.run)}, which ended before it ran`;

@@ -3,8 +3,10 @@ import { ConnectionError } from '../../connection/connection.js';
 import { raw, sh } from '../../shell/sh.js';
 import type { Step } from '../../shell/step.js';
 import { isCheck, type Call } from '../call.js';
+import { willNotify } from '../conclude.js';
 import { wayOf } from '../job.js';
 import { inspectionOf } from '../perform.js';
+import { fingerprint } from '../resume.js';
 import { failed, outcome, unknown, type Outcome } from '../outcome.js';
 import { parsedArguments } from './say.js';
 
@@ -73,11 +75,14 @@ export async function reboot(call: Call): Promise<Outcome> {
   const began = performance.now();
   machine.forget();
   const before = (await machine.ask(way, inspectionOf(way, bootMark()), async () => [])).stdout.trim();
-  run.options.review?.({ host: host.name, task: call.task, index: call.loop === undefined ? undefined : call.index, check: false }, undefined);
-  run.emit({ event: 'effect', effect: ++run.effects, host: host.name, id: call.task.id, task: 'reboot', changes: [] });
   const command = args.reboot_command ?? 'shutdown -r now';
   // A moment's delay lets the answer of this trip leave the machine before its sshd goes down.
   const step = { script: sh`( sleep ${Number(args.pre_reboot_delay) + 1}; ${raw(String(command))} ) >/dev/null 2>&1 &` };
+  const known = await fingerprint(step, way);
+  const earlier = run.resume?.take(call, known);
+  if (earlier) return earlier;
+  run.options.review?.({ host: host.name, task: call.task, index: call.loop === undefined ? undefined : call.index, check: false }, undefined);
+  run.emit({ event: 'effect', effect: ++run.effects, host: host.name, id: call.task.id, task: 'reboot', changes: [], notifies: willNotify(call), command: known });
   try {
     const carry = (held: Step) => machine.effect(way, held, [], async () => []);
     const marked = (step: Step) => run.pending.marking(call, machine, way, step, (behind) => (run.locks ? run.locks.holding(machine, way, name, behind, carry) : carry(behind)));
