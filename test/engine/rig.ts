@@ -15,11 +15,18 @@ class OwnMachine extends LocalConnection {
     name: string,
     private readonly state: string,
     private readonly shell: string | undefined,
+    private readonly begun: (ended: Promise<unknown>) => void,
   ) {
     super(name);
   }
 
-  protected override exec(command: Sh) {
+  protected override async exec(command: Sh) {
+    const remote = await this.#exec(command);
+    this.begun(remote.ended);
+    return remote;
+  }
+
+  #exec(command: Sh) {
     if (process.getuid!() !== 0) return super.exec(sh`export HOME=${this.state}; ${command}`);
     const bind = (from: string, to: string) => sh`mkdir -p ${from} ${to} && mount --bind ${from} ${to}`;
     const shell = this.shell === undefined ? sh`:` : sh`mount --bind ${this.shell} "$(readlink -f /bin/sh)"`;
@@ -32,6 +39,8 @@ class OwnMachine extends LocalConnection {
 export class Rig {
   readonly events: Event[] = [];
   readonly connections = new Map<string, LocalConnection>();
+  /** Everything that was started on the machines. */
+  readonly #begun: Promise<unknown>[] = [];
   /** What each trip carried: machine, whether an effect, how many inspections. */
   readonly trips: { machine: string; effect: boolean; inspections: number }[] = [];
 
@@ -99,7 +108,7 @@ export class Rig {
       emit: (event) => this.events.push(event),
       stop: new AbortController().signal,
       kill: new AbortController().signal,
-      connect: (target) => this.#watched(target.host, new OwnMachine(target.name, path.join(this.machines.folder, target.host), this.machines.shell)),
+      connect: (target) => this.#watched(target.host, new OwnMachine(target.name, path.join(this.machines.folder, target.host), this.machines.shell, (ended) => this.#begun.push(ended))),
       ...more,
     });
   }
@@ -143,6 +152,9 @@ export class Rig {
   }
 
   async remove(): Promise<void> {
+    // Who gives back a lock does so once the run is over.
+    const impatience = new Promise((resolve) => setTimeout(resolve, 10_000).unref());
+    await Promise.race([Promise.all(this.#begun), impatience]);
     await rm(this.folder, { recursive: true, force: true });
   }
 }
