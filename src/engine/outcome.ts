@@ -118,7 +118,7 @@ export function outcomeOfError(error: unknown, doing: string): Outcome {
   }
   if (error instanceof ContentError) return failed(error.message, { doing, origin: error.origin, remedy: error.hint });
   // What cannot be written as a path, a shell word or a regular expression: the value is at fault, not Muster.
-  if (error instanceof RangeError) return failed(error.message, { doing });
+  if (error instanceof RangeError) return failed(/call stack/.test(error.message) ? 'a value nests too deep' : error.message, { doing });
   const stack = error instanceof Error ? error.stack ?? error.message : String(error);
   return failed(`internal error: ${error instanceof Error ? error.message : String(error)}`, {
     doing,

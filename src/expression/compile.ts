@@ -47,6 +47,8 @@ export class Context {
   placed(error: unknown, at: number): unknown {
     if (error instanceof Failure) return new ContentError(error.message, this.place(at), error.hint);
     if (error instanceof GrammarError) return new ContentError(error.message, this.place(error.at), error.hint);
+    // A regular expression is compiled at its first use.
+    if (error instanceof SyntaxError) return new ContentError('a regular expression is too large', this.place(at), 'make it shorter');
     if (error instanceof RangeError) return new ContentError('the expression is too deep or too large to evaluate', this.place(at), 'check for values that hold themselves');
     return error;
   }

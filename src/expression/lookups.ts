@@ -6,7 +6,7 @@ import { NotAheadError } from '../value/errors.js';
 import { Secret, type Dict, type Value } from '../value/value.js';
 import { opened } from '../vault/index.js';
 import { member } from './access.js';
-import { subelements } from './filters/lists.js';
+import { product, subelements } from './filters/lists.js';
 import { percentFormat } from './format.js';
 import { globPaths } from './glob.js';
 import { asDict, asInt, iterate, keyOf, read, str, truthy } from './python.js';
@@ -166,7 +166,7 @@ export const LOOKUPS = table<Value[]>({
   'list(_terms)': (_, terms: Value[]) => terms,
   'flattened(_terms)': (_, terms: Value[]) => (terms as Value[]).flat(Infinity as 1),
   'indexed_items(_terms)': (_, terms: Value[]) => flat(terms).map((item, i) => [i, item]),
-  'nested|cartesian(_terms)': (_, terms: Value[]) => terms.map(iterate).reduce<Value[][]>((rows, list) => rows.flatMap((row) => list.map((value) => [...row, ...(Array.isArray(value) ? value : [value])])), [[]]),
+  'nested|cartesian(_terms)': (_, terms: Value[]) => product(terms.map(iterate)).map((row) => row.flat(1) as Value[]),
   'together(_terms)': (_, terms: Value[]) => {
     const lists = terms.map(iterate);
     return Array.from({ length: Math.max(0, ...lists.map((list) => list.length)) }, (_none, i) => lists.map((list) => list[i] ?? null));

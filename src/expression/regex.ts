@@ -112,7 +112,10 @@ function translate(pattern: string, flags: string): RegExp {
     else out += character;
   }
   try {
-    return new RegExp(out, on.has('i') ? 'giu' : 'gu');
+    const regex = new RegExp(out, on.has('i') ? 'giu' : 'gu');
+    // It is compiled at its first use, and may then prove too large.
+    regex.test('');
+    return regex;
   } catch (error) {
     return fail(`the regex "${pattern}" is not understood: ${(error as Error).message.replace(/^.*: /, '')}`, 'correct it, or write it more simply');
   }

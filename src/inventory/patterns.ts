@@ -58,6 +58,9 @@ function fromFile(part: string): string[] {
   return text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'));
 }
 
+/** Of one name in a pattern. */
+const LONGEST = 10_000;
+
 function select(parts: string[], inventory: Inventory, unmatched: Unmatched[]): Set<string> {
   if (parts.length === 0) return new Set(); // an empty limit file or variable must not mean everything
   const wanted = parts.filter((part) => !/^[&!]/.test(part));
@@ -75,6 +78,7 @@ function select(parts: string[], inventory: Inventory, unmatched: Unmatched[]): 
 }
 
 function matchOne(part: string, inventory: Inventory, unmatched: Unmatched[]): readonly string[] {
+  if (part.length > LONGEST) throw new ContentError(`the pattern "${part.slice(0, 60)}…" is too long`, undefined, 'name a group, or write @FILE');
   const subscript = part.startsWith('~') ? null : /^(.+)\[(?:(-?\d+)|(\d+)[:-](\d*))\]$/.exec(part);
   const found = enumerate(subscript ? subscript[1]! : part, inventory);
   if (found.length === 0 && part !== 'all' && part !== '*') {
@@ -123,9 +127,13 @@ function regex(pattern: string): RegExp {
 
 /** Shell wildcards, as Python's fnmatch reads them. */
 function glob(pattern: string): RegExp {
-  const source = pattern.replace(/\[(!?)([^\]]+)\]|[\\^$.|+(){}[\]*?]/g, (char, not: string | undefined, set: string | undefined) => {
+  const source = pattern.replace(/\*+/g, '*').replace(/\[(!?)([^\]]+)\]|[\\^$.|+(){}[\]*?]/g, (char, not: string | undefined, set: string | undefined) => {
     if (set !== undefined) return `[${not ? '^' : ''}${set.replace(/[\\^]/g, '\\$&')}]`;
     return char === '*' ? '.*' : char === '?' ? '.' : `\\${char}`;
   });
-  return new RegExp(`^${source}$`, 's');
+  try {
+    return new RegExp(`^${source}$`, 's');
+  } catch {
+    throw new ContentError(`"${pattern}" is no pattern of names`, undefined, 'a set in brackets goes from lower to higher characters, and patterns are short');
+  }
 }

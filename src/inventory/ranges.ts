@@ -1,6 +1,9 @@
 import { ContentError } from '../value/errors.js';
 import type { Origin } from '../value/value.js';
 
+/** More hosts than that in one name are a slip, or meant to exhaust memory. */
+const MOST = 100_000;
+
 const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
 
 /**
@@ -8,11 +11,19 @@ const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
  * `[1:9:2]`, as in Ansible's inventory (both ends count; leading zeros give the width).
  */
 export function expandRanges(name: string, origin: Origin): string[] {
-  const match = /^(.*?)\[([^\]]*)\](.*)$/.exec(name);
-  if (!match) return [name];
-  const [, head, range, rest] = match as unknown as [string, string, string, string];
-  const tails = expandRanges(rest, origin);
-  return members(range, name, origin).flatMap((member) => tails.map((tail) => head + member + tail));
+  // Text and ranges in turn.
+  const parts = name.split(/\[([^\]]*)\]/);
+  let names = [parts[0]!];
+  for (let i = 1; i < parts.length; i += 2) {
+    const each = members(parts[i]!, name, origin);
+    if (names.length * each.length > MOST) throw tooMany(name, origin);
+    names = names.flatMap((head) => each.map((member) => head + member + parts[i + 1]!));
+  }
+  return names;
+}
+
+function tooMany(name: string, origin: Origin): ContentError {
+  return new ContentError(`"${name.length > 60 ? `${name.slice(0, 60)}…` : name}" is more than ${MOST} hosts`, origin, 'write several smaller ranges, if that is meant');
 }
 
 function members(range: string, name: string, origin: Origin): string[] {
@@ -33,6 +44,7 @@ function members(range: string, name: string, origin: Origin): string[] {
   if (padded && first.length !== last.length) throw wrong('needs a start and an end of the same width');
   const [from, to] = [Number(first || '0'), Number(last)];
   if (from > to) throw wrong('ends before it starts');
+  if ((to - from) / stride >= MOST) throw tooMany(name, origin);
   for (let i = from; i <= to; i += stride) found.push(padded ? String(i).padStart(first.length, '0') : String(i));
   return found;
 }

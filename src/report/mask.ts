@@ -49,7 +49,8 @@ export class Mask {
     if (typeof data === 'string') return this.text(data);
     if (typeof data === 'number' || typeof data === 'bigint') return this.#secrets.has(String(data)) ? MASKED : data;
     if (Array.isArray(data)) return data.map((member) => this.#walk(member));
-    if (data === null || typeof data !== 'object' || Object.getPrototypeOf(data) !== Object.prototype) return data;
+    if (data === null || typeof data !== 'object') return data;
+    if ('toJSON' in data && typeof data.toJSON === 'function') return this.#walk((data.toJSON as () => unknown)());
     return Object.fromEntries(Object.entries(data).map(([key, member]) => [this.text(key), this.#walk(member)]));
   }
 }

@@ -3,12 +3,31 @@ import { ContentError } from '../value/errors.js';
 import type { Origin } from '../value/value.js';
 import { spelling } from './hints.js';
 
+/** Blocks, their branches and brackets nest no deeper. */
+const DEEPEST = 200;
+
 /** Handlebars' own parser, its errors with a place and the right spelling. */
 export function parse(text: string, file: string): hbs.AST.Program {
+  checkDepth(text, file);
   try {
     return Handlebars.parse(text);
   } catch (error) {
     throw explain(error as Error & { lineNumber?: number; column?: number }, text, file);
+  }
+}
+
+/** The parser's time grows with the third power of the depth, the second of a word's length: what is beyond reason does not come to it. */
+function checkDepth(text: string, file: string): void {
+  let [blocks, branches, brackets, inside] = [0, 0, 0, false];
+  for (const { 0: mark, index } of text.matchAll(/\{\{+~?\s*(?:[#^](?=[^}~])|\/|else\s+\w)?|\}\}|[()]|[^\s{}()]{2000,}/g)) {
+    if (mark === '}}') inside = false;
+    else if (mark.startsWith('{{')) {
+      [inside, brackets] = [true, 0];
+      if (/\w$/.test(mark)) branches++;
+      else if (/[#^/]$/.test(mark)) [blocks, branches] = [blocks + (mark.endsWith('/') ? -1 : 1), 0];
+    } else if (inside && mark.length > 1) throw new ContentError('a word inside {{ }} is longer than 2000 characters', originAt(text, index, file), 'keep long text in variables');
+    else if (inside) brackets += mark === '(' ? 1 : -1;
+    if (Math.max(blocks, branches, brackets) > DEEPEST) throw new ContentError(`the template nests more than ${DEEPEST} deep`, originAt(text, index, file), 'close every {{#block}} with {{/block}}; move inner blocks into partials');
   }
 }
 
@@ -43,9 +62,11 @@ function place(text: string, excerpt: string, pointer: number, line: number): nu
   const front = excerpt.startsWith('...') && !flat.includes(excerpt) ? 3 : 0;
   const wanted = excerpt.slice(front).replace(/\.\.\.$/, '');
   let best = 0;
+  let [seen, reached] = [0, 1];
   for (let at = flat.indexOf(wanted); at >= 0; at = flat.indexOf(wanted, at + 1)) {
     const offset = offsets[Math.min(at + pointer - front, offsets.length - 1)] ?? 0;
-    if (text.slice(0, offset).split('\n').length > line) break;
+    for (; seen < offset; seen++) if (text[seen] === '\n') reached++;
+    if (reached > line) break;
     best = offset;
   }
   return best;

@@ -138,7 +138,13 @@ export function toPlain(value: Value, reveal: boolean): Plain {
   if (Array.isArray(value)) return value.map((member) => toPlain(member, reveal));
   if (value instanceof Map) {
     const object: { [key: string]: Plain } = {};
-    for (const [key, member] of value) object[String(toPlain(key, reveal))] = toPlain(member, reveal);
+    for (const [key, member] of value) {
+      const name = String(toPlain(key, reveal));
+      const plain = toPlain(member, reveal);
+      // Assigned, that one name would give the object another prototype.
+      if (name === '__proto__') Object.defineProperty(object, name, { value: plain, enumerable: true, configurable: true, writable: true });
+      else object[name] = plain;
+    }
     return object;
   }
   if (value instanceof Source) return value.shown;

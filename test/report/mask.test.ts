@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { Event } from '../../src/report/events.js';
 import { MASKED, Mask, mask } from '../../src/report/mask.js';
-import { Secret } from '../../src/value/value.js';
+import { Secret, toPlain, toValue } from '../../src/value/value.js';
 
 function knowing(...secrets: string[]): Mask {
   const sink = new Mask();
@@ -69,6 +69,11 @@ test('an event keeps its structure though a secret is a common word', (t) => {
   t.is(clean.result.message, `it ${MASKED}`);
   t.deepEqual(clean.result.data, { [MASKED]: true, number: MASKED, list: [MASKED] });
   t.is(event.result.message, 'it changed', 'the original is left alone');
+});
+
+test('a member called __proto__ is masked as any other', (t) => {
+  const data = toPlain(toValue(JSON.parse('{"__proto__": {"word": "s3cret-password"}}')), false);
+  t.is(JSON.stringify(knowing('s3cret-password').data(data)), `{"__proto__":{"word":"${MASKED}"}}`);
 });
 
 test('every Secret that is made is known to the sink', (t) => {

@@ -92,7 +92,22 @@ function flatten(values: Value[], levels: number, skipNulls: boolean): Value[] {
   });
 }
 
-function product(lists: Value[][]): Value[][] {
+/** What combining lists gives at most: some twenty members have more permutations than any machine can hold. */
+const MOST = 1_000_000;
+
+function tooMany(): never {
+  return fail(`more than ${MOST} combinations`, 'combine fewer');
+}
+
+/** What a generator yields, while that is within bounds. */
+function collected(found: Generator<Value[]>): Value[][] {
+  const all: Value[][] = [];
+  for (const one of found) if (all.push(one) > MOST) tooMany();
+  return all;
+}
+
+export function product(lists: Value[][]): Value[][] {
+  if (lists.reduce((count, list) => count * list.length, 1) > MOST) tooMany();
   return lists.reduce<Value[][]>((rows, list) => rows.flatMap((row) => list.map((value) => [...row, value])), [[]]);
 }
 
@@ -225,8 +240,8 @@ export const LISTS = table<Result>({
     const lists = [value, ...others].map(iterate);
     return product(Array.from({ length: asInt(kwargs.get('repeat') ?? 1, 'repeat') }, () => lists).flat());
   },
-  'permutations(value, size=null)': (_, value, size) => [...permutations(iterate(value), size === null ? iterate(value).length : asInt(size, 'size'))],
-  'combinations(value, size)': (_, value, size) => [...combinations(iterate(value), asInt(size, 'size'))],
+  'permutations(value, size=null)': (_, value, size) => collected(permutations(iterate(value), size === null ? iterate(value).length : asInt(size, 'size'))),
+  'combinations(value, size)': (_, value, size) => collected(combinations(iterate(value), asInt(size, 'size'))),
   'subelements(obj, subelements, skip_missing=false)': (_, value, path, skip) => subelements(value, path, truthy(skip)),
   'extract(item, container, morekeys=null)': (_, item, container, more) => {
     let found: Result = member(container, item);

@@ -1,0 +1,11 @@
+import test from 'ava';
+import { fuzz } from './fuzz.js';
+import { TARGETS } from './targets.js';
+
+/** A short run each time; the long one is test/break/fuzz.test.ts. */
+for (const target of Object.keys(TARGETS)) {
+  test.serial(`hostile text: ${target}`, async (t) => {
+    t.timeout(120_000);
+    await fuzz(t, target, Number(process.env['MUSTER_FUZZ_SECONDS'] ?? 1) * 1000);
+  });
+}
