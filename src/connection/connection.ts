@@ -69,7 +69,7 @@ export interface Connection {
   open(target: { socket: string } | { host: string; port: number }, become: Become | undefined): Promise<Duplex>;
   /** Starts a script whose standard input ends with the connection, or with Muster. @throws ConnectionError where it cannot be had */
   beside(script: Sh, become: Become | undefined): Promise<Beside>;
-  /** Ends the running effect on the host (its process group), for Ctrl-C. */
+  /** Ends the running effect on the host (its process group), and lets go of looks and uploads, for Ctrl-C. */
   cancel(): Promise<void>;
   /** Drops the link so that the next trip makes a new one (reboot, reset_connection). */
   reset(): Promise<void>;

@@ -124,7 +124,7 @@ function watched(run: Sh, { timeout, hangsUp }: Step, boundary: string): Sh {
   const end = sh`trap '' TERM; { kill -s TERM -- -$$ || kill -s TERM $$; } 2>/dev/null; sleep 5; kill -s KILL -- -$$`;
   return join([
     sh`_late= _w=; trap _late=1 TERM`,
-    timeout === undefined ? sh`` : sh`( trap 'kill $_s; exit' TERM; sleep ${timeout} & _s=$!; wait $_s; ${end} ) >/dev/null 2>&1 &
+    timeout === undefined ? sh`` : sh`( trap 'kill -s KILL $!; exit' TERM; sleep ${timeout} & _s=$!; wait $_s; ${end} ) >/dev/null 2>&1 &
 _w=$!`,
     hangsUp ? sh`( ${heartbeat(boundary, sh`>&2`)}; ${end} ) >/dev/null &
 _w="$_w $!"` : sh``,
@@ -132,6 +132,11 @@ _w="$_w $!"` : sh``,
     sh`_r=$?; [ -z "$_late" ] || exit 124; kill $_w 2>/dev/null; exit $_r`,
   ]);
 }
+
+/*
+ * A watcher kills its sleep by KILL: a child that has just been forked may still have the shell's own way with
+ * TERM, and would sleep on by itself.
+ */
 
 /** Seconds between signs of life. */
 const HEARTBEAT = 10;
@@ -142,13 +147,14 @@ const HEARTBEAT = 10;
  * @param to where they are written to, nothing for standard output
  */
 export function heartbeat(boundary: string, to = sh``): Sh {
-  return sh`trap '' PIPE; trap 'kill $_s; exit' TERM
+  return sh`trap '' PIPE; trap 'kill -s KILL $!; exit' TERM
 while sleep ${HEARTBEAT} >/dev/null 2>&1 & _s=$!; wait $_s; printf '\n%s alive\n' ${boundary} ${to}; do :; done`;
 }
 
 /**
  * All inspections of a section go through one base64, and are printed in one go when all have ended: a process an
- * effect left behind can then add to an answer, which its length shows, but never change it.
+ * effect left behind can then add to an answer, which its length shows, but never change it. Where nobody reads any
+ * more, the shell that asks takes the watchdog along when it goes.
  */
 function encodeInspections(inspections: Inspection[], { boundary, inspectionLimit }: Encoding): Sh {
   const asked = inspections.map(
@@ -157,7 +163,7 @@ function encodeInspections(inspections: Inspection[], { boundary, inspectionLimi
   );
   return join([
     watchdog(boundary, inspectionLimit ?? INSPECTION_LIMIT),
-    sh`_x=$( { read -r _p _l </proc/self/stat; _watch >/dev/null & _w=$!`,
+    sh`_x=$( { read -r _p _l </proc/self/stat; _watch >/dev/null & _w=$!; trap 'kill $_w; exit' PIPE`,
     ...asked,
     sh`kill $_w; } </dev/null | base64 )`,
     sh`printf '\n%s answers %s\n%s\n%s done\n' ${boundary} "\${#_x}" "$_x" ${boundary}`,
@@ -171,10 +177,11 @@ function encodeInspections(inspections: Inspection[], { boundary, inspectionLimi
 function watchdog(boundary: string, seconds: number): Sh {
   return sh`_stat() { { read -r _l <"$1"; } 2>/dev/null || return 1; _i=\${_l%% *}; set -- \${_l##*) }; _o=$2; }
 _watch() {
-trap 'kill $_s; exit 0' TERM
+trap 'kill -s KILL $!; exit 0' TERM
 _seen=; _stat /proc/self/stat; _me=$_i
 while :; do
 sleep ${seconds} 2>/dev/null & _s=$!; wait $_s
+[ -d "/proc/$_p" ] || exit 0
 _now=
 for _f in /proc/[0-9]*/stat; do _stat "$_f" && [ "$_o" = "$_p" ] && [ "$_i" != "$_me" ] && _now=$_i; done
 if [ -n "$_now" ] && [ "$_now" = "$_seen" ]; then

@@ -19,7 +19,9 @@ export class LocalConnection extends ShellConnection {
   protected async exec(command: Sh): Promise<Remote> {
     // A process group of its own: Ctrl-C on our terminal is for Muster to judge, not for what runs.
     const child = spawn('/bin/sh', ['-c', command.text], { stdio: 'pipe', detached: true });
+    let letGo = (): void => undefined;
     const close = (): void => {
+      letGo();
       child.stdin.destroy();
       child.stdout.destroy();
       child.stderr.destroy();
@@ -28,6 +30,7 @@ export class LocalConnection extends ShellConnection {
     const ended = new Promise<{ code: number | null }>((resolve, reject) => {
       child.once('error', (error) => reject(new ConnectionError('protocol', `${this.name}: /bin/sh: ${error.message}`)));
       let code: number | null = null;
+      letGo = () => resolve({ code });
       child.once('close', () => resolve({ code }));
       child.once('exit', (status) => {
         code = status ?? 255;

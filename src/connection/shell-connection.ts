@@ -6,7 +6,7 @@ import { Duplex, type Readable, type Writable } from 'node:stream';
 import { performance } from 'node:perf_hooks';
 import { sh, type Sh } from '../shell/sh.js';
 import type { Output, Step } from '../shell/step.js';
-import { becomeCommand, becomeInput, checkBecome, needed, sameUser } from './become.js';
+import { becomeCommand, becomeError, becomeInput, checkBecome, needed, sameUser } from './become.js';
 import { bridge } from './bridge.js';
 import { ConnectionError, type Become, type Beside, type Connection, type Counters, type Effect, type Inspection, type Trip, type TripResult } from './connection.js';
 import { Marks, TripDecoder } from './decode.js';
@@ -20,7 +20,7 @@ export interface Remote {
   write(chunk: Buffer): Promise<unknown>;
   stdout: Readable;
   stderr: Readable;
-  /** Settles when it has ended and all it printed was read; code is null where the link broke. */
+  /** Settles when it has ended and all it printed was read, or it was let go of; code is null where the link broke. */
   ended: Promise<{ code: number | null }>;
   /** Lets go of it, whatever still holds its streams. */
   close(): void;
@@ -43,6 +43,8 @@ export abstract class ShellConnection implements Connection {
   /** Shells opened ahead, so that a trip need not wait for a channel. */
   #spares: Promise<Remote>[] = [];
   #running = new Set<{ decoder: TripDecoder; become: Become | undefined }>();
+  /** Looks and uploads under way: nothing is lost by letting go of them. */
+  #loose = new Set<Remote>();
   #proven: Become[] = [];
 
   /** @param name inventory name, for messages */
@@ -107,6 +109,7 @@ export abstract class ShellConnection implements Connection {
   }
 
   async cancel(): Promise<void> {
+    for (const remote of this.#loose) remote.close();
     await Promise.all(
       [...this.#running].map(async ({ decoder, become }) => {
         const pid = decoder.effectPid;
@@ -156,6 +159,7 @@ _kill TERM; for _ in 1 2 3 4 5; do _kill 0 || exit 0; sleep 1; done; _kill KILL`
     this.counters.bytesOut += script.length;
     const running = { decoder, become: trip.effect?.become };
     this.#running.add(running);
+    if (!trip.effect) this.#loose.add(remote);
     try {
       const done = new Promise<void>((resolve) => {
         const take = (feed: (chunk: Buffer) => void) => (chunk: Buffer) => {
@@ -176,6 +180,7 @@ _kill TERM; for _ in 1 2 3 4 5; do _kill 0 || exit 0; sleep 1; done; _kill KILL`
       }
     } finally {
       this.#running.delete(running);
+      this.#loose.delete(remote);
       remote.close();
     }
     this.counters.remote += decoder.remote;
@@ -254,7 +259,8 @@ _kill TERM; for _ in 1 2 3 4 5; do _kill 0 || exit 0; sleep 1; done; _kill KILL`
     const boundary = randomBytes(16).toString('hex');
     const remote = await this.#as(
       become,
-      sh`umask 077; ${near ? beside(near) : sh`_d=`}
+      sh`printf '\n%s entered\n' ${boundary}
+umask 077; ${near ? beside(near) : sh`_d=`}
 [ "$_d" ] || _d=$(mktemp -d "\${TMPDIR:-/tmp}/.muster.XXXXXXXX") || exit 1
 printf '\n%s into %s\n' ${boundary} "$_d"
 exec 3<&0
@@ -265,8 +271,10 @@ kill $_w
 if [ $_r -eq 0 ]; then printf '\n%s sent\n' ${boundary}; else rm -rf -- "$_d"; exit 1; fi`,
     );
     let folder: string | undefined;
+    let entered = false;
     let into: string | undefined;
     const marks = new Marks(boundary, ([what, ...path]) => {
+      if (what === 'entered') entered = true;
       if (what === 'into') into = path.join(' ');
       if (what === 'sent') folder = into;
     }, () => undefined);
@@ -274,7 +282,8 @@ if [ $_r -eq 0 ]; then printf '\n%s sent\n' ${boundary}; else rm -rf -- "$_d"; e
     remote.stdout.on('data', (chunk: Buffer) => marks.push(chunk));
     remote.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
     let over = false;
-    const ended = remote.ended.then((end) => ((over = true), end));
+    this.#loose.add(remote);
+    const ended = remote.ended.then((end) => ((over = true), this.#loose.delete(remote), end));
     let done = 0;
     let shown = -1;
     let sent: Promise<unknown> = Promise.resolve();
@@ -294,6 +303,7 @@ if [ $_r -eq 0 ]; then printf '\n%s sent\n' ${boundary}; else rm -rf -- "$_d"; e
     if (folder !== undefined) return folder;
     if (code === null) throw new ConnectionError('lost', `${this.name}: the connection was lost while ${name} was sent`, 'run again');
     const said = Buffer.concat(errors).toString('utf8').trim() || `status ${code}`;
+    if (become && !entered) throw becomeError(become, this.name, code, said);
     throw new ConnectionError('upload', `${this.name}: ${size} bytes could not be put ${into === undefined ? 'on the host' : `into ${posix.dirname(into)}`}: ${said}`, 'is there room, and may the user write there?');
   }
 }

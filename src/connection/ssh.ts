@@ -318,9 +318,10 @@ async function opened<T>(name: string, client: Client, what: string, open: (done
 }
 
 function remote(channel: ClientChannel, client: Client, sock: Duplex): Remote {
+  let over = (): void => undefined;
   const ended = new Promise<{ code: number | null }>((resolve) => {
     let code: number | null = null;
-    const over = (): void => {
+    over = (): void => {
       client.removeListener('close', lost);
       resolve({ code });
     };
@@ -338,5 +339,5 @@ function remote(channel: ClientChannel, client: Client, sock: Duplex): Remote {
     sock.uncork();
     return written;
   };
-  return { stdin: channel, write, stdout: channel, stderr: channel.stderr, ended, close: () => channel.close() };
+  return { stdin: channel, write, stdout: channel, stderr: channel.stderr, ended, close: () => (channel.close(), over()) };
 }

@@ -235,12 +235,13 @@ export function compare(wanted: Wanted, observed: Observed): Change[] {
   return changes;
 }
 
-/** Ends with apt-get's exit status and, where the cause is one of the common two, what to do about it. */
+/** Ends with apt-get's exit status and, where the cause is one of the common three, with who is at fault or what to do about it. */
 function failing(wanted: Wanted): Sh {
   const lists = sh`  for f in /var/lib/apt/lists/*Packages* /var/lib/apt/lists/*Release; do [ ! -e "$f" ] || exit $r; done
   echo 'the host has no lists of packages yet: add update_cache: true' >&2`;
   return sh`failing() {
   r=$?
+  ! apt-get -q -o DPkg::Lock::Timeout=0 check 2>&1 | grep -F 'It is held by' >&2 || exit $r
   for f in /var/lib/dpkg/updates/[0-9]*; do
     if [ -e "$f" ]; then echo 'dpkg was interrupted earlier; finish that first by running: dpkg --configure -a' >&2; exit $r; fi
   done
@@ -294,7 +295,7 @@ while :; do
   { e=$(apt-get -q -o APT::Update::Error-Mode=any update 2>&1 >&3); r=$?; } 3>&1
   [ $r -ne 0 ] || break
   case $e in
-    *'/var/lib/apt/lists/lock'*) [ $w -lt ${wanted.lock_timeout} ] || { printf '%s\\n' "$e" >&2; exit $r; }; w=$((w + 1)); sleep 1 ;;
+    *'/var/lib/apt/lists/lock'*) [ $w -lt ${wanted.lock_timeout} ] || { printf '%s\\n' "$e" >&2; printf '%s\\n' "$e" | grep -F 'It is held by' >&2; exit $r; }; w=$((w + 1)); sleep 1 ;;
     *) [ $n -lt ${wanted.update_cache_retries} ] || { printf '%s\\n' "$e" >&2; exit $r; }
       d=$((1 << n)); [ $d -lt ${wanted.update_cache_retry_max_delay} ] || d=${wanted.update_cache_retry_max_delay}
       n=$((n + 1)); sleep $d ;;

@@ -51,7 +51,8 @@ export default defineCommand({
       ...COMMAND,
       script: timed(
         join([
-          wanted.program === undefined ? sh`chmod u+x "$script" || exit` : sh``,
+          wanted.program === undefined ? sh`chmod u+x "$script" || exit
+[ -x "$script" ] || { echo "programs cannot be run from \${script%/.muster.*}: it is mounted noexec" >&2; exit 126; }` : sh``,
           enter(wanted.chdir),
           interpreted(text, '/bin/sh', [raw('"$script"')]),
         ]),

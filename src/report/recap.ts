@@ -1,4 +1,5 @@
 import type { Event, HostStats, Recap } from './events.js';
+import { compressHosts } from './hosts.js';
 import { type Paint, type Style, duration, harmless, oneLine, pad, truncate, width } from './style.js';
 
 const COLOURS: { [count in keyof Recap]: Style } = {
@@ -14,9 +15,13 @@ const COLOURS: { [count in keyof Recap]: Style } = {
 /** Shown even where every host has 0 of it. */
 const ALWAYS = new Set<keyof Recap>(['ok', 'changed', 'unreachable', 'failed']);
 
-/** The recap as lines, one a host, in columns; only what is not 0 is coloured. */
+/** More hosts than that are not told one by one, and of many names only so many columns are shown. */
+const MANY = 50;
+const NAMES = 60;
+
+/** The recap as lines in columns, one a host, or one for all hosts with the same counts where there are many; only what is not 0 is coloured. */
 export function recapLines(hosts: { [host: string]: Recap }, paint: Paint): string[] {
-  const rows = Object.entries(hosts);
+  const rows = Object.keys(hosts).length > MANY ? together(hosts) : Object.entries(hosts);
   const nameWidth = Math.max(0, ...rows.map(([host]) => width(harmless(host))));
   const counts = (Object.keys(COLOURS) as (keyof Recap)[]).filter((count) => ALWAYS.has(count) || rows.some(([, recap]) => recap[count] > 0));
   const widths = new Map(counts.map((count) => [count, Math.max(...rows.map(([, recap]) => String(recap[count]).length))]));
@@ -28,6 +33,17 @@ export function recapLines(hosts: { [host: string]: Recap }, paint: Paint): stri
     const worst = recap.failed + recap.unreachable > 0 ? 'red' : recap.changed > 0 ? 'yellow' : 'green';
     return `${paint(worst, pad(harmless(host), nameWidth))}  ${cells.join(' ')}`.trimEnd();
   });
+}
+
+function together(hosts: { [host: string]: Recap }): [string, Recap][] {
+  const same = new Map<string, string[]>();
+  for (const [host, recap] of Object.entries(hosts)) {
+    const key = JSON.stringify(recap);
+    const names = same.get(key);
+    if (names) names.push(host);
+    else same.set(key, [host]);
+  }
+  return [...same].map(([recap, names]) => [`${truncate(compressHosts(names), NAMES)}${names.length > 1 ? ` (${names.length} hosts)` : ''}`, JSON.parse(recap) as Recap]);
 }
 
 /** The `--stats` tables: what each host cost, and the slowest tasks. */

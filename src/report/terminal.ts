@@ -176,7 +176,8 @@ export class TerminalReporter implements Reporter {
 
   #recap(event: Extract<Event, { event: 'recap' }>): void {
     const lines = recapLines(event.hosts, this.#paint);
-    const hosts = lines.length === 1 ? '1 host' : `${lines.length} hosts`;
+    const count = Object.keys(event.hosts).length;
+    const hosts = count === 1 ? '1 host' : `${count} hosts`;
     this.#print(['', ...lines, this.#paint('dim', `${hosts}, ${duration(event.seconds)}`)]);
   }
 
@@ -200,7 +201,7 @@ export class TerminalReporter implements Reporter {
       if (id !== undefined && task !== id) continue;
       this.#held.delete(task);
       const told = this.#tasks.get(task);
-      const groups = group(results, (held) => [held.remark, this.#body(held, told)], this.#play?.hosts ?? []);
+      const groups = group(results, (held) => [held.remark, this.#reading(held, told)], this.#play?.hosts ?? []);
       const lines = groups.flatMap((each) => this.#group(each, told));
       if (lines.length === 0) continue;
       this.#showPlay();
@@ -217,7 +218,17 @@ export class TerminalReporter implements Reporter {
     const where = event.delegate && event.delegate !== event.host ? `${compressHosts(hosts)} (on ${event.delegate})` : compressHosts(hosts);
     const lines = this.#title(result.status, `${task?.handler ? 'handler ' : ''}${oneLine(event.task)}`, oneLine(where) + (results.remark && ` (${results.remark})`));
     if (verbosity >= 2) lines.push(INDENT + this.#paint('dim', `${place(event.origin)} ${task?.action ?? ''} ${duration(result.seconds)}`.trimEnd()));
-    return [...lines, ...this.#body(results, task).map((line) => INDENT + line)];
+    const body = this.#body(results, task);
+    if (hosts.length > 1 && isLoss(results) && verbosity === 0) body.push(this.#paint('dim', `that is of ${oneLine(event.host)}; it is the same with the others`));
+    return [...lines, ...body.map((line) => INDENT + line)];
+  }
+
+  /** What is compared of results: where a host cannot be reached, its name and address make no difference. */
+  #reading(held: Held, task: TaskEvent | undefined): unknown {
+    if (!isLoss(held) || this.options.verbosity > 0) return this.#body(held, task);
+    const { host, result } = held.event;
+    const bare = (text: string | undefined) => text?.replaceAll(host, '').replace(ADDRESS, '');
+    return [bare(result.error!.message), bare(result.error!.remedy)];
   }
 
   /** Whether a result is there to be read: what `debug` shows. */
@@ -310,6 +321,12 @@ export class TerminalReporter implements Reporter {
     if (this.options.live) this.options.live.print(text);
     else this.options.write(text);
   }
+}
+
+const ADDRESS = /\b\d{1,3}(?:\.\d{1,3}){3}\b|\b[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}\b/gi;
+
+function isLoss({ event, items }: Held): boolean {
+  return event.result.status === 'unreachable' && event.result.error !== undefined && items.length === 0;
 }
 
 /** What `debug` was told to show. */
