@@ -111,9 +111,9 @@ printf 'worker ALL=(ALL) ALL\\nDefaults:worker timestamp_timeout=0, lecture=alwa
 test.serial('apt locked by another process: waited for, then an error that names the holder', async (t) => {
   await pair.on('one', 'systemctl stop apt-daily.timer apt-daily-upgrade.timer; apt-get -qq update');
   await pair.write('apt.yml', play('{name: package, apt: {name: bc, lock_timeout: "{{ wait }}"}}'));
-  // The lock is one of fcntl(2), which Perl can hold. systemd makes of $$ a $.
+  // The lock is one of fcntl(2), which Perl can hold.
   const hold = (seconds: number) =>
-    pair.on('one', `systemd-run --quiet --collect --unit=holder perl -e 'use Fcntl; open my $$f, ">>", "/var/lib/dpkg/lock-frontend"; fcntl($$f, F_SETLK, pack("s s x4 q q l x4", F_WRLCK, 0, 0, 0, 0)) or die; sleep ${seconds}'; sleep 1`);
+    pair.on('one', `systemd-run --quiet --collect --unit=holder perl -e 'use Fcntl; open my $f, ">>", "/var/lib/dpkg/lock-frontend"; my $l = pack("s s x4 q q l x4", F_WRLCK, 0, 0, 0, 0); fcntl($f, F_SETLK, $l) or die; sleep ${seconds}'; sleep 1`);
   await hold(600);
   const refused = await pair.muster('apply', 'apt.yml', ['-e', 'wait=2']);
   t.is(refused.code, 3, refused.told);
