@@ -111,7 +111,7 @@ test.serial('Ctrl-C twice in an upload and in a look: both are let go', async (t
   t.is(await pair.on('one', 'cat /srv/file'), 'old');
   await converges(t, pair, 'upload.yml');
 
-  await pair.on('one', 'truncate -s 3G /srv/sparse');
+  await pair.on('one', 'truncate -s 2G /srv/sparse');
   await pair.write('look.yml', play('one', '{name: look, stat: {path: /srv/sparse, checksum_algorithm: sha256}}'));
   const look = new Running(pair, 'look.yml');
   await runs(pair, 'one', 'sha256sum');
