@@ -32,7 +32,7 @@ function resultOf(ran: Awaited<Running['ended']>, task: string): { [key: string]
 }
 
 test.serial('a command that prints a gigabyte: its beginning and its end are kept, the memory is bounded', async (t) => {
-  await pair.write('much.yml', play('one', `{name: much, shell: "echo begin; head -c 1000000000 /dev/zero | tr '\\\\0' x; echo end"}`, `{name: lines, shell: "echo begin; head -c 100000000 /dev/zero | tr '\\\\0' '\\\\n'; echo end"}`));
+  await pair.write('much.yml', play('one', `{name: much, shell: "echo begin; head -c 1000000000 /dev/zero | tr '\\\\0' x; echo end"}`, `{name: lines, shell: "echo begin; head -c 20000000 /dev/zero | tr '\\\\0' '\\\\n'; echo end"}`));
   const ran = await new Running(pair, 'much.yml').ended;
   t.is(ran.code, 0, ran.told);
   const stdout = String(resultOf(ran, 'much')['stdout']);

@@ -1,16 +1,28 @@
-import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { spawnSync, execFileSync } from 'node:child_process';
+import { spawn, spawnSync, execFileSync } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import fc from 'fast-check';
 import { Marks, TripDecoder } from '../../src/connection/decode.js';
+import type { Trip } from '../../src/connection/connection.js';
 import { encodeTrip } from '../../src/connection/frames.js';
 import { bytes, sh } from '../../src/shell/sh.js';
 import { effect, feed, inspection, need, run, SHELLS } from './shells.js';
 
 const BOUNDARY = '0123456789abcdef0123456789abcdef';
+
+/** Of a process, as it began; nothing where it has gone. */
+function environment(id: string): string {
+  try {
+    return readFileSync(`/proc/${id}/environ`, 'latin1');
+  } catch {
+    return '';
+  }
+}
 
 test.before(() => {
   need('dash', 'dash');
@@ -103,6 +115,26 @@ for (const shell of SHELLS) {
       { inspectionLimit: 1 },
     );
     t.deepEqual(result.inspections.map(({ rc, stdout }) => [rc, stdout]), [[0, 'before\n'], [124, 'begun\n'], [0, 'next\n']]);
+  });
+
+  test(`${name}: where nobody reads any more, what asks and a command that hangs up end, and leave nothing running`, async (t) => {
+    const ends = async (trip: Trip) => {
+      const mark = randomBytes(16).toString('hex');
+      const child = spawn(shell[0]!, shell.slice(1), { stdio: 'pipe', env: { ...process.env, MUSTER_TEST: mark } });
+      child.stdin.end(encodeTrip(trip, { boundary: BOUNDARY }));
+      await once(child.stdout, 'data');
+      // Whatever the shell started has its environment, and its session or one of its own.
+      const family = () => readdirSync('/proc').filter((id) => /^\d+$/.test(id) && Number(id) !== process.pid && environment(id).includes(mark));
+      while (family().length < 3) await sleep(20);
+      child.stdout.destroy();
+      child.stderr.destroy();
+      return family;
+    };
+    await Promise.all([ends({ effect: undefined, inspections: [inspection('sleep 2'), inspection('sleep 1')] }), ends({ effect: effect('sleep 100', { hangsUp: true }), inspections: [] })].map(async (begun) => {
+      const family = await begun;
+      for (let tries = 0; tries < 300 && family().length > 0; tries++) await sleep(100);
+      t.deepEqual(family(), []);
+    }));
   });
 
   test(`${name}: an effect has a limit too, and its group ends with it`, async (t) => {
