@@ -2,7 +2,7 @@ import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { failureOf, Pair } from '../e2e/pair.js';
-import { converges, isClean } from './faults.js';
+import { converges, isClean, Running, until } from './faults.js';
 
 /** What a host may be like: no room, read-only, noexec, a sudo that asks, an apt that is busy. */
 let pair: Pair;
@@ -125,4 +125,17 @@ test.serial('apt locked by another process: waited for, then an error that names
   t.is(waited.code, 0, waited.told);
   await converges(t, pair, 'apt.yml', ['-e', 'wait=60']);
   await isClean(t, pair, ['one']);
+});
+
+test.serial('Muster is killed while apt installs: it goes on to its end, and nothing is half installed', async (t) => {
+  await pair.write('gdb.yml', play('{name: package, apt: {name: gdb}}'));
+  const unpacked = () => pair.on('one', 'grep -c "status half-installed" /var/log/dpkg.log || :');
+  const before = await unpacked();
+  const running = new Running(pair, 'gdb.yml');
+  await until(async () => (await unpacked()) !== before, 'dpkg at work');
+  running.signal('SIGKILL');
+  await running.ended;
+  await isClean(t, pair, ['one']);
+  t.is(await pair.on('one', "dpkg --audit; dpkg-query -Wf '${db:Status-Abbrev}' gdb"), 'ii');
+  await converges(t, pair, 'gdb.yml');
 });
