@@ -128,7 +128,7 @@ test.serial('apt locked by another process: waited for, then an error that names
 });
 
 test.serial('Muster is killed while apt installs: it goes on to its end, and nothing is half installed', async (t) => {
-  await pair.write('gdb.yml', play('{name: package, apt: {name: gdb}}'));
+  await pair.write('gdb.yml', play('{name: package, apt: {name: gdb, update_cache: true, cache_valid_time: 3600}}'));
   const unpacked = () => pair.on('one', 'grep -c "status half-installed" /var/log/dpkg.log || :');
   const before = await unpacked();
   const running = new Running(pair, 'gdb.yml');
