@@ -20,6 +20,7 @@ const VERBS: { [verb: string]: { usage: string; about: string; load: () => Promi
   report: { usage: 'report <run>', about: 'a run as one HTML page: changes, timeline, drift, slow tasks', load: () => import('./report.js') },
   vault: { usage: 'vault', about: 'encrypt files and values: create, edit, view, encrypt, decrypt, rekey, encrypt-string', load: () => import('./vault.js') },
   undo: { usage: 'undo <run>', about: 'take back what a run changed, the newest first, shown before', load: () => import('./undo.js') },
+  bootstrap: { usage: 'bootstrap <host..>', about: 'make fresh machines hosts: an administrator with a key, a closed sshd, the inventory', load: () => import('./bootstrap.js') },
   lab: { usage: 'lab', about: 'throwaway Debian hosts on this machine: up, down, status, ssh, snapshot', load: async () => ({ default: (await import('./lab.js')).lab }) },
 };
 

@@ -91,6 +91,31 @@ export interface VaultFlags {
   askVaultPass?: boolean;
 }
 
+/** What `bootstrap` takes: a machine that nobody administers yet has neither limit nor tags. */
+export const bootstrapOptions = {
+  inventory: texts('inventory file or folder the hosts are written into', { alias: 'i' }),
+  group: texts('group of the inventory they become members of; repeatable', { alias: 'g' }),
+  admin: text('user who administers them from now on', { defaultDescription: "the inventory's ansible_user, else muster" }),
+  key: text('file of that user\'s public key', { defaultDescription: 'beside the key of the inventory, else ~/.ssh/id_*.pub' }),
+  hostname: text('name the host gets', { defaultDescription: 'its name in the inventory' }),
+  'ssh-port': number('port sshd listens on from now on'),
+  fingerprint: texts('key the host must show, SHA256:…; repeatable'),
+  retrust: flag('take another key than the one on record: the host was set up anew'),
+  user: text('log in as, this time', { alias: 'u' }),
+  'ask-pass': connecting['ask-pass'],
+  'ask-become-pass': connecting['ask-become-pass'],
+  'become-method': connecting['become-method'],
+  'private-key': text('log in with this key, this time', { alias: 'key-file' }),
+  timeout: number('seconds a host is waited for', { alias: 'T', default: 300 }),
+  playbook: text('playbook of the steps', { defaultDescription: 'playbooks/bootstrap.yml' }),
+  forks: connecting.forks,
+  'extra-vars': inventory['extra-vars'],
+  diff: flag('show what changes', { alias: 'D' }),
+  verify: flag('look again after each change and expect none'),
+  verbose: inventory.verbose,
+  output: inventory.output,
+};
+
 /** The flags as a verb's handler finds them; what a verb does not take is undefined. */
 export interface Flags extends VaultFlags {
   inventory: string[];

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { RunOptions } from '../src/engine/options.js';
+import type { RunOptions, RunSummary } from '../src/engine/options.js';
 import { display } from '../src/playbook/context.js';
 import type { Event } from '../src/report/events.js';
 import type { Output, Reporter } from '../src/report/reporter.js';
@@ -60,6 +60,7 @@ export async function prepare(verb: RunOptions['verb'], playbooks: string[], fla
       hostKeyChecking: flags.hostKeyChecking ?? settings.host_key_checking,
       sshConfigFile: settings.ssh_config,
       knownHostsFile: settings.known_hosts,
+      projectKnownHostsFile: join(settings.projectDir, '.muster', 'known_hosts'),
     },
     projectDir: settings.projectDir,
     rolesPath: settings.roles_path ?? [],
@@ -107,9 +108,9 @@ function split(tags: string[] | undefined): string[] {
   return (tags ?? []).flatMap((each) => each.split(',')).map((tag) => tag.trim()).filter((tag) => tag !== '');
 }
 
-/** Runs what was prepared, shows it with a reporter, listens to signals. @returns the exit code */
-export async function execute(prepared: Prepared, reporter: Reporter): Promise<number> {
-  const { run } = await import('../src/engine/run.js');
+/** Runs what was prepared, shows it with a reporter, listens to signals. @param work what is run, if not just the playbooks @returns the exit code */
+export async function execute(prepared: Prepared, reporter: Reporter, work?: (options: RunOptions) => Promise<RunSummary>): Promise<number> {
+  const run = work ?? (await import('../src/engine/run.js')).run;
   const stop = new AbortController();
   const kill = new AbortController();
   const emit = (event: Event) => reporter.event(event);

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Sh } from '../shell/sh.js';
 import type { Output, Step } from '../shell/step.js';
+import type { Verdict } from './known-hosts.js';
 
 /** Who runs what on the host. */
 export interface Become {
@@ -106,6 +107,13 @@ export interface Target {
   /** ssh_config file instead of ~/.ssh/config, and known_hosts instead of its default. */
   sshConfigFile: string | undefined;
   knownHostsFile: string | undefined;
+  /** The project's own known_hosts (what `bootstrap` pinned), read beside the person's; a file named above takes the place of both. */
+  projectKnownHostsFile?: string | undefined;
+  /**
+   * Judges the host's key before anything is authenticated, in the place of `hostKeyChecking`. A revoked key is refused
+   * without asking. @param name as known_hosts has it @returns why it is refused
+   */
+  judgeHostKey?: ((name: string, key: Buffer, verdict: Verdict) => ConnectionError | undefined) | undefined;
   /** Asks a person for the passphrase of a key file; undefined leaves the key out. */
   askPassphrase?: (keyFile: string) => Promise<string | undefined>;
 }

@@ -1,5 +1,5 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto';
-import { mkdirSync, openSync, closeSync, statSync, writeSync, readFileSync } from 'node:fs';
+import { mkdirSync, openSync, closeSync, existsSync, renameSync, statSync, writeFileSync, writeSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
@@ -114,6 +114,22 @@ export function remember(file: string, name: string, key: Buffer, hash: boolean)
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** Takes a host out of a file, as `ssh-keygen -R` does: lines that name it, plainly or hashed; patterns, markers and other names of a line stay. */
+export function forget(file: string, name: string): void {
+  if (!existsSync(file)) return;
+  const lines = readFileSync(file, 'utf8').split('\n');
+  const kept = lines.flatMap((line) => {
+    const [entry] = parseKnownHosts(line, file);
+    if (!entry || entry.marker !== undefined || !matcher(entry.hosts)(name) || /[*?!]/.test(entry.hosts)) return [line];
+    const others = entry.hosts.startsWith('|1|') ? [] : entry.hosts.split(',').filter((each) => each.toLowerCase() !== name);
+    return others.length > 0 ? [line.replace(entry.hosts, () => others.join(','))] : [];
+  });
+  if (kept.length === lines.length && kept.every((line, i) => line === lines[i])) return;
+  const part = `${file}.${process.pid}`;
+  writeFileSync(part, kept.join('\n'), { mode: statSync(file).mode & 0o777 });
+  renameSync(part, file);
 }
 
 /** Tells whether a host is meant by what stands first in a line. */

@@ -33,6 +33,7 @@ export interface SshSettings {
   hashKnownHosts: boolean;
   /** Seconds between signs of life, and how many may go unanswered. */
   keepalive: { interval: number; count: number };
+  judgeHostKey: Target['judgeHostKey'];
   askPassphrase: Target['askPassphrase'];
 }
 
@@ -59,6 +60,7 @@ export function settings(target: Target): SshSettings {
   const agent = one('IdentityAgent');
   const identities = many('IdentityFile').filter((path) => path !== 'none');
   const knownHosts = target.knownHostsFile !== undefined ? [target.knownHostsFile] : many('UserKnownHostsFile');
+  const pinned = target.knownHostsFile === undefined && target.projectKnownHostsFile !== undefined ? [target.projectKnownHostsFile] : [];
   const globalKnownHosts = many('GlobalKnownHostsFile');
   return {
     name: target.name,
@@ -75,10 +77,11 @@ export function settings(target: Target): SshSettings {
     hostKeyChecking:
       target.hostKeyChecking ?? (checking === 'accept-new' ? 'accept-new' : checking === 'no' || checking === 'off' ? 'off' : 'yes'),
     hostKeyAlias: one('HostKeyAlias'),
-    knownHosts: (knownHosts.length > 0 ? knownHosts : ['~/.ssh/known_hosts', '~/.ssh/known_hosts2']).filter((path) => path !== 'none').map(file),
+    knownHosts: [...(knownHosts.length > 0 ? knownHosts : ['~/.ssh/known_hosts', '~/.ssh/known_hosts2']).filter((path) => path !== 'none').map(file), ...pinned],
     globalKnownHosts: (globalKnownHosts.length > 0 ? globalKnownHosts : ['/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_hosts2']).map(file),
     hashKnownHosts: one('HashKnownHosts')?.toLowerCase() === 'yes',
     keepalive: { interval: number(one('ServerAliveInterval')) || 15, count: number(one('ServerAliveCountMax')) ?? 3 },
+    judgeHostKey: target.judgeHostKey,
     askPassphrase: target.askPassphrase,
   };
 }
@@ -88,7 +91,7 @@ export function jumpTarget(hop: string, target: Target): Target {
   const match = /^(?:ssh:\/\/)?(?:([^@]+)@)?(\[[^\]]+\]|[^:]+)(?::(\d+))?$/.exec(hop);
   if (!match) throw new ConnectionError('protocol', `${target.name}: ProxyJump "${hop}" is not [user@]host[:port]`, 'correct ssh_config');
   const [, user, host, port] = match;
-  return { ...target, host: host!.replace(/^\[|\]$/g, ''), port: number(port), user, password: undefined, privateKeyFile: undefined };
+  return { ...target, host: host!.replace(/^\[|\]$/g, ''), port: number(port), user, password: undefined, privateKeyFile: undefined, judgeHostKey: undefined };
 }
 
 /** Keys in lower case; the first value of each wins (ssh_config(5)), except of those that add up. */

@@ -238,8 +238,9 @@ function hostKeyProblem(wanted: SshSettings, known: string, key: Buffer, entries
   const verdict = check(entries, key);
   const shown = `${keyType(key)} ${fingerprint(key)}`;
   const fail = (message: string, remedy: string): ConnectionError => new ConnectionError('host-key', `${name}: ${message}`, remedy);
-  if (verdict.status === 'known') return undefined;
+  if (verdict.status === 'known' && !wanted.judgeHostKey) return undefined;
   if (verdict.status === 'revoked') return fail(`the key of ${host} (${shown}) is revoked by ${verdict.by.file}:${verdict.by.line}`, 'give the host a new key');
+  if (wanted.judgeHostKey) return wanted.judgeHostKey(known, key, verdict);
   if (wanted.hostKeyChecking === 'off') return undefined;
   if (verdict.status === 'changed') {
     const places = verdict.known.map((entry) => `${entry.file}:${entry.line} (${entry.type} ${fingerprint(entry.key)})`).join(', ');

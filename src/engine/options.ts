@@ -8,11 +8,13 @@ import type { Dict } from '../value/value.js';
 
 /** What a run is told: flags, environment and muster.yml, already merged by the command line. */
 export interface RunOptions {
-  verb: 'apply' | 'plan' | 'drift' | 'exec' | 'facts' | 'undo';
+  verb: 'apply' | 'plan' | 'drift' | 'exec' | 'facts' | 'undo' | 'bootstrap';
   playbooks: string[];
   inventory: string[];
   /** The inventory where it was read already. The run has it for its own: plays may add to it. */
   inventoryRead?: Inventory;
+  /** Hosts put into the inventory for this run alone, or more variables and groups for those it has (`bootstrap`). */
+  hosts?: readonly { name: string; groups: readonly string[]; vars: Dict }[];
   limit: string | undefined;
   tags: string[];
   skipTags: string[];
@@ -55,6 +57,8 @@ export interface RunOptions {
     hostKeyChecking: 'yes' | 'accept-new' | 'off' | undefined;
     sshConfigFile: string | undefined;
     knownHostsFile: string | undefined;
+    /** The project's own known_hosts, see Target. */
+    projectKnownHostsFile?: string | undefined;
   };
   /** Folder of the project (where muster.yml stands, else the first playbook's parent): templates/, .muster/. */
   projectDir: string;

@@ -4,7 +4,7 @@ import { hostname, userInfo } from 'node:os';
 import path from 'node:path';
 import { connect } from '../connection/index.js';
 import { Journal, prune, thisProcess, UndoStore } from '../journal/index.js';
-import { loadInventory, matchHosts, replaceInventory, type Inventory } from '../inventory/index.js';
+import { addHost, loadInventory, matchHosts, replaceInventory, type Inventory } from '../inventory/index.js';
 import { checkProject, loadPlaybook, warning, type LoadContext, type Problem } from '../playbook/index.js';
 import type { Play, Task } from '../playbook/types.js';
 import { mask } from '../report/mask.js';
@@ -176,6 +176,8 @@ export class Run {
 export async function run(options: RunOptions): Promise<RunSummary> {
   const began = performance.now();
   const inventory = options.inventoryRead ?? (await loadInventory(options.inventory));
+  const brought = (into: Inventory): void => options.hosts?.forEach(({ name, groups, vars }) => addHost(into, name, [...groups], vars));
+  brought(inventory);
   const misspelt = options.limit === undefined ? [] : matchHosts('all', inventory, { limit: options.limit }).limitUnmatched;
   for (const { pattern, hint } of misspelt) throw new ContentError(`the limit "${pattern}" matches no host or group`, undefined, hint);
   const variables = new Variables(inventory, { extraVars: options.extraVars });
@@ -189,6 +191,7 @@ export async function run(options: RunOptions): Promise<RunSummary> {
   await variables.load();
 
   const run = new Run(options, inventory, variables);
+  if (options.hosts) run.addToInventory(brought);
   run.plays = plays.map((play) => new PlayRun(run, play));
   const kill = () => void run.machines.cancel();
   options.kill.addEventListener('abort', kill);

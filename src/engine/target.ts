@@ -27,7 +27,7 @@ function text(value: Value): string {
  * keywords over flags (Ansible, "Controlling how Ansible behaves: precedence rules").
  * @param scope variables as seen for the machine's own inventory name
  */
-export function targetOf(name: string, scope: Scope, task: Inherited, options: RunOptions): Target {
+export function targetOf(name: string, scope: Scope, task: Pick<Inherited, 'connection' | 'remoteUser' | 'port'>, options: Pick<RunOptions, 'defaults'>): Target {
   const reads = new Record();
   const own = (value: Value | undefined) => (value === undefined ? undefined : evaluate(value, scope));
   const keyword = (value: Value | undefined) => {
@@ -68,6 +68,7 @@ export function targetOf(name: string, scope: Scope, task: Inherited, options: R
     hostKeyChecking: checking === undefined ? options.defaults.hostKeyChecking : hostKeyChecking(checking, name),
     sshConfigFile: login('muster_ssh_config_file') ?? options.defaults.sshConfigFile,
     knownHostsFile: login('muster_known_hosts_file') ?? options.defaults.knownHostsFile,
+    projectKnownHostsFile: options.defaults.projectKnownHostsFile,
   };
 }
 
@@ -81,7 +82,7 @@ function hostKeyChecking(value: string, name: string): 'yes' | 'accept-new' | 'o
 }
 
 /** Who the task runs as, or undefined for the login user. */
-export function becomeOf(name: string, scope: Scope, task: Inherited, options: RunOptions): Become | undefined {
+export function becomeOf(name: string, scope: Scope, task: Pick<Inherited, 'become' | 'becomeUser' | 'becomeMethod' | 'becomeFlags'>, options: Pick<RunOptions, 'defaults'>): Become | undefined {
   const reads = new Record();
   const wanted = variable(scope, reads, 'ansible_become') ?? undefined;
   const asked = wanted !== undefined ? truthy(wanted) : task.become !== undefined ? truthy(evaluate(task.become, scope)) : options.defaults.become;

@@ -85,16 +85,36 @@ async function readSource(path: string, loading: Loading): Promise<void> {
     throw new ContentError(`there is no inventory "${path}"`, undefined, `give a file, a folder, or a list of hosts with a comma ("${path},")`);
   }
   if (found.isDirectory()) {
-    for (const name of (await readdir(path)).sort()) if (!ignored.test(name)) await readSource(joinPath(path, name), loading);
+    for (const file of await filesIn(path)) await readSource(file, loading);
     return;
   }
   const { text, isSecret } = opened(await readFile(path, 'utf8'), path);
-  const extension = extname(path);
-  if (yamlExtensions.has(extension)) readYaml(text, path, loading, isSecret);
-  else if (text.startsWith('#!') && (await isExecutable(path))) await readScript(path, loading);
-  else if (extension === '' && looksLikeYaml(text)) readYaml(text, path, loading, isSecret);
+  const form = await formOf(path, text);
+  if (form === 'script') await readScript(path, loading);
+  else if (form === 'yaml') readYaml(text, path, loading, isSecret);
   else if (isSecret) throw new ContentError('an encrypted inventory is YAML', { file: path, line: 1, column: 1 }, 'write it so, or put its secrets into group_vars');
   else readIni(text, path, loading);
+}
+
+/** What of an inventory folder is inventory, in the order it is read. */
+export async function filesIn(folder: string): Promise<string[]> {
+  return (await readdir(folder)).sort().filter((name) => !ignored.test(name)).map((name) => joinPath(folder, name));
+}
+
+/** How an inventory file is written. */
+export async function formOf(path: string, text: string): Promise<'yaml' | 'ini' | 'script'> {
+  const extension = extname(path);
+  if (yamlExtensions.has(extension)) return 'yaml';
+  if (text.startsWith('#!') && (await isExecutable(path))) return 'script';
+  return extension === '' && looksLikeYaml(text) ? 'yaml' : 'ini';
+}
+
+/** What one text says by itself: groups that others declare are not asked for. @throws ContentError */
+export function readAlone(form: 'yaml' | 'ini', text: string, path: string): Inventory {
+  const loading = new Loading([path]);
+  if (form === 'yaml') readYaml(text, path, loading);
+  else readIni(text, path, loading);
+  return loading.inventory;
 }
 
 async function isExecutable(path: string): Promise<boolean> {

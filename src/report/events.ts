@@ -46,6 +46,17 @@ export type Event =
    * old state back), the old state is back, or the host stayed out of reach.
    */
   | { event: 'confirm'; host: string; block: string; origin: Origin; state: 'arming' | 'confirmed' | 'unconfirmed' | 'rolled-back' | 'left'; message: string }
+  /** The end of `bootstrap` for a host: how to log in and the key it showed, as far as it came. */
+  | {
+      event: 'bootstrap';
+      host: string;
+      state: 'ready' | 'failed' | 'unreachable';
+      login: { user: string; address: string; port: number | undefined } | undefined;
+      key: { type: string; fingerprint: string; how: 'new' | 'known' | 'replaced' } | undefined;
+      /** The file that names the host now. */
+      inventory: string | undefined;
+      message: string;
+    }
   | { event: 'warning'; message: string; origin?: Origin; host?: string }
   /** No host matched, end_play, and other remarks. */
   | { event: 'note'; message: string }

@@ -55,6 +55,7 @@ export class TerminalReporter implements Reporter {
   readonly #busy = new Map<string, string>();
   readonly #warned = new Set<string>();
   readonly #confirms: { state: ConfirmState; block: string; message: string; hosts: string[] }[] = [];
+  readonly #endings: string[] = [];
   #play: Extract<Event, { event: 'play' }> | undefined;
   #playShown = true;
   #check = false;
@@ -139,6 +140,12 @@ export class TerminalReporter implements Reporter {
         if (this.options.terse && this.options.verbosity === 0) return;
         return this.#print([this.#line('warning', 'magenta', oneLine(text))]);
       }
+      case 'bootstrap': {
+        const lines = wrap(`${oneLine(event.host)} · ${oneLine(event.message)}`, this.options.columns() - STATUS);
+        // Last of all, where it is looked for.
+        this.#endings.push(...lines.map((text, i) => (i === 0 ? this.#line(event.state, event.state === 'ready' ? 'green' : ['red', 'bold'], text) : INDENT + text)));
+        return;
+      }
       case 'note':
         if (!this.options.terse) this.#print(wrap(harmless(event.message), this.options.columns()));
         return;
@@ -155,6 +162,7 @@ export class TerminalReporter implements Reporter {
       case 'recap':
         this.#flush();
         if (!this.options.terse) this.#recap(event);
+        if (this.#endings.length > 0) this.#print(['', ...this.#endings.splice(0)]);
         return;
     }
   }
