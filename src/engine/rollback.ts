@@ -81,6 +81,11 @@ systemd=
 [ ! -d /run/systemd/system ] || systemd=y
 ctl() { systemctl --quiet --no-ask-password "$@"; }
 unit() { s=$(systemctl show -p "$1" -- "$2"); printf %s "\${s#*=}"; }
+# A socket does not listen anew while the service that it starts is running.
+again() {
+  case $1 in *.socket) for s in $(unit Triggers "$1"); do ctl stop -- "$s"; done 2>/dev/null; ctl stop -- "$1" ;; esac
+  try ctl restart -- "$1"
+}
 at=
 [ "$boot" != boot ] || at=--no-block
 # Looks up what a service was: $active, $file.
@@ -119,7 +124,7 @@ while read -r u; do
   if [ -z "$systemd" ]; then
     [ "$boot" = boot ] || try "/etc/init.d/$u" restart
   elif [ "$boot" = boot ]; then try ctl $at start -- "$u"
-  elif [ -e "$d/restart/$u" ] || [ "$(unit ActiveState "$u")" != active ]; then try ctl restart -- "$u"
+  elif [ -e "$d/restart/$u" ] || [ "$(unit ActiveState "$u")" != active ]; then again "$u"
   elif [ -e "$d/reload/$u" ]; then ctl reload -- "$u" 2>/dev/null || try ctl restart -- "$u"; fi
 done <"$d/services.order"
 sync -f "$d" 2>/dev/null || sync
