@@ -99,6 +99,7 @@ function isWhatWasWanted({ form, file, says: before }: Written, edited: string, 
   const is = after.hosts.get(host);
   if (!is || groups.some((group) => !is.groups.includes(group)) || vars.some(([name, value]) => is.vars.get(name) !== value)) return false;
   const old = before.hosts.get(host);
+  if (is.groups.some((group) => group !== 'ungrouped' && !groups.includes(group) && !old?.groups.includes(group))) return false;
   const own = new Map([...(old?.vars ?? [])].filter(([name]) => !vars.some(([each]) => each === name)));
   const left = new Map([...is.vars].filter(([name]) => !vars.some(([each]) => each === name)));
   return same(own, left) && rest(before, host, groups) === rest(after, host, groups);

@@ -72,14 +72,16 @@ function put(text: string, path: readonly string[], value: HostVars | string | n
   const offset = offsets(text);
   if (rest.length === 0) {
     if (Array.isArray(value) || node === value) return text;
-    const at = offset(originOf(parent!, path.at(-1)!)!);
+    // Within quotes it is the first letter that has a place.
+    const letter = offset(originOf(parent!, path.at(-1)!)!);
+    const at = /["']/.test(text[letter - 1] ?? '') ? letter - 1 : letter;
     return text.slice(0, at) + scalar(value as string | number) + text.slice(scalarEnd(text, at, inFlow(text, offset(containerOrigin(parent!)!))));
   }
   if (isDict(node)) {
     const begin = offset(containerOrigin(node)!);
     if (text[begin] === '{') return intoFlow(text, begin, rest, value);
     const column = keyOrigin(node, [...node.keys()][0]!)!.column - 1;
-    return atLine(text, blockEnd(text, offset(keyOrigin(node, [...node.keys()].at(-1)!)!), column), block(rest, value, column, flowing([...node.values()])));
+    return atLine(text, blockEnd(text, offset(keyOrigin(node, [...node.keys()].at(-1)!)!), column), block(rest, value, column, rest.length > 1 || flowing([...node.values()])));
   }
   if (parent === undefined) return `${text === '' || text.endsWith('\n') ? text : `${text}\n`}${block(rest, value, 0, true)}`;
   // A key without a value: below it.
