@@ -48,7 +48,6 @@ interface Guest {
   named: Named;
   known: Known;
   logins: readonly Login[];
-  loginKey: string | undefined;
   admin: string;
   /** The administrator's public key, and the file of its private half where there is one. */
   key: string;
@@ -121,13 +120,12 @@ async function invite(options: RunOptions, plan: Plan, playbookDir: string): Pro
     const usual = [target.user, options.defaults.remoteUser].find((user) => user !== undefined && user !== 'root');
     const admin = plan.admin ?? about.variable('bootstrap_admin') ?? usual ?? 'muster';
     if (!/^[a-z_][a-z0-9_-]{0,31}$/.test(admin) || admin === 'root') throw new ContentError(`"${admin}" cannot be the administrator of ${each.name}`, undefined, 'give --admin a user other than root: small letters, digits, _ and -, 32 at most');
-    const loginKey = plan.privateKey ?? target.privateKeyFile;
     const key = plan.key ?? publicHalf(target.privateKeyFile) ?? defaultKey();
     if (key === undefined) throw new ContentError(`there is no public key for ${admin} of ${each.name}`, undefined, 'give --key FILE.pub, or make one: ssh-keygen -t ed25519');
     const keyFile = key.endsWith('.pub') && existsSync(key.slice(0, -4)) ? key.slice(0, -4) : undefined;
-    const logins = loginsOf(admin, plan.user, target.user, options.defaults.connectionPassword ?? target.password);
+    const logins = loginsOf({ user: admin, key: keyFile }, plan.user, target.user, plan.privateKey ?? target.privateKeyFile, options.defaults.connectionPassword ?? target.password);
     const port = plan.port ?? (Number(about.variable('base_ssh_port') ?? 0) || undefined);
-    return { named: each, known: about, logins, loginKey, admin, key: plan.readKey(key), keyFile, port };
+    return { named: each, known: about, logins, admin, key: plan.readKey(key), keyFile, port };
   });
 }
 
@@ -148,12 +146,12 @@ function pinFile({ known: { target } }: Guest): string {
 }
 
 async function greet(guest: Guest, options: RunOptions, plan: Plan, emit: (event: Event) => void): Promise<void> {
-  const { named: { name }, known: { target, become }, logins, loginKey } = guest;
+  const { named: { name }, known: { target, become }, logins } = guest;
   // One that is set up anew, or half-way, listens on either.
   const ports = guest.port === undefined ? [target.port] : [...new Set([target.port ?? 22, guest.port, 22])];
   try {
     guest.met = await meet({
-      target: { ...target, privateKeyFile: loginKey },
+      target,
       ports,
       logins,
       become,
@@ -163,10 +161,10 @@ async function greet(guest: Guest, options: RunOptions, plan: Plan, emit: (event
       stop: options.stop,
       ...(options.connect ? { connect: options.connect } : {}),
     });
-    const { user, key } = guest.met;
+    const { login, key } = guest.met;
     const file = display(pinFile(guest));
     const how = { new: `pinned in ${file}`, known: 'as on record', replaced: `pinned in ${file} in the place of another` }[key.how];
-    emit({ event: 'note', message: `${name}: ${key.type} ${key.fingerprint}, ${how}; let in as ${user}` });
+    emit({ event: 'note', message: `${name}: ${key.type} ${key.fingerprint}, ${how}; let in as ${login.user}` });
   } catch (error) {
     if (!(error instanceof ConnectionError)) throw error;
     guest.trouble = error;
@@ -174,11 +172,11 @@ async function greet(guest: Guest, options: RunOptions, plan: Plan, emit: (event
 }
 
 /** What the playbook is told of a host; its own variables are left as they are. */
-function varsOf({ named: own, known: { target }, loginKey, admin, key, keyFile, port, met }: Guest, plan: Plan): Dict {
+function varsOf({ named: own, known: { target }, admin, key, keyFile, port, met }: Guest, plan: Plan): Dict {
   const hostname = plan.hostname ?? (/^[\d.]+$|:/.test(own.name) ? null : own.name);
   const vars: [Value, Value][] = [
-    ['bootstrap_login', met!.user],
-    ['bootstrap_login_key_file', loginKey ?? null],
+    ['bootstrap_login', met!.login.user],
+    ['bootstrap_login_key_file', met!.login.key ?? null],
     ['bootstrap_admin', admin],
     ['bootstrap_admin_key', key],
     ['bootstrap_admin_key_file', keyFile ?? target.privateKeyFile ?? null],

@@ -12,11 +12,13 @@ const BOOTING = 60;
 /** One way that a host may let us in. */
 export interface Login {
   user: string;
+  /** File of the key that is tried first. */
+  key: string | undefined;
   password: string | undefined;
 }
 
 export interface Meeting {
-  /** Where the host is; user, password and the checking of its key are this module's. */
+  /** Where the host is; user, key, password and the checking of its key are this module's. */
   target: Target;
   /** Ports sshd may answer on, the likeliest first; undefined leaves it to ssh_config. */
   ports: readonly (number | undefined)[];
@@ -36,19 +38,21 @@ export interface Meeting {
 
 /** A host that let us in, as somebody who is root or becomes it. */
 export interface Met {
-  user: string;
+  login: Login;
   port: number | undefined;
   key: Pinned;
 }
 
 /**
  * Users in the order they are tried: who administers the host once it is set up (where that was done before, root is
- * not let in any more), who was named, then those that images come with. A password is only for the one it was asked for.
+ * not let in any more), who was named, then those that images come with. The administrator comes with a key of his own,
+ * and a password is only for the one it was asked for.
+ * @param known who is let in as far as the inventory knows
  */
-export function loginsOf(admin: string, named: string | undefined, known: string | undefined, password: string | undefined): Login[] {
+export function loginsOf(admin: Omit<Login, 'password'>, named: string | undefined, known: string | undefined, key: string | undefined, password: string | undefined): Login[] {
   const whose = named ?? known ?? 'root';
-  const users = [admin, named, known, 'root', 'debian', 'ubuntu', 'admin'].filter((user) => user !== undefined);
-  return [...new Set(users)].map((user) => ({ user, password: user === whose ? password : undefined }));
+  const users = [admin.user, named, known, 'root', 'debian', 'ubuntu', 'admin'].filter((user) => user !== undefined);
+  return [...new Set(users)].map((user) => ({ user, key: user === admin.user ? (admin.key ?? key) : key, password: user === whose ? password : undefined }));
 }
 
 /**
@@ -74,7 +78,7 @@ export async function meet(meeting: Meeting): Promise<Met> {
     const login = queue[at]!;
     const port = meeting.ports[turn % meeting.ports.length];
     const outcome = await attempt(meeting, login, port, met);
-    if (outcome === undefined) return { user: login.user, port, key: key! };
+    if (outcome === undefined) return { login, port, key: key! };
     switch (outcome.kind) {
       case 'name':
       case 'host-key':
@@ -97,7 +101,7 @@ export async function meet(meeting: Meeting): Promise<Met> {
         up ??= performance.now();
         refused.push(outcome);
         const other = /Please login as the user "([\w.-]+)"/.exec(outcome.message)?.[1];
-        if (other !== undefined && !queue.some(({ user }) => user === other)) queue.splice(at + 1, 0, { user: other, password: undefined });
+        if (other !== undefined && !queue.some(({ user }) => user === other)) queue.splice(at + 1, 0, { ...login, user: other, password: undefined });
         turn--; // this port is the right one
         if (++at < queue.length) {
           if (++failed > 1) await sleep(USER_PAUSE, stop);
@@ -114,11 +118,11 @@ export async function meet(meeting: Meeting): Promise<Met> {
 }
 
 /** @returns why not */
-async function attempt({ target, become, pins, connect = connectTo }: Meeting, { user, password }: Login, port: number | undefined, met: (seen: Pinned) => void): Promise<ConnectionError | undefined> {
+async function attempt({ target, become, pins, connect = connectTo }: Meeting, { user, key, password }: Login, port: number | undefined, met: (seen: Pinned) => void): Promise<ConnectionError | undefined> {
   const asRoot: Become | undefined = user === 'root' ? undefined : { ...become, user: 'root', flags: undefined };
   let connection: Connection | undefined;
   try {
-    connection = connect({ ...target, port, user, password, judgeHostKey: pinning(target.name, pins, met) });
+    connection = connect({ ...target, port, user, password, privateKeyFile: key, judgeHostKey: pinning(target.name, pins, met) });
     const { inspections } = await connection.trip({ effect: undefined, inspections: [{ script: sh`id -u`, become: asRoot, environment: {} }] });
     const { stdout, stderr } = inspections[0]!;
     if (stdout.trim() === '0') return undefined;

@@ -30,7 +30,7 @@ function meeting(t: ExecutionContext, of: Sshd, more: Partial<Omit<Meeting, 'pin
   return {
     target: targetOf(of, { knownHostsFile: file }),
     ports: [of.port],
-    logins: [{ user: 'root', password: undefined }],
+    logins: [{ user: 'root', key: of.key, password: undefined }],
     become: { method: 'sudo', password: undefined },
     patience: 20,
     say: (text) => void told.push(text),
@@ -46,7 +46,7 @@ const refusal = async (t: ExecutionContext, wanted: Meeting): Promise<Connection
 test('the key is pinned at first contact and told; the second time it is on record', async (t) => {
   const first = meeting(t, sshd);
   const met = await meet(first);
-  t.like(met, { user: 'root', port: sshd.port, key: { how: 'new', type: 'ssh-ed25519', fingerprint: host(sshd).shown } });
+  t.like(met, { login: { user: 'root' }, port: sshd.port, key: { how: 'new', type: 'ssh-ed25519', fingerprint: host(sshd).shown } });
   t.deepEqual(pinned(first).map(({ hosts, key }) => [hosts, key.equals(host(sshd).key)]), [[`[127.0.0.1]:${sshd.port}`, true]]);
   t.is((await meet(first)).key.how, 'known');
   t.is(pinned(first).length, 1);
@@ -78,19 +78,15 @@ test('a key other than the one on record is refused, unless told that the host w
 });
 
 test('the first user who is let in is taken; a password is for one alone', async (t) => {
-  const wanted = meeting(t, sshd, { logins: loginsOf('muster', undefined, undefined, undefined) });
-  t.is((await meet(wanted)).user, 'root');
-  t.deepEqual(loginsOf('muster', undefined, undefined, 'x').filter(({ password }) => password).map(({ user }) => user), ['root']);
-  t.deepEqual(loginsOf('ops', 'cloud', 'deploy', 'x'), [
-    { user: 'ops', password: undefined },
-    { user: 'cloud', password: 'x' },
-    { user: 'deploy', password: undefined },
-    { user: 'root', password: undefined },
-    { user: 'debian', password: undefined },
-    { user: 'ubuntu', password: undefined },
-    { user: 'admin', password: undefined },
+  const wanted = meeting(t, sshd, { logins: loginsOf({ user: 'muster', key: undefined }, undefined, undefined, sshd.key, undefined) });
+  t.is((await meet(wanted)).login.user, 'root');
+  t.deepEqual(loginsOf({ user: 'muster', key: undefined }, undefined, undefined, undefined, 'x').filter(({ password }) => password).map(({ user }) => user), ['root']);
+  t.deepEqual(loginsOf({ user: 'ops', key: 'ops' }, 'cloud', 'deploy', 'first', 'x'), [
+    { user: 'ops', key: 'ops', password: undefined },
+    { user: 'cloud', key: 'first', password: 'x' },
+    ...['deploy', 'root', 'debian', 'ubuntu', 'admin'].map((user) => ({ user, key: 'first', password: undefined })),
   ]);
-  t.deepEqual(loginsOf('root', 'root', 'root', undefined).map(({ user }) => user), ['root', 'debian', 'ubuntu', 'admin']);
+  t.deepEqual(loginsOf({ user: 'root', key: undefined }, 'root', 'root', undefined, undefined).map(({ user }) => user), ['root', 'debian', 'ubuntu', 'admin']);
 });
 
 test('an image that lets root in only to name another user is understood', async (t) => {
