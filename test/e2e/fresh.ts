@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { members } from '../../src/lab/cgroup.js';
 import { labDown, labUp, type LabState } from '../../src/lab/lab.js';
 import { run } from '../../src/lab/run.js';
@@ -63,9 +64,21 @@ systemctl restart ssh.service`,
 
   /** Output of a script on the machine, run by its root, whoever is let in by SSH. @throws LabError when it fails */
   async on(host: string, script: string): Promise<string> {
-    const init = (await members(`muster-${this.lab.name}/${host}`)).find((id) => /^NSpid:\s.*\s1$/m.test(status(id)));
+    const init = await this.init(host);
     if (init === undefined) throw new Error(`${host} is off`);
     return (await run('nsenter', ['-t', String(init), '--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup', '--root', '--wd', 'sh'], { input: script, env: { HOME: '/root', PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' } })).trim();
+  }
+
+  /** Process of the machine's init, while it is up. */
+  private async init(host: string): Promise<number | undefined> {
+    return (await members(`muster-${this.lab.name}/${host}`)).find((id) => /^NSpid:\s.*\s1$/m.test(status(id)));
+  }
+
+  /** Returns when the machine is down, before it answers again. */
+  async reboot(host: string): Promise<void> {
+    const init = await this.init(host);
+    await this.on(host, 'systemctl --no-block reboot');
+    while ((await this.init(host)) === init) await sleep(50);
   }
 
   /** A login of the system's ssh by a key of the folder, checked by what Muster pinned. @returns output, or why not */
@@ -135,8 +148,5 @@ export class Bootstrapped extends Outcome {
   }
   override get told(): string {
     return [super.told, ...this.events.flatMap((event) => (event.event === 'bootstrap' ? [`${event.host}: ${event.state}: ${event.message}`] : []))].join('\n');
-  }
-  notes(): string {
-    return this.events.flatMap((event) => (event.event === 'note' ? [event.message] : [])).join('\n');
   }
 }
