@@ -110,6 +110,7 @@ export const bootstrapOptions = {
   playbook: text('playbook of the steps', { defaultDescription: 'playbooks/bootstrap.yml' }),
   forks: connecting.forks,
   'extra-vars': inventory['extra-vars'],
+  ...vaultOptions,
   diff: flag('show what changes', { alias: 'D' }),
   verify: flag('look again after each change and expect none'),
   verbose: inventory.verbose,

@@ -61,12 +61,12 @@ export async function enroll(sources: readonly string[], entry: Entry): Promise<
   return { file, changed: true };
 }
 
-/** What a person would write into an inventory. */
-export function asYaml({ host, groups, vars }: Entry): string {
-  return insertYaml('', host, groups[0], vars);
+/** What an inventory would say in one line, as JSON, which is YAML too. */
+export function inOneLine({ host, groups, vars }: Entry): string {
+  return insertYaml('{}', host, groups[0], vars);
 }
 
-/** The files of a source that can be edited; those of a folder without any begin with `hosts.yml`. */
+/** The files of a source that can be edited, which a script cannot; those of a folder without any begin with `hosts.yml`. */
 async function writtenIn(source: string): Promise<Written[]> {
   if (!existsSync(source)) return [fresh(source)];
   if (statSync(source).isDirectory()) {
@@ -74,6 +74,8 @@ async function writtenIn(source: string): Promise<Written[]> {
     return files.length > 0 ? files : [fresh(join(source, 'hosts.yml'))];
   }
   const text = readFileSync(source, 'utf8');
+  // Nor one that a vault holds: its text is not for inserting.
+  if (text.startsWith('$ANSIBLE_VAULT')) return [];
   const form = text.trim() === '' ? fresh(source).form : await formOf(source, text);
   return form === 'script' ? [] : [{ file: source, form, text, says: readAlone(form, text, source) }];
 }

@@ -2,7 +2,7 @@ import { chmod, mkdtemp, readFile, rm, stat, symlink, writeFile, mkdir } from 'n
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { enroll, type Entry } from '../../src/bootstrap/enroll.js';
+import { enroll, inOneLine, type Entry } from '../../src/bootstrap/enroll.js';
 import { loadInventory } from '../../src/inventory/index.js';
 
 /** A host as a fresh one is written. */
@@ -125,11 +125,19 @@ test('a link is followed, the mode kept; where nobody writes text, nothing is wr
   t.is(await enroll([join(dir, 'script'), 'a,b'], web9), undefined);
 });
 
-test('what cannot be edited safely is left alone', async (t) => {
+test('an entry in one line is an inventory by itself', async (t) => {
+  const line = inOneLine(web9);
+  t.deepEqual(JSON.parse(line), { all: { children: { web: { hosts: { web9: { ansible_host: '192.0.2.9', ansible_user: 'muster' } } } } } });
+  t.false(line.includes('\n'));
+});
+
+test('what cannot be edited safely, or is encrypted, is left alone', async (t) => {
   // The group is an alias: what is written below one would be below both.
   const text = 'web: &both\n  hosts: &hosts\n    web1:\ndb:\n  hosts: *hosts\n';
   const dir = await folder(t, { 'h.yml': text });
   const result = await enroll([join(dir, 'h.yml')], web9);
   t.true(result !== undefined && 'problem' in result && /cannot be edited safely/.test(result.problem), JSON.stringify(result));
   t.is(await readFile(join(dir, 'h.yml'), 'utf8'), text);
+  await writeFile(join(dir, 'vaulted.yml'), '$ANSIBLE_VAULT;1.1;AES256\n00\n');
+  t.is(await enroll([join(dir, 'vaulted.yml')], web9), undefined);
 });
