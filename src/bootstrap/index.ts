@@ -73,6 +73,7 @@ export async function bootstrap(options: RunOptions, plan: Plan): Promise<RunSum
   await Promise.all(guests.map((guest) => greet(guest, options, plan, emit)));
   const here = guests.filter(({ met }) => met !== undefined);
   const recaps = new Map<string, Recap>(guests.map(({ named: { name } }) => [name, { ok: 0, changed: 0, failed: 0, unreachable: here.some((each) => each.named.name === name) ? 0 : 1, skipped: 0, rescued: 0, ignored: 0, unknown: 0 }]));
+  let ran = 0;
   if (here.length > 0 && !options.stop.aborted) {
     const hosts = here.map((guest) => ({ ...asHost(guest.named, plan), vars: varsOf(guest, plan) }));
     const held = (event: Event): void => {
@@ -80,6 +81,7 @@ export async function bootstrap(options: RunOptions, plan: Plan): Promise<RunSum
     };
     const summary = await run({ ...options, hosts, limit: hosts.map(({ name }) => name).join(','), emit: held });
     for (const [name, recap] of summary.hosts) recaps.set(name, recap);
+    ran = summary.exitCode;
   }
   for (const guest of guests) {
     const recap = recaps.get(guest.named.name)!;
@@ -89,7 +91,8 @@ export async function bootstrap(options: RunOptions, plan: Plan): Promise<RunSum
     emit(ending(guest, recap, enrolled, options.stop.aborted));
   }
   const all = [...recaps.values()];
-  const exitCode = all.some(({ failed }) => failed > 0) ? 3 : all.some(({ unreachable }) => unreachable > 0) ? 4 : 0;
+  // What stands above a host that failed (another run holds its lock, say) stays; see cli/exit.ts.
+  const exitCode = ![0, 3, 4].includes(ran) ? ran : all.some(({ failed }) => failed > 0) ? 3 : all.some(({ unreachable }) => unreachable > 0) ? 4 : 0;
   emit({ event: 'recap', hosts: Object.fromEntries(recaps), seconds: (performance.now() - began) / 1000, exitCode });
   return { hosts: recaps, exitCode };
 }
