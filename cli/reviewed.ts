@@ -8,12 +8,13 @@ import { mask } from '../src/report/mask.js';
 import { oneLine } from '../src/report/style.js';
 import type { Reporter } from '../src/report/reporter.js';
 import { EXIT, UsageError } from './exit.js';
+import { takeLock } from './lock.js';
 import type { Flags } from './options.js';
 import { execute, prepare, reporterOf } from './run.js';
 import { loadSettings } from './settings.js';
 
 /** What a plan settles; none of it may be said again when it is applied. */
-const SETTLED = ['inventory', 'limit', 'tags', 'skipTags', 'startAtTask', 'forceHandlers', 'become', 'becomeUser', 'becomeMethod', 'user', 'connection', 'privateKey'] as const;
+const SETTLED = ['inventory', 'limit', 'tags', 'skipTags', 'startAtTask', 'forceHandlers', 'become', 'becomeUser', 'becomeMethod', 'user', 'connection', 'privateKey', 'resume', 'retryFailed'] as const;
 type Settled = Partial<Pick<Flags, (typeof SETTLED)[number]>>;
 
 interface PlanFile {
@@ -135,15 +136,20 @@ export async function applyPlan(file: string, given: Flags): Promise<number> {
   const prepared = await prepare('apply', plan.playbooks, flags);
   const { Reviewer, printer } = await import('../src/engine/review.js');
   const reviewer = new Reviewer(plan.plan, printer(key, plan.salt));
-  const reporter = await reporterOf(flags, { diff: prepared.diff, terse: false });
-  return execute({ ...prepared, review: reviewer.review }, {
-    event(event) {
-      reviewer.event(event);
-      if (event.event === 'recap') for (const [task, hosts] of reviewer.already()) reporter.event({ event: 'note', message: `as planned already: ${oneLine(task)} · ${compressHosts(hosts)}` });
-      reporter.event(event);
-    },
-    close: () => reporter.close(),
-  });
+  const release = await takeLock(prepared.playbooks, prepared.inventory, prepared.lockTimeout);
+  try {
+    const reporter = await reporterOf(flags, { diff: prepared.diff, terse: false });
+    return await execute({ ...prepared, review: reviewer.review }, {
+      event(event) {
+        reviewer.event(event);
+        if (event.event === 'recap') for (const [task, hosts] of reviewer.already()) reporter.event({ event: 'note', message: `as planned already: ${oneLine(task)} · ${compressHosts(hosts)}` });
+        reporter.event(event);
+      },
+      close: () => reporter.close(),
+    });
+  } finally {
+    release();
+  }
 }
 
 function read(file: string): PlanFile {

@@ -73,6 +73,7 @@ export class Pending {
   readonly #owed = new Map<HostRun, { handler: string; play: PlayRun; tasks: Set<Task> }[]>();
   /** The handler a host is in. */
   readonly #handling = new Map<HostRun, Task>();
+  readonly #playbooks = new Map<PlayRun, string>();
   readonly #users = new Map<PlayRun, Task[]>();
   readonly #unkept = new Set<HostRun>();
   /** Whether an earlier run left a handler that has to run. */
@@ -107,7 +108,7 @@ export class Pending {
       if (!kept.there) made.push(kept);
     }
     const { puts, drops } = this.#due(host, home.way);
-    const ending = ends && this.#isWhole(task, host) ? this.#ending(host, task).filter(({ there }) => there) : [];
+    const ending = ends && this.#isWhole(task, host) ? this.#ending(host, task).filter((kept) => kept.there && isFor(kept, way)) : [];
     if (puts.length + drops.length + ending.length === 0) return carry(step);
     if (home.machine !== machine) {
       await this.#trip(host, home.way, puts, drops);
@@ -269,7 +270,7 @@ exit $muster_rc`;
 
   /** What whoever comes this way is to put on the host, and what to take from it: a mark stands where its user may write. */
   #due(host: HostRun, way: Way): { puts: Kept[]; drops: Kept[] } {
-    const all = (this.#kept.get(host) ?? []).filter((kept) => kept.way === undefined || (kept.way.connection === way.connection && kept.way.become?.user === way.become?.user));
+    const all = (this.#kept.get(host) ?? []).filter((kept) => isFor(kept, way));
     return { puts: all.filter(({ wanted, there }) => wanted && !there), drops: all.filter(({ wanted, there }) => !wanted && there) };
   }
 
@@ -317,7 +318,9 @@ exit $muster_rc`;
   }
 
   #playbook(play: PlayRun): string {
-    return digest(path.relative(this.run.options.projectDir, path.resolve(play.play.origin.file)));
+    let name = this.#playbooks.get(play);
+    if (name === undefined) this.#playbooks.set(play, (name = digest(path.relative(this.run.options.projectDir, path.resolve(play.play.origin.file)))));
+    return name;
   }
 
   #leftOf(play: PlayRun, host: HostRun): Left {
@@ -403,6 +406,11 @@ exit $muster_rc`;
   }
 }
 
+/** Whether who comes this way sees the mark where it stands. */
+function isFor(kept: Kept, way: Way): boolean {
+  return kept.way === undefined || (kept.way.connection === way.connection && kept.way.become?.user === way.become?.user);
+}
+
 /** A play's name, else its pattern, as written: the same in every run. */
 function titleOf({ play }: PlayRun): string {
   const plain = toPlain(play.name ?? play.hosts, false);
@@ -443,11 +451,11 @@ function dropped(drops: readonly Kept[]): Sh {
   return sh`{ rm -f ${each}; rmdir ${folders}; } 2>/dev/null`;
 }
 
-/** Reads all marks of playbooks, with no process at all: `FILE LINE`. */
+/** Reads all marks of playbooks that who asks may take away (else their handlers would run each time), with no process at all: `FILE LINE`. */
 function looking(playbooks: ReadonlySet<string>): Sh {
   return sh`for k in ${[...playbooks]}; do
   for f in ${FOLDER}/$k/* ${OWN}/$k/*; do
-    [ -f "$f" ] && [ -r "$f" ] && IFS= read -r l <"$f" && printf '%s %s\n' "$k/\${f##*/}" "$l"
+    [ -f "$f" ] && [ -r "$f" ] && [ -w "\${f%/*}" ] && IFS= read -r l <"$f" && printf '%s %s\n' "$k/\${f##*/}" "$l"
   done
 done
 :`;

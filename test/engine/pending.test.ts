@@ -198,6 +198,25 @@ test('two plays of a playbook have their own; a play that is gone leaves its own
   t.deepEqual(await marks('a'), []);
 });
 
+test('who may write nowhere keeps no mark, which is told once', async (t) => {
+  if (process.getuid!() !== 0) return t.pass();
+  const { run, marks } = await play(
+    t,
+    `${head}  tasks:
+    - {name: as nobody, command: "true", become: true, become_user: nobody, notify: restart}
+    - {name: again as nobody, command: "true", become: true, become_user: nobody, notify: other}
+  handlers:
+    - {name: restart, command: "true"}
+    - {name: other, command: "true"}
+`,
+  );
+  const { exitCode, warnings, told } = await run();
+  t.is(exitCode, 0);
+  t.deepEqual(told.slice(-2), ['restart a changed', 'other a changed']);
+  t.deepEqual(warnings, ['the host cannot keep which handlers are pending: should the run end early they will not run']);
+  t.deepEqual(await marks('a'), []);
+});
+
 test('marks that lie, or cannot be read, are none', async (t) => {
   const { rig, root, run } = await play(t, site);
   await rig.write({ 'hosts/a/broken': '' });
