@@ -17,7 +17,10 @@ async function project(t: ExecutionContext, tasks: string, files: { [path: strin
     return { exitCode, told: rig.events.flatMap((event) => (event.event === 'result' ? [`${event.task} ${event.result.status}`] : [])), warnings: rig.events.flatMap((event) => (event.event === 'warning' ? [event.message] : [])) };
   };
   const last = async () => {
-    const run = (await readdir(journalDir)).sort().at(-1)!;
+    // By when they began: within one second their names are in no order.
+    const runs = (await readdir(journalDir)).filter((name) => /^\d{8}T/.test(name));
+    const began = await Promise.all(runs.map(async (run) => [(JSON.parse((await readFile(path.join(journalDir, run, 'events.ndjson'), 'utf8')).split('\n')[0]!) as { at: string }).at, run] as const));
+    const [, run] = began.sort().at(-1)!;
     return { folder: path.join(journalDir, run), run };
   };
   const resume = async (options: Partial<RunOptions> = {}) => run({ resume: await last(), ...options });
