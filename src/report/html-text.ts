@@ -5,7 +5,7 @@ export class Html {
   constructor(readonly text: string) {}
 }
 
-/** Puts texts in, escaped for elements and quoted attributes alike (HTML Standard, 13.1.2.3); control and direction marks are shown, not obeyed. */
+/** The parts themselves are ASCII (`&#183;`): the bundle is read as such, and what a tag function is given cannot be written otherwise. Puts texts in, escaped for elements and quoted attributes alike (HTML Standard, 13.1.2.3); control and direction marks are shown, not obeyed. */
 export function h(strings: TemplateStringsArray, ...words: (Html | string | number)[]): Html {
   return new Html(strings.reduce((text, part, i) => text + put(words[i - 1]!) + part));
 }

@@ -132,7 +132,7 @@ export function htmlReport(page: Page): string {
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>${title} · ${page.run}</title>
+<title>${title} &#183; ${page.run}</title>
 <style>${new Html(STYLE)}</style>
 </head>
 <body>
@@ -250,7 +250,7 @@ function end(text: string): string {
 function change({ field, from, to, diff, secret }: Difference): Html {
   if (secret) return h`<p class="field"><b>${field}</b> changes (secret, not shown)</p>`;
   if (diff) return diffed(diff);
-  return h`<p class="field"><b>${field}</b> <del>${show(from)}</del> → <ins>${show(to)}</ins></p>`;
+  return h`<p class="field"><b>${field}</b> <del>${show(from)}</del> &#8594; <ins>${show(to)}</ins></p>`;
 }
 
 function diffed(diff: string): Html {
@@ -304,9 +304,9 @@ function drift({ looks }: Page): Html {
     const there = hosts.get(host);
     const when = `${at.toISOString().replace('T', ' ').slice(0, 16)} UTC, ${run}`;
     if (!there) return h`<td title="${`${when}: not looked at`}"></td>`;
-    if (task !== undefined && there.drifted.has(task)) return h`<td class="changed" title="${`${when}: drifted`}">●</td>`;
+    if (task !== undefined && there.drifted.has(task)) return h`<td class="changed" title="${`${when}: drifted`}">&#9679;</td>`;
     if (there.trouble) return h`<td class="${there.trouble}" title="${`${when}: ${there.trouble}`}">!</td>`;
-    return h`<td class="ok" title="${`${when}: as described`}">·</td>`;
+    return h`<td class="ok" title="${`${when}: as described`}">&#183;</td>`;
   };
   const span = `${looks.length} ${looks.length === 1 ? 'run' : 'runs'}, the oldest left: ${looks[0]!.at.toISOString().slice(0, 16).replace('T', ' ')} to ${looks.at(-1)!.at.toISOString().slice(0, 16).replace('T', ' ')} UTC. ● drifted, · as described, ! failed or unreachable.`;
   if (sorted.length === 0) return section('drift', 'Drift over the last runs', h`<p>None in ${looks.length} ${looks.length === 1 ? 'run' : 'runs'} since ${looks[0]!.at.toISOString().slice(0, 16).replace('T', ' ')} UTC.</p>`);

@@ -29,7 +29,7 @@ test('what changed is told with its diff, once for hosts where it is the same; w
   const html = page([...task('Write', 'web1', change), ...task('Write', 'web2', change), ...task('Look', 'web1', {})]);
   t.regex(html, /<b>Write<\/b> <span class="hosts">web1, web2<\/span>/);
   t.regex(html, /<del>-old<\/del>\n<ins>\+new<\/ins>/);
-  t.regex(html, /<b>mode<\/b> <del>0644<\/del> → <ins>0600<\/ins>/);
+  t.regex(html, /<b>mode<\/b> <del>0644<\/del> &#8594; <ins>0600<\/ins>/);
   t.notRegex(html, /<b>Look<\/b> <span class="hosts">/);
   t.regex(html, /<i class="changed" style="left:10%;width:20%" title="Write: changed, 2\.0s, after 1\.0s">/);
   t.regex(html, /<i class="ok" style="left:10%;width:20%" title="Look: /);
@@ -54,7 +54,7 @@ test('a run that did not end says so', (t) => {
 test('drift over the last runs: a row for each host and task, a column for each run', (t) => {
   const look = (hour: number, drifted: string[], trouble?: 'unreachable') => ({ run: `run${hour}`, at: new Date(Date.UTC(2026, 0, 1, hour)), hosts: new Map([['web1', { drifted: new Set(drifted), trouble }]]) });
   const html = page([], { looks: [look(1, []), look(2, ['Write']), look(3, [], 'unreachable')] });
-  t.regex(html, /web1<\/th><td class="task">Write<\/td><td class="ok"[^>]*>·<\/td><td class="changed"[^>]*>●<\/td><td class="unreachable"[^>]*>!<\/td>/);
+  t.regex(html, /web1<\/th><td class="task">Write<\/td><td class="ok"[^>]*>&#183;<\/td><td class="changed"[^>]*>&#9679;<\/td><td class="unreachable"[^>]*>!<\/td>/);
   t.regex(page([], { looks: [look(1, [])] }), /None in 1 run since/);
   t.regex(page([]), /No <code>muster drift<\/code> of these playbooks is kept/);
 });
