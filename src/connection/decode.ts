@@ -21,7 +21,7 @@ export class TripDecoder {
   #answer: { length: number; text: Buffer[] } | undefined;
   #ended = { out: false, err: false };
   /** The beginning of both streams, for the message when no shell answered. */
-  #noise: Buffer[] = [];
+  readonly #noise = new Kept(64 * 1024);
   #begun = false;
   #effectRc: number | undefined;
   #clock = NaN;
@@ -87,7 +87,7 @@ export class TripDecoder {
 
   /** The effect's output so far, when the end never came. */
   get noise(): string {
-    return Buffer.concat(this.#noise).toString('utf8').trim();
+    return this.#noise.text().trim();
   }
 
   /** Inspections whose answers another process' output has spoilt; they must be asked again. */

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawn, spawnSync, execFileSync } from 'node:child_process';
@@ -118,6 +118,10 @@ for (const shell of SHELLS) {
   });
 
   test(`${name}: where nobody reads any more, what asks and a command that hangs up end, and leave nothing running`, async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'muster-test-'));
+    t.teardown(() => rmSync(folder, { recursive: true }));
+    // Looked for until the readers have gone.
+    const gone = join(folder, 'gone');
     const ends = async (trip: Trip) => {
       const mark = randomBytes(16).toString('hex');
       const child = spawn(shell[0]!, shell.slice(1), { stdio: 'pipe', env: { ...process.env, MUSTER_TEST: mark } });
@@ -130,8 +134,9 @@ for (const shell of SHELLS) {
       child.stderr.destroy();
       return family;
     };
-    await Promise.all([ends({ effect: undefined, inspections: [inspection('sleep 2'), inspection('sleep 1')] }), ends({ effect: effect('sleep 100', { hangsUp: true }), inspections: [] })].map(async (begun) => {
+    await Promise.all([ends({ effect: undefined, inspections: [inspection(`while [ ! -e ${gone} ]; do sleep 0.1; done`), inspection('sleep 1')] }), ends({ effect: effect('sleep 100', { hangsUp: true }), inspections: [] })].map(async (begun) => {
       const family = await begun;
+      writeFileSync(gone, '');
       for (let tries = 0; tries < 300 && family().length > 0; tries++) await sleep(100);
       t.deepEqual(family(), []);
     }));
