@@ -16,8 +16,7 @@ const BUNDLE = fileURLToPath(new URL('./muster.cjs', import.meta.url));
 export function load(argv: readonly string[]): typeof import('./muster.js') {
   const kept = codeFile(argv[0]);
   const cachedData = read(kept);
-  // Plain ASCII, as esbuild writes it: nothing to decode.
-  const source = readFileSync(BUNDLE, 'latin1');
+  const source = readFileSync(BUNDLE, 'utf8');
   const script = new Script(`(function (exports, require, module, __filename, __dirname, bundleUrl) {${source}\n})`, {
     filename: BUNDLE,
     ...(cachedData ? { cachedData } : {}),
