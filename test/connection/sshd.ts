@@ -42,7 +42,14 @@ export async function startSshd(options: { config?: string; hostKey?: string; po
       '',
     ].join('\n'),
   );
-  const process = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', join(folder, 'sshd_config')], { stdio: ['ignore', 'ignore', 'pipe'] });
+  // A host of its own as far as Muster's locks and marks go: several are up at once.
+  const places = ['/run/muster', '/var/lib/muster'].map((place, i) => {
+    mkdirSync(place, { recursive: true });
+    mkdirSync(join(folder, String(i)));
+    return `mount --bind ${join(folder, String(i))} ${place}`;
+  });
+  const script = `${places.join(' && ')} && exec /usr/sbin/sshd -D -e -f ${join(folder, 'sshd_config')}`;
+  const process = spawn('unshare', ['--mount', 'sh', '-c', script], { stdio: ['ignore', 'ignore', 'pipe'] });
   let log = '';
   process.stderr!.on('data', (chunk: Buffer) => (log += chunk.toString()));
   while (!log.includes('Server listening')) {

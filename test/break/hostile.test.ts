@@ -55,7 +55,7 @@ async function harmless(t: ExecutionContext, ran: { [what: string]: Ran }): Prom
   await t.throwsAsync(stat(CANARY), { code: 'ENOENT' });
 }
 
-test('as values, contents, names, paths, loops, results and handlers', async (t) => {
+test.serial('as values, contents, names, paths, loops, results and handlers', async (t) => {
   t.timeout(300_000);
   const cwd = await folder(t, { 'hosts.yml': hosts(), 'muster.yml': settings() });
   const out = join(cwd, 'out');
@@ -116,7 +116,7 @@ test('as values, contents, names, paths, loops, results and handlers', async (t)
   await harmless(t, ran);
 });
 
-test('as names of hosts, groups, plays, tasks, handlers, variables and files, and in what is wrong', async (t) => {
+test.serial('as names of hosts, groups, plays, tasks, handlers, variables and files, and in what is wrong', async (t) => {
   t.timeout(300_000);
   const cwd = await folder(t, { 'muster.yml': '' });
   const ran: { [what: string]: Ran } = {};
@@ -140,7 +140,7 @@ test('as names of hosts, groups, plays, tasks, handlers, variables and files, an
   }
 });
 
-test('a compromised host: facts and output that look like expressions, records of ours or objects', async (t) => {
+test.serial('a compromised host: facts and output that look like expressions, records of ours or objects', async (t) => {
   t.timeout(300_000);
   const cwd = await folder(t, { 'hosts.yml': hosts(), 'muster.yml': settings() });
   const expression = HOSTILE['an expression']!;

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import test from 'ava';
 import { encrypt } from '../../src/vault/format.js';
 import { startSshd, type Sshd } from '../connection/sshd.js';
-import { folder } from './folder.js';
-import { muster, type Ran } from './muster.js';
+import { folder } from '../cli/folder.js';
+import { muster, type Ran } from '../cli/muster.js';
 
 /**
  * Secrets of every kind are planted, and runs of every kind made over a real sshd; then nothing but the files that were
