@@ -24,7 +24,7 @@ inShells(test, 'wait_for: a port that is open, then closed', async (t, place) =>
   server.close();
   t.like((await command(t, place, waitFor, { port, state: 'stopped' })).result, { state: 'stopped' });
   const error = await t.throwsAsync(command(t, place, waitFor, { port, timeout: 0, msg: 'not up' }), { instanceOf: ModuleError, message: 'not up' });
-  t.is(error!.fields['elapsed'], 0);
+  t.is(typeof error!.fields['elapsed'], 'number');
 });
 
 inShells(test, 'wait_for: what a port says', async (t, place) => {
