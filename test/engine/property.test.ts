@@ -172,7 +172,7 @@ for (const strategy of ['linear', 'free']) {
           await rig.remove();
         }
       }),
-      { numRuns: Number(process.env['MUSTER_PROPERTY_RUNS'] ?? 10), interruptAfterTimeLimit: 90_000 },
+      { numRuns: Number(process.env['MUSTER_PROPERTY_RUNS'] ?? 6), interruptAfterTimeLimit: 90_000 },
     );
     t.true(saved > 0, 'looking ahead saves trips');
   });
