@@ -136,8 +136,9 @@ test.serial('a long change keeps its lock; a controller that vanishes loses it a
   t.is(broken.code, 0, broken.stderr);
   t.regex(broken.stdout, /^one: was held by /);
   t.is((await touch('one')).code, 0);
+  const ended = once(long, 'close');
   for (const host of ['one', 'two']) await pair.on(host, 'rm /run/hold');
-  await once(long, 'close');
+  await ended;
   t.is(long.exitCode, 0);
   gone.kill('SIGCONT');
   await once(gone, 'close');
