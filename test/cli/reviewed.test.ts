@@ -40,7 +40,7 @@ async function planned(t: ExecutionContext, more: string[] = [], site = SITE): P
   return cwd;
 }
 
-test('a plan that was kept is applied as it was reviewed, what was not known included', async (t) => {
+test.serial('a plan that was kept is applied as it was reviewed, what was not known included', async (t) => {
   const cwd = await planned(t);
   t.is((await stat(join(cwd, 'plan.json'))).mode & 0o777, 0o600);
   t.is((await stat(join(cwd, '.muster/plan.key'))).mode & 0o777, 0o600);
@@ -53,7 +53,7 @@ test('a plan that was kept is applied as it was reviewed, what was not known inc
   t.regex(again.stdout, /^as planned already: Write \(site\.yml:5:7\) · h1, h2$/m);
 });
 
-test('where something has moved since the host stops there, before the effect; others go on', async (t) => {
+test.serial('where something has moved since the host stops there, before the effect; others go on', async (t) => {
   const cwd = await planned(t);
   await chmod(join(cwd, 't-h1-mode'), 0o640);
   await writeFile(join(cwd, 't-h2-two'), 'by hand');
@@ -67,7 +67,7 @@ test('where something has moved since the host stops there, before the effect; o
   t.false(await exists(join(cwd, 't-h1-migrated')));
 });
 
-test('another content of the same size and look is another change', async (t) => {
+test.serial('another content of the same size and look is another change', async (t) => {
   const site = SITE.replace('gather_facts: false', 'gather_facts: false\n  vars_files: [vars.yml]');
   const cwd = await folder(t, { 'site.yml': site, 'vars.yml': 'port: 81\n', 't-h1-mode': '', 't-h2-mode': '' });
   await muster(['plan', 'site.yml', '--out', 'plan.json', ...HERE], { cwd });
@@ -78,7 +78,7 @@ test('another content of the same size and look is another change', async (t) =>
   t.false(await exists(join(cwd, 't-h1-conf')));
 });
 
-test('a task that was as described when the plan was made may not change anything now; a new one even less', async (t) => {
+test.serial('a task that was as described when the plan was made may not change anything now; a new one even less', async (t) => {
   const cwd = await folder(t, { 'site.yml': SITE.replace(/ {4}- name: Migrate[^]*?(?= {2}handlers)/, '') });
   await muster(['apply', 'site.yml', '-t', 'none', ...HERE], { cwd });
   for (const host of ['h1', 'h2']) await writeFile(join(cwd, `t-${host}-mode`), '');
@@ -92,7 +92,7 @@ test('a task that was as described when the plan was made may not change anythin
   t.is(await readFile(join(cwd, 't-h1-conf'), 'utf8'), 'by hand');
 });
 
-test('what is wrong with a plan is told before any host is touched', async (t) => {
+test.serial('what is wrong with a plan is told before any host is touched', async (t) => {
   const cwd = await planned(t);
   const refused = async (args: string[]) => {
     const ran = await muster(['apply', ...args], { cwd });
@@ -115,7 +115,7 @@ test('what is wrong with a plan is told before any host is touched', async (t) =
   t.regex(await refused(['plan.json']), /changed since the plan was made: site\.yml; plan again/);
 });
 
-test('of secrets a plan holds nothing, not even for who would guess; a secret -e is given again', async (t) => {
+test.serial('of secrets a plan holds nothing, not even for who would guess; a secret -e is given again', async (t) => {
   const site = `- hosts: all
   gather_facts: false
   vars_files: [secrets.yml]
@@ -135,7 +135,7 @@ test('of secrets a plan holds nothing, not even for who would guess; a secret -e
   t.is(await readFile(join(cwd, 't-h1'), 'utf8'), 'password planted-secret\n');
 });
 
-test('of a plan that failed nothing is kept', async (t) => {
+test.serial('of a plan that failed nothing is kept', async (t) => {
   const cwd = await folder(t, { 'site.yml': '- hosts: all\n  gather_facts: false\n  tasks:\n    - file: {path: /nowhere/at/all, mode: "0600"}\n' });
   const ran = await muster(['plan', 'site.yml', '--out', 'plan.json', ...HERE], { cwd });
   t.is(ran.code, 3);
