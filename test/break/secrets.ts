@@ -12,7 +12,7 @@ export function watchProcesses(): () => string[] {
         seen.add(readFileSync(`/proc/${id}/cmdline`, 'utf8').replaceAll('\0', ' '));
       } catch {} // it ended
     }
-  }, 100);
+  }, 25);
   return () => {
     clearInterval(timer);
     return [...seen];

@@ -1,9 +1,9 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { encrypt } from '../../src/vault/format.js';
+import { watchProcesses } from '../break/secrets.js';
 import { startSshd, type Sshd } from '../connection/sshd.js';
 import { folder } from '../cli/folder.js';
 import { muster, type Ran } from '../cli/muster.js';
@@ -130,23 +130,6 @@ function project(out: string): { [path: string]: string } {
   };
 }
 
-/** Command lines on this machine, the host's included, while something runs. */
-function watched(): () => string[] {
-  const seen = new Set<string>();
-  const timer = setInterval(() => {
-    for (const id of readdirSync('/proc')) {
-      if (!/^\d+$/.test(id)) continue;
-      try {
-        seen.add(readFileSync(`/proc/${id}/cmdline`, 'utf8').replaceAll('\0', ' '));
-      } catch {} // it ended
-    }
-  }, 25);
-  return () => {
-    clearInterval(timer);
-    return [...seen];
-  };
-}
-
 const RUNS: { [what: string]: string[] } = {
   'apply, quietly': ['apply'],
   'apply with diffs and all that can be told': ['apply', '-D', '-vvv', '--stats', '--verify'],
@@ -167,7 +150,7 @@ test('no secret is seen anywhere but in the files it was meant for', async (t) =
     await writeFile(join(cwd, path), text);
   }
   await mkdir(out);
-  const end = watched();
+  const end = watchProcesses();
   const ran: { [what: string]: Ran } = {};
   for (const [what, [verb, ...args]] of Object.entries(RUNS)) {
     // What is wrong there is put right, with what was there before in the diff.

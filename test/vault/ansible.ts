@@ -1,9 +1,8 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
+import { need } from '../connection/shells.js';
 
-/** Whether the real ansible-vault is on this machine. */
-export const hasAnsible = spawnSync('ansible-vault', ['--version'], { stdio: 'ignore' }).status === 0;
-
-/** Runs it. @param input its standard input */
+/** Runs the real ansible-vault. @param input its standard input */
 export function ansibleVault(args: string[], input: Buffer | string = ''): Buffer {
+  need('ansible-vault', 'ansible-core');
   return execFileSync('ansible-vault', args, { input, stdio: ['pipe', 'pipe', 'pipe'] });
 }
