@@ -3,41 +3,17 @@ import path from 'node:path';
 import type { Inspection } from '../connection/connection.js';
 import type { Task } from '../playbook/types.js';
 import type { Output, Step } from '../shell/step.js';
-import { join, raw, sh, type Sh } from '../shell/sh.js';
-import { isDict, toPlain, toValue } from '../value/value.js';
+import { join, sh } from '../shell/sh.js';
+import { toPlain } from '../value/value.js';
 import { aheadOf } from './ahead.js';
 import { callOf, type Call, type Frame } from './call.js';
 import { willNotify } from './conclude.js';
 import type { HostRun } from './host.js';
 import { wayOf } from './job.js';
 import { aside, type AheadQuestion, type Machine, type Way } from './machine.js';
+import { dropped, FOLDER, looking, marks, marksIn, PLACE, type Mark } from './marks.js';
 import { ownTask, type PlayRun } from './play.js';
 import type { Run } from './run.js';
-
-/**
- * Notifications outlive their run: before a task that notifies changes anything, its host is given a mark in the same
- * trip, and the mark is taken away when the handler has run. A run that finds marks of an earlier one notifies their
- * handlers again. A mark is a file with one line of JSON,
- *
- *     /var/lib/muster/pending/PLAYBOOK/ID        root's
- *     ~/.local/state/muster/pending/PLAYBOOK/ID  those of who is not root
- *
- * PLAYBOOK stands for the playbook's path within its project, so that another checkout finds it; ID for host (a machine may
- * have several names), play and handler.
- */
-const FOLDER = '/var/lib/muster/pending';
-const OWN = raw('"${HOME:-}/.local/state/muster/pending"');
-
-/** A notification as its host keeps it. */
-interface Mark {
-  host: string;
-  play: string;
-  handler: string;
-  /** The task that notified: where it stands the handler's time has come. */
-  by: string;
-  run: string;
-  at: string;
-}
 
 /** A mark as this run knows it. */
 interface Kept {
@@ -66,6 +42,11 @@ interface Left {
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16);
 
+/**
+ * Notifications outlive their run: before a task that notifies changes anything, its host is given a mark in the same
+ * trip, and the mark is taken away when the handler has run. A run that finds marks of an earlier one notifies their
+ * handlers again. How a mark lies on its host: `marks.ts`.
+ */
 export class Pending {
   readonly #kept = new Map<HostRun, Kept[]>();
   readonly #left = new Map<PlayRun, Map<HostRun, Left>>();
@@ -343,7 +324,7 @@ exit $muster_rc`;
     }
     const answers = asked.map(({ machine, way, inspection }) => machine.known(way, inspection));
     if (answers.some((answer) => answer === undefined)) return;
-    const found = answers.flatMap((answer, i) => marksIn(answer!.stdout, asked[i]!.way));
+    const found = answers.flatMap((answer, i) => marksIn(answer!.stdout).map((found) => ({ ...found, way: asked[i]!.way })));
     const others = new Set(this.run.plays.filter((other) => this.#playbook(other) === this.#playbook(play)).map(titleOf));
     const seen = new Set<string>();
     left.marks = found.filter(({ mark, file }) => {
@@ -417,62 +398,7 @@ function titleOf({ play }: PlayRun): string {
   return typeof plain === 'string' ? plain : JSON.stringify(plain);
 }
 
-/** $p: where who asks keeps marks; `same FILE LINE` takes one away that is as given. */
-const PLACE = raw(`umask 022
-p=${FOLDER}
-[ "$(id -u)" = 0 ] || p=${OWN.text}
-same() { { IFS= read -r l <"$p/$1"; } 2>/dev/null && [ "$l" = "$2" ] && rm -f "$p/$1" && rmdir "$p/\${1%/*}" 2>/dev/null; }`);
-
 /** A task as marks name it: not by its line, which moves. */
 function named({ role, name, actionAsWritten }: Task): string {
   return [role?.name, name === undefined ? actionAsWritten : toPlain(name, false)].filter((part) => part !== undefined).join(' : ');
-}
-
-/** Puts marks that are not there yet, each as a whole, and takes others away. Files it could not are named behind the token. */
-function marks(token: string, puts: readonly Kept[], drops: readonly Kept[]): Sh {
-  return join([
-    PLACE,
-    sh`fail() { printf '\\036%s %s\n' ${token} "$1"; }
-put() {
-  [ ! -e "$p/$1" ] || return 0
-  t=\${1%/*}/.\${1##*/}.$$
-  { [ -d "$p/\${1%/*}" ] || mkdir -p "$p/\${1%/*}"; } && printf '%s\n' "$2" >"$p/$t" && mv -f "$p/$t" "$p/$1"
-}`,
-    ...puts.map(({ file, line }) => sh`{ put ${file} ${line}; } 2>/dev/null || fail ${file}`),
-    ...(drops.length > 0 ? [dropped(drops), ...drops.map(({ file }) => sh`[ ! -e ${FOLDER}/${file} ] && [ ! -e ${OWN}/${file} ] || fail ${file}`)] : []),
-    sh`:`,
-  ]);
-}
-
-function dropped(drops: readonly Kept[]): Sh {
-  if (drops.length === 0) return sh`:`;
-  const each = drops.flatMap(({ file }) => [sh`${FOLDER}/${file}`, sh`${OWN}/${file}`]);
-  const folders = [...new Set(drops.map(({ file }) => file.replace(/\/.*/, '')))].flatMap((folder) => [sh`${FOLDER}/${folder}`, sh`${OWN}/${folder}`]);
-  return sh`{ rm -f ${each}; rmdir ${folders}; } 2>/dev/null`;
-}
-
-/** Reads all marks of playbooks that who asks may take away (else their handlers would run each time), with no process at all: `FILE LINE`. */
-function looking(playbooks: ReadonlySet<string>): Sh {
-  return sh`for k in ${[...playbooks]}; do
-  for f in ${FOLDER}/$k/* ${OWN}/$k/*; do
-    [ -f "$f" ] && [ -r "$f" ] && [ -w "\${f%/*}" ] && IFS= read -r l <"$f" && printf '%s %s\n' "$k/\${f##*/}" "$l"
-  done
-done
-:`;
-}
-
-/** What cannot be read is no mark: it is the host's word, and may be anything. */
-function marksIn(stdout: string, way: Way): { mark: Mark; file: string; way: Way }[] {
-  return stdout.split('\n').flatMap((line) => {
-    const [, file, text] = /^([0-9a-f]{16}\/[0-9a-f]{16}) (.*)$/.exec(line) ?? [];
-    if (file === undefined) return [];
-    try {
-      const told: unknown = JSON.parse(text!);
-      if (!isDict(toValue(told))) return [];
-      const mark = told as Mark;
-      return [mark.host, mark.play, mark.handler, mark.by, mark.run, mark.at].every((field) => typeof field === 'string') ? [{ mark, file, way }] : [];
-    } catch {
-      return [];
-    }
-  });
 }
