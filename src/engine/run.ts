@@ -40,7 +40,7 @@ export class Run {
   readonly delegates = new Map<string, string>();
   readonly times: { task: string; host: string; seconds: number }[] = [];
   readonly load: LoadContext;
-  readonly id = `${new Date().toISOString().replace(/[-:]/g, '').replace(/\.\d+/, '')}-${randomBytes(3).toString('hex')}`;
+  readonly id = newId();
   plays: PlayRun[] = [];
   /** The locks of hosts; a plan takes none, nor does what stands in no playbook (`exec` is for looking while a run is under way). */
   readonly locks: HostLocks | undefined;
@@ -167,6 +167,12 @@ export class Run {
     const { journalDir, journalKeep } = this.options;
     if (journalDir !== undefined && journalKeep) prune(journalDir, journalKeep);
   }
+}
+
+/** `20261126T070000Z-123` and six random hex digits: by the name, runs are in the order they began, to the millisecond. */
+function newId(): string {
+  const [date, milliseconds] = new Date().toISOString().replace(/[-:Z]/g, '').split('.');
+  return `${date}Z-${milliseconds}${randomBytes(3).toString('hex')}`;
 }
 
 /**

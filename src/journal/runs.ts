@@ -23,7 +23,7 @@ export interface KeptRun {
   underWay: boolean;
 }
 
-const ID = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-[0-9a-f]{6}$/;
+const ID = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-[0-9a-f]+$/;
 
 /** When a run of this name began, in milliseconds; NaN where it names none. */
 export function beginOf(id: string): number {

@@ -83,3 +83,11 @@ test('muster.yml says how many runs are kept', async (t) => {
   const verbs = (await muster(['history', '--output', 'json'], { cwd })).stdout.trim().split('\n').map((line) => (JSON.parse(line) as { verb: string }).verb).sort();
   t.deepEqual(verbs, ['apply', 'apply', 'plan']);
 });
+
+test('runs are in the order they began, several in a second too', async (t) => {
+  const cwd = await folder(t, { 'site.yml': SITE });
+  const verbs = ['apply', 'plan', 'apply', 'drift', 'plan', 'apply'];
+  for (const verb of verbs) await muster([verb, 'site.yml', '-i', 'h1,', '-c', 'local'], { cwd });
+  const told = await muster(['history', '--output', 'json'], { cwd });
+  t.deepEqual(told.stdout.trim().split('\n').map((line) => (JSON.parse(line) as { verb: string }).verb), verbs.toReversed());
+});

@@ -55,7 +55,7 @@ for (const shell of ['/usr/bin/dash', '/usr/bin/bash', '/usr/bin/busybox'])
     const two = await project(t, changing, { of: one, shell });
     const first = one.run();
     await until(() => exists(path.join(one.root, 'a/there')));
-    t.regex(await readFile(one.lock('a'), 'utf8'), /^\d{8}T\d{6}Z-[0-9a-f]{6} \d+ \d+ [\w.-]+@[\w.-]+ \d+ \S+\n$/);
+    t.regex(await readFile(one.lock('a'), 'utf8'), /^\d{8}T\d{6}Z-[0-9a-f]{9} \d+ \d+ [\w.-]+@[\w.-]+ \d+ \S+\n$/);
     const refused = await two.run();
     t.is(refused.exitCode, 5);
     // Neither ignored nor rescued; the host that nobody holds goes on.
