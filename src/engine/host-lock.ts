@@ -10,12 +10,16 @@ import { aside, type Machine, type Way } from './machine.js';
  * The lock of a host: one run changes it at a time, whichever controller it comes from. A file, `/run/muster/lock` for
  * root and `~/.local/state/muster/lock` for who is not, with one line:
  *
- *     RUN BEAT TAKEN USER@CONTROLLER PID PROCESS
+ *     RUN BEAT TAKEN USER@CONTROLLER PID PROCESS [WANTED,…]
  *
  * BEAT and TAKEN are seconds of the host's own clock (its uptime, /proc/uptime); a beat older than EXPIRY counts for
  * nothing. It is taken in the trip of the run's first effect on the host, renewed by later ones and by a keeper: a shell
  * beside the trips that renews it whenever it is told to, and removes it when nobody is left to tell it anything, so that
  * a run that is killed leaves no lock behind. What a run only looks at it does not lock.
+ *
+ * Locks are taken as hosts come, in no order, so two runs can each hold what the other waits for. WANTED, written by the
+ * keepers, are the runs that the holder itself waits for elsewhere: whoever finds his own there has met his like, and the
+ * later of the two gives way.
  */
 const EXPIRY = 60;
 /** Seconds between two words to a keeper. */
@@ -32,8 +36,10 @@ export interface Holder {
   /** Seconds since it was taken, and since it was last heard of, by the host's clock. */
   since: number;
   silent: number;
-  /** Tells the process from others, see `thisProcess`. */
+  /** Tells the process from others, see `processOf`. */
   process: string;
+  /** The runs whose locks on other hosts it waits for. */
+  wanted: string[];
 }
 
 /** Another run holds the host: nothing was changed there. */
@@ -41,8 +47,9 @@ export class LockedError extends Error {
   constructor(
     readonly host: string,
     readonly holder: Holder,
+    cause = '',
   ) {
-    super(`another run holds the lock of ${host}: ${toldOf(holder)}`);
+    super(`another run holds the lock of ${host}: ${toldOf(holder)}${cause}`);
     this.name = 'LockedError';
   }
 }
@@ -134,12 +141,13 @@ exit 0`,
   ]);
 }
 
-/** Renews the lock at each line; removes it at the end of its input. */
-function keeping({ run }: Claim): Sh {
+/** Renews the lock at each line, which names the runs waited for elsewhere, if any; removes it at the end of its input. */
+function keeping({ run, rest }: Claim): Sh {
   const ours = sh`[ "$(id -u)" = 0 ] || mine; [ -w "$d" ] || exit 0; ${ALONE}; look "$d/lock"; [ "$run" = ${run} ] || exit 0`;
-  return sh`while read -r _; do (
+  return sh`while read -r wanted; do (
 ${LOOK}
 ${ours}
+rest=${rest}\${wanted:+" $wanted"}
 ${WRITE}
 ); done 2>/dev/null
 ${LOOK}
@@ -167,9 +175,9 @@ done
 export function holdersIn(stdout: string, token: string): { holders: Holder[]; rest: string } {
   const holders: Holder[] = [];
   const rest = stdout.replace(new RegExp(`\x1e${token} locked (.*)(?:\n|$)`, 'g'), (_, line: string) => {
-    const [now, run, beat, taken, who, pid, process] = line.split(' ');
+    const [now, run, beat, taken, who, pid, process, wanted] = line.split(' ');
     const span = (from: string | undefined) => Math.max(0, Number(now) - Number(from)) || 0;
-    holders.push({ run: run ?? '?', who: who ?? '?', pid: pid ?? '?', since: span(taken), silent: span(beat), process: process ?? '' });
+    holders.push({ run: run ?? '?', who: who ?? '?', pid: pid ?? '?', since: span(taken), silent: span(beat), process: process ?? '', wanted: wanted?.split(',') ?? [] });
     return '';
   });
   return { holders, rest };
@@ -196,6 +204,8 @@ export class HostLocks {
   readonly #places = new Map<Connection, Map<string, Place>>();
   readonly #gone = new Set<string>();
   readonly #claim: Claim;
+  /** For each of our waits, the run that holds what we wait for. */
+  readonly #wanted = new Map<symbol, string>();
   #beats: NodeJS.Timeout | undefined;
   #over = false;
 
@@ -239,20 +249,37 @@ ${step.script}` });
   /** Until it is ours. @throws LockedError */
   async #wait(way: Way, name: string, first: Holder): Promise<void> {
     const { run } = this;
+    const wait = Symbol();
     const until = performance.now() + run.options.lockTimeout * 1000;
-    for (let holder = first, attempt = 0; ; attempt++) {
-      if (isGone(holder)) this.#gone.add(holder.run);
-      else {
-        const left = until - performance.now();
-        if (left <= 0 || run.stopping) throw new LockedError(name, holder);
-        if (attempt === 0) run.note(`${name}: waiting for the lock, which is held by ${toldOf(holder)}`);
-        await run.sleep(Math.min(left / 1000, 1 + attempt / 4, 5));
+    try {
+      for (let holder = first, attempt = 0; ; attempt++) {
+        if (isGone(holder)) this.#gone.add(holder.run);
+        else {
+          const left = until - performance.now();
+          if (left <= 0 || run.stopping) throw new LockedError(name, holder);
+          // Either would wait to its end for the other. Any order will do that both see alike.
+          if (holder.wanted.includes(run.id) && holder.run < run.id) throw new LockedError(name, holder, '; it waits for a host that this run holds, and this run is the later one');
+          if (attempt === 0) run.note(`${name}: waiting for the lock, which is held by ${toldOf(holder)}`);
+          if (this.#wanted.get(wait) !== holder.run) {
+            this.#wanted.set(wait, holder.run);
+            this.#beat();
+          }
+          await run.sleep(Math.min(left / 1000, 1 + attempt / 4, 5));
+        }
+        const token = randomBytes(16).toString('hex');
+        const { holders } = holdersIn((await aside(way, { script: take(this.#claim, token, this.#gone) })).stdout, token);
+        if (holders[0] === undefined) return;
+        holder = holders[0];
       }
-      const token = randomBytes(16).toString('hex');
-      const { holders } = holdersIn((await aside(way, { script: take(this.#claim, token, this.#gone) })).stdout, token);
-      if (holders[0] === undefined) return;
-      holder = holders[0];
+    } finally {
+      if (this.#wanted.delete(wait)) this.#beat();
     }
+  }
+
+  /** Has all keepers renew their locks. */
+  #beat(): void {
+    const wanted = [...new Set(this.#wanted.values())].join(',');
+    for (const places of this.#places.values()) for (const { keeper } of places.values()) void keeper?.then((open) => open?.tell(wanted));
   }
 
   #place(way: Way): Place {
@@ -274,9 +301,7 @@ ${step.script}` });
       if (keeper) place.at = -Infinity;
       place.keeper = undefined;
     });
-    this.#beats ??= setInterval(() => {
-      for (const places of this.#places.values()) for (const { keeper } of places.values()) void keeper?.then((open) => open?.tell('beat'));
-    }, BEAT * 1000).unref();
+    this.#beats ??= setInterval(() => this.#beat(), BEAT * 1000).unref();
   }
 
   /** Gives all locks back: the keepers do it as soon as their connections are closed. */

@@ -125,6 +125,26 @@ test('of many who come at once one has the lock', async (t) => {
   t.deepEqual(ended.map(({ exitCode, failures }) => [exitCode, ...failures]), runs.map(() => [0]));
 });
 
+test('of two runs that each hold what the other waits for, the later one gives way', async (t) => {
+  const crossing = (mine: string, theirs: string) => `${head}  tasks:
+    - {name: mine, shell: "touch {{ root }}/there; while [ ! -e {{ root }}/../${theirs}/there ]; do sleep 0.05; done", when: inventory_hostname == '${mine}'}
+    - {name: theirs, shell: "echo ${mine} >>{{ root }}/log", when: inventory_hostname == '${theirs}'}
+    - {name: last, shell: "echo last >>{{ root }}/log", when: inventory_hostname == '${mine}'}
+`;
+  const one = await project(t, crossing('a', 'b'));
+  const two = await project(t, crossing('b', 'a'), { of: one });
+  const first = one.run({ lockTimeout: 100 });
+  await until(() => exists(path.join(one.root, 'a/there')));
+  const second = await two.run({ lockTimeout: 100 });
+  t.is(second.exitCode, 5);
+  t.regex(second.failures[0]!, /^a: another run holds the lock of a: run \S+ of .*; it waits for a host that this run holds, and this run is the later one$/);
+  t.deepEqual(second.told.filter((each) => !each.endsWith('skipped')), ['mine b changed', 'theirs a failed', 'last b changed']);
+  const { exitCode, told } = await first;
+  t.is(exitCode, 0);
+  t.deepEqual(told.filter((each) => !each.endsWith('skipped')), ['mine a changed', 'theirs b changed', 'last a changed']);
+  t.is(await readFile(path.join(one.root, 'b/log'), 'utf8'), 'last\na\n');
+});
+
 test('a run that is killed leaves no lock', async (t) => {
   const one = await project(t, waiting);
   const text = `
