@@ -2,9 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { stateDir } from '../../src/lab/lab.js';
-import { powerOff } from '../e2e/power.js';
-import { Stack, type Asked } from '../e2e/stack.js';
+import { stateDir } from '../../../src/lab/lab.js';
+import { powerOff } from '../../e2e/power.js';
+import { Stack, type Asked } from '../../e2e/stack.js';
 
 const site = 'playbooks/site.yml';
 const balancers = ['lb1', 'lb2'];

@@ -2,10 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { stateDir } from '../../src/lab/lab.js';
-import { run } from '../../src/lab/run.js';
-import { tryPorts } from '../e2e/ports.js';
-import { hosts, Stack } from '../e2e/stack.js';
+import { stateDir } from '../../../src/lab/lab.js';
+import { run } from '../../../src/lab/run.js';
+import { tryPorts } from '../../e2e/ports.js';
+import { hosts, Stack } from '../../e2e/stack.js';
 
 const site = 'playbooks/site.yml';
 const every = '1-65535';

@@ -5,9 +5,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { json, text } from 'node:stream/consumers';
 import test, { type ExecutionContext } from 'ava';
-import { stateDir } from '../../src/lab/lab.js';
-import { run } from '../../src/lab/run.js';
-import { Stack } from '../e2e/stack.js';
+import { stateDir } from '../../../src/lab/lab.js';
+import { run } from '../../../src/lab/run.js';
+import { Stack } from '../../e2e/stack.js';
 
 const site = 'playbooks/site.yml';
 const verify = 'playbooks/verify.yml';
@@ -232,7 +232,7 @@ test.serial('with users, the page is had over TLS with a password, and not witho
 });
 
 /** What verify.yml told of, host after host. */
-function faults({ events }: { events: readonly import('../../src/report/events.js').Event[] }): string {
+function faults({ events }: { events: readonly import('../../../src/report/events.js').Event[] }): string {
   return events.flatMap((event) => (event.event === 'item' && event.result.status === 'failed' ? [String(event.result.data['msg'])] : [])).join('\n');
 }
 

@@ -4,9 +4,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { powerOff } from '../e2e/power.js';
-import { Stack } from '../e2e/stack.js';
-import { Databases, done, refused } from './databases.js';
+import { powerOff } from '../../e2e/power.js';
+import { Stack } from '../../e2e/stack.js';
+import { Databases, done, refused } from '../databases.js';
 
 let stack: Stack;
 let db: Databases;
@@ -127,7 +127,7 @@ test.serial('a primary that nobody reaches but that runs is powered off before a
   await db.acknowledges(t, 'db2');
   const told = join(folder, 'fenced');
   const fence = join(folder, 'fence.mjs');
-  const power = new URL('../e2e/power.js', import.meta.url).href;
+  const power = new URL('../../e2e/power.js', import.meta.url).href;
   await writeFile(
     fence,
     `import { appendFileSync } from 'node:fs';

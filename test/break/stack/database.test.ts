@@ -2,9 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { stateDir } from '../../src/lab/lab.js';
-import { Stack } from '../e2e/stack.js';
-import { Databases, done, refused } from './databases.js';
+import { stateDir } from '../../../src/lab/lab.js';
+import { Stack } from '../../e2e/stack.js';
+import { Databases, done, refused } from '../databases.js';
 
 let stack: Stack;
 let db: Databases;

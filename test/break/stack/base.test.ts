@@ -5,9 +5,9 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { labSsh, stateDir } from '../../src/lab/lab.js';
-import { LabError, run } from '../../src/lab/run.js';
-import { hosts, Stack } from '../e2e/stack.js';
+import { labSsh, stateDir } from '../../../src/lab/lab.js';
+import { LabError, run } from '../../../src/lab/run.js';
+import { hosts, Stack } from '../../e2e/stack.js';
 
 const site = 'playbooks/site.yml';
 let stack: Stack;

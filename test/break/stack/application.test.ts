@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import { Stack, type Answer } from '../e2e/stack.js';
+import { Stack, type Answer } from '../../e2e/stack.js';
 
 const site = 'playbooks/site.yml';
 const deploy = 'playbooks/deploy.yml';

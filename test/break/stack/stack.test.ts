@@ -2,8 +2,8 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { stateDir } from '../../src/lab/lab.js';
-import { Stack } from '../e2e/stack.js';
+import { stateDir } from '../../../src/lab/lab.js';
+import { Stack } from '../../e2e/stack.js';
 
 const site = 'playbooks/site.yml';
 let stack: Stack;

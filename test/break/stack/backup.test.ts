@@ -3,10 +3,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { keyFile, stateDir } from '../../src/lab/lab.js';
-import { Stack } from '../e2e/stack.js';
-import { Databases, done, refused } from './databases.js';
-import { unseen, watchProcesses } from './secrets.js';
+import { keyFile, stateDir } from '../../../src/lab/lab.js';
+import { Stack } from '../../e2e/stack.js';
+import { Databases, done, refused } from '../databases.js';
+import { unseen, watchProcesses } from '../secrets.js';
 
 let stack: Stack;
 let db: Databases;
