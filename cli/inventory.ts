@@ -69,13 +69,14 @@ async function host(flags: InventoryFlags): Promise<void> {
   const { matchHosts } = await import('../src/inventory/index.js');
   const { Variables } = await import('../src/variables/index.js');
   const { dumpYaml } = await import('../src/yaml/index.js');
+  const { noServices } = await import('../src/expression/index.js');
   const name = flags.host!;
   const { hosts, unmatched } = matchHosts(name, inventory);
   if (hosts.length !== 1) throw new UsageError(`muster: there is no host "${name}"${unmatched[0]?.hint ? `; ${unmatched[0].hint}` : ''}`);
   const variables = new Variables(inventory, { extraVars: parseExtraVars(flags.extraVars) });
   await variables.load();
   // Nothing is evaluated here, so nothing of the controller is asked.
-  const services = { find: () => undefined, baseDir: process.cwd(), render: () => '', ahead: false };
+  const services = noServices(process.cwd());
   const context = { host: name, services };
   const found = [...variables.scope(context).names()]
     .sort()

@@ -1,6 +1,6 @@
 import { addHost, expandHost, loadInventory } from '../inventory/index.js';
 import type { Become, Target } from '../connection/connection.js';
-import { Record } from '../expression/index.js';
+import { noServices, Record } from '../expression/index.js';
 import { becomeOf, targetOf } from '../engine/target.js';
 import type { RunOptions } from '../engine/options.js';
 import { ContentError } from '../value/errors.js';
@@ -53,7 +53,7 @@ export async function known(options: Pick<RunOptions, 'inventory' | 'extraVars' 
   for (const { name, groups, vars } of hosts) addHost(inventory, name, [...groups], vars);
   const variables = new Variables(inventory, { extraVars: options.extraVars, playbookDirs: [playbookDir] });
   await variables.load();
-  const services = { find: () => undefined, baseDir: playbookDir, render: () => '', ahead: false };
+  const services = noServices(playbookDir);
   const nothing = { connection: undefined, remoteUser: undefined, port: undefined, become: true, becomeUser: undefined, becomeMethod: undefined, becomeFlags: undefined };
   return new Map(
     hosts.map(({ name }) => {

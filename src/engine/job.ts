@@ -10,6 +10,7 @@ import { ContentError, UnknownError } from '../value/errors.js';
 import { holdsSecret, Secret, toPlain, type Value } from '../value/value.js';
 import { holdsSource } from '../variables/index.js';
 import { evaluate, truthy } from './evaluate.js';
+import { templateVariables } from './template-variables.js';
 import { aside, type Ahead, type Machine, type Way } from './machine.js';
 import { HIDDEN } from './outcome.js';
 import { secretPieces, type Job } from './perform.js';
@@ -79,9 +80,10 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
     facts: facts as unknown as ReadonlyMap<string, unknown>,
     registers: task.register !== undefined,
     find: (name, folder) => Promise.resolve().then(() => mustFind(run, frame.play, task, name, folder)),
-    render: (path) =>
+    render: (path, options, dest) =>
       Promise.resolve().then(() => {
-        const rendered = run.templates.render(path, scope, record);
+        const own = scopeFor(call, { ahead, extra: new Map([...(ahead?.extra ?? []), ...templateVariables(path, dest, scope)]) });
+        const rendered = run.templates.render(path, own, record, options);
         for (const piece of secretPieces(rendered)) secrets.add(piece);
         return rendered;
       }),

@@ -7,6 +7,7 @@ import { ContentError } from '../value/errors.js';
 import type { Dict } from '../value/value.js';
 import type { PlayRun } from './play.js';
 import type { Run } from './run.js';
+import { templateVariables } from './template-variables.js';
 
 /** For whom, where and when something is evaluated. */
 export interface Where {
@@ -43,7 +44,11 @@ export function scopeOf(run: Run, where: Where): Scope {
   const services: Services = {
     find: (name, folder) => findFile(run, play, task, name, folder),
     baseDir: task ? (task.role?.path ?? task.fileDir) : play.play.baseDir,
-    render: (file, record, overrides) => run.templates.render(file, scopeOf(run, { ...where, extra: new Map([...(where.extra ?? []), ...overrides]) }), record).text,
+    render: (file, record, overrides, options) => {
+      const extra = new Map([...(where.extra ?? []), ...templateVariables(file, undefined, scopeOf(run, where)), ...overrides]);
+      return run.templates.render(file, scopeOf(run, { ...where, extra }), record, options).text;
+    },
+    template: (file, options) => run.templates.jinja(file, options),
     ahead: where.ahead,
   };
   return run.variables.scope({

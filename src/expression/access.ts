@@ -1,6 +1,6 @@
 /** Attributes, members and slices. */
 import { didYouMean, UnknownError } from '../value/errors.js';
-import { Callable, Secret, Unknown, type Value } from '../value/value.js';
+import { Callable, Instance, Secret, Unknown, type Value } from '../value/value.js';
 import { findMethod } from './methods.js';
 import { asInt, characters, isInt, keyOf, numeric, read, repr, typeName } from './python.js';
 import { open, tracked } from './secrecy.js';
@@ -15,10 +15,13 @@ export class Group extends Array<Value> {
   static readonly names: { [name: string]: number } = { grouper: 0, list: 1 };
 }
 
+/** `namespace(…)`, the only thing whose attributes `{% set %}` can change, and what `import` gives: attributes and nothing else. */
+export class Namespace extends Map<Value, Value> {}
+
 /** `value.name`: a method first, then a dict's key (Jinja's getattr). */
 export function attribute(value: Value, name: string): Result {
   if (value instanceof Map) {
-    const method = findMethod(value, name);
+    const method = value instanceof Namespace ? undefined : findMethod(value, name);
     if (method) return method;
     const member = value.get(name);
     if (member !== undefined) return member;
@@ -26,6 +29,7 @@ export function attribute(value: Value, name: string): Result {
   }
   if (value instanceof Unknown) throw new UnknownError(value.why);
   if (value instanceof Group && name in Group.names) return value[Group.names[name]!]!;
+  if (value instanceof Instance) return ofInstance(value, name);
   const method = findMethod(value instanceof Secret ? value.reveal() : value, name);
   if (!method) return missing(value, name);
   if (!(value instanceof Secret)) return method;
@@ -57,10 +61,16 @@ export function member(value: Value, key: Value): Result {
   }
   if (typeof name === 'string') {
     if (value instanceof Group && name in Group.names) return value[Group.names[name]!]!;
+    if (value instanceof Instance) return ofInstance(value, name);
     const method = findMethod(value instanceof Secret ? value.reveal() : value, name);
     if (method) return method;
   }
   return missing(value, typeof name === 'string' ? name : repr(name));
+}
+
+function ofInstance(value: Instance, name: string): Result {
+  const found = value.attribute(name);
+  return found === undefined ? missing(value, name) : found;
 }
 
 function missing(value: Value, name: string): Undefined {

@@ -1,5 +1,5 @@
 /** Python's arithmetic: ints are exact, `/` gives floats, `//` and `%` round towards negative infinity. */
-import type { Value } from '../value/value.js';
+import { Instance, type Value } from '../value/value.js';
 import { isFloat, numeric, read, toFloat, toInt, typeName } from './python.js';
 import { fail } from './undefined.js';
 
@@ -22,7 +22,7 @@ export function arithmetic(operator: string, left: Value, right: Value): Value {
     if (typeof b === 'number' && Number.isInteger(b)) return repeat(a, b) ?? refuse(operator, a, b);
     if (typeof a === 'number' && Number.isInteger(a)) return repeat(b, a) ?? refuse(operator, a, b);
   }
-  return refuse(operator, a, b);
+  return (a instanceof Instance ? a.arithmetic(operator, b, false) : undefined) ?? (b instanceof Instance ? b.arithmetic(operator, a, true) : undefined) ?? refuse(operator, a, b);
 }
 
 function repeat(value: Value, times: number): Value | undefined {

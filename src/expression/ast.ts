@@ -42,6 +42,11 @@ export type Statement =
   | { kind: 'macro'; at: number; macro: Macro }
   | { kind: 'callBlock'; at: number; caller: Macro; call: Node }
   | { kind: 'do'; at: number; node: Node }
+  | { kind: 'include'; at: number; names: Node; ignoreMissing: boolean; withContext: boolean }
+  | { kind: 'import'; at: number; name: Node; as: string; withContext: boolean }
+  | { kind: 'from'; at: number; name: Node; names: { name: string; as: string }[]; withContext: boolean }
+  | { kind: 'extends'; at: number; name: Node }
+  | { kind: 'block'; at: number; name: string; scoped: boolean; required: boolean; body: Statement[] }
   | { kind: 'break' | 'continue'; at: number };
 
 export interface FilterUse {

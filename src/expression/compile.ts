@@ -6,12 +6,13 @@ import { MUTATORS } from './methods.js';
 import type { Arguments, Comparison, FilterUse, Node } from './ast.js';
 import { FILTERS } from './filters/index.js';
 import { percentFormat } from './format.js';
-import { Frame } from './frame.js';
+import type { Frame } from './frame.js';
 import { GLOBALS, LOOKUPS } from './globals.js';
 import { evaluateSource } from './index.js';
 import { GrammarError } from './lexer.js';
 import { arithmetic, negate } from './arithmetic.js';
 import { compare, contains, equals, keyOf, numeric, read, str, truthy, typeName } from './python.js';
+import type { Block } from './pages.js';
 import { find, invoke, unknownName, type Entry, type Table } from './registry.js';
 import { tracked, untracked } from './secrecy.js';
 import { TESTS } from './tests.js';
@@ -26,6 +27,14 @@ export class Context {
   readonly scopes: Set<string>[] = [];
   /** Whether a method is called that changes its list or dict: variables of the scope are copied then. */
   mutates = false;
+  /** The template's blocks by name. */
+  readonly blocks = new Map<string, Block>();
+  /** Whether `extends` stands before what is compiled. */
+  extended = false;
+  /** Which of `varargs`, `kwargs` and `caller` the macro at hand mentions. */
+  used = new Set<string>();
+  /** Whether any name may be one that the template sets, further down or in another that includes it: there are statements. */
+  setsNames = false;
   constructor(readonly place: (offset: number) => Origin) {}
 
   isLocal(name: string): boolean {
@@ -152,11 +161,14 @@ function floatConstant(value: number): Value {
 
 function compileName(name: string, at: number, context: Context): Eval {
   const place = () => context.place(at);
-  const local = context.isLocal(name);
-  if (!local) context.mentions.add(name);
+  const isLocal = context.isLocal(name);
+  if (!isLocal) context.mentions.add(name);
+  if (name === 'caller' || name === 'varargs' || name === 'kwargs') context.used.add(name);
+  const local = isLocal || context.setsNames;
   const global = GLOBALS.get(name);
   return (frame) => {
     const own = local ? frame.local(name) : undefined;
+    if (own instanceof Undefined) own.place ??= place;
     if (own !== undefined) return own;
     const value = undefinedInside(() => {
       const found = frame.scope.get(name, frame.record);

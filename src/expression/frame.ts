@@ -1,6 +1,7 @@
 import type { Value } from '../value/value.js';
 import { FILTERS } from './filters/index.js';
 import type { Record, Scope } from './index.js';
+import type { Rendering } from './pages.js';
 import { find, invoke, unknownName, type Env } from './registry.js';
 import { tracked, untracked } from './secrecy.js';
 import { TESTS } from './tests.js';
@@ -9,13 +10,17 @@ import type { Result } from './undefined.js';
 /** What an evaluation runs in: the scope, what it reads, and the template's own variables. */
 export class Frame implements Env {
   readonly vars = new Map<string, Result>();
+  /** The rendering of a template that this is a part of. */
+  rendering: Rendering | undefined;
   constructor(
     readonly scope: Scope,
     readonly record: Record,
     readonly parent?: Frame,
     /** Variables of the scope that the template may change in place: its own copies, for this evaluation alone. */
     private readonly copies: Map<string, Value> = parent?.copies ?? new Map(),
-  ) {}
+  ) {
+    this.rendering = parent?.rendering;
+  }
 
   child(): Frame {
     return new Frame(this.scope, this.record, this);

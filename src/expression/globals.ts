@@ -1,12 +1,13 @@
 /** Functions and values every expression knows, unless a variable has their name. */
 import { NotAheadError } from '../value/errors.js';
 import { Callable, type Value } from '../value/value.js';
+import { Namespace } from './access.js';
 import { bind, signature } from './binding.js';
 import { LOOKUPS } from './lookups.js';
 import { pairs } from './methods.js';
 import { asInt, iterate, keyOf, read, str, truthy } from './python.js';
 import { find, invoke, unknownName, type Env } from './registry.js';
-import { formatTime } from './time.js';
+import { DateTime } from './dates.js';
 import { fail, Failure, Undefined, type Result } from './undefined.js';
 import { ContentError } from '../value/errors.js';
 
@@ -14,9 +15,6 @@ export { LOOKUPS };
 
 /** What the variable `omit` gives: an argument or member with this value is left out. */
 export const OMIT: Value = new Callable('omit', () => fail('omit is no function', 'write {{ … | default(omit) }}'));
-
-/** `namespace(…)`: the only thing whose attributes `{% set %}` can change. */
-export class Namespace extends Map<Value, Value> {}
 
 /** Members a `range` may have. */
 const MAX_RANGE = 1_000_000;
@@ -43,15 +41,21 @@ export const GLOBALS: ReadonlyMap<string, Global | Value> = new Map<string, Glob
   global('namespace', '*pairs, **named', (_, given: Value[], named: Map<Value, Value>) => new Namespace([...given.flatMap(pairs), ...named])),
   global('now', 'utc=false, fmt=null', (env, utc, format) => {
     if (env.scope.services.ahead) throw new NotAheadError('now()');
-    return formatTime(format === null ? '%Y-%m-%d %H:%M:%S.%f' : str(format), new Date(), truthy(utc));
+    const now = DateTime.now(truthy(utc));
+    return format === null ? now : now.format(str(format));
   }),
   global('undef', 'hint=null', (_, hint) => new Undefined(hint === null ? 'the value is left undefined (undef)' : str(hint))),
   global('cycler', '*items', (_, items: Value[]) => {
+    if (items.length === 0) fail('cycler needs items');
     let at = 0;
-    return new Map<Value, Value>([
-      ['next', new Callable('next', () => items[at++ % items.length] ?? fail('cycler needs items'))],
-      ['reset', new Callable('reset', () => ((at = 0), null))],
-    ]);
+    const turn = (to: number) => void made.set('current', items[(at = to % items.length)]!);
+    const next = () => {
+      const item = items[at]!;
+      turn(at + 1);
+      return item;
+    };
+    const made = new Namespace([['current', items[0]!], ['next', new Callable('next', next)], ['reset', new Callable('reset', () => (turn(0), null))]]);
+    return made;
   }),
   global('joiner', 'sep=", "', (_, separator) => {
     let used = false;

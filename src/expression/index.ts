@@ -9,14 +9,17 @@ import { compileNode, Context } from './compile.js';
 import { FILTERS } from './filters/index.js';
 import { Frame } from './frame.js';
 import { LOOKUPS, OMIT, runLookup } from './globals.js';
-import { GrammarError, lexExpression, lexTemplate, type LexOptions } from './lexer.js';
+import { headerOptions, lexOptions, type TemplateOptions } from './header.js';
+import { GrammarError, lexExpression, lexTemplate } from './lexer.js';
 import { ExpressionParser } from './parser.js';
 import { find } from './registry.js';
 import { box, untracked } from './secrecy.js';
-import { compileBody, Out } from './statements.js';
+import { Out } from './out.js';
+import { renderPage, type Page } from './pages.js';
+import { compileBody, type Exec } from './statements.js';
 import { TemplateParser } from './template-parser.js';
 import { TESTS } from './tests.js';
-import { defined, Failure, Undefined, type Result } from './undefined.js';
+import { asPart, defined, fail, Failure, Undefined, type Result } from './undefined.js';
 
 /** Where an expression finds its variables. */
 export interface Scope {
@@ -39,9 +42,16 @@ export interface Services {
   /** Folder that relative paths of this task start from (for `fileglob`, `password`, `pipe`). */
   baseDir: string;
   /** Renders a template file for the `template` lookup. */
-  render(path: string, record: Record, overrides: Map<string, Value>): string;
+  render(path: string, record: Record, overrides: Map<string, Value>, options?: TemplateOptions): string;
+  /** A compiled Jinja template, for `include`, `import` and `extends`. @throws ContentError */
+  template(path: string, options?: TemplateOptions): Template;
   /** True while the engine looks ahead: whatever has an effect or is random throws NotAheadError. */
   ahead: boolean;
+}
+
+/** Services for a scope that sees no file of the controller. */
+export function noServices(baseDir: string): Services {
+  return { find: () => undefined, baseDir, render: () => '', template: (path) => fail(`the template "${path}" cannot be read here`), ahead: false };
 }
 
 /** What an evaluation read. One is made for each argument, condition or template rendered. */
@@ -70,6 +80,8 @@ export interface Compiled {
 
 /** A compiled `.j2` file. */
 export interface Template extends Compiled {
+  /** The template as others include, import or extend it. */
+  readonly page: Page;
   /** The rendered text, and the ranges [start, end) of it that were made from secrets. */
   render(scope: Scope, record: Record): { text: string; secrets: [number, number][] };
 }
@@ -78,6 +90,7 @@ export interface Template extends Compiled {
 export type FilterFunction = (args: Value[], named: Map<string, Value>, env: { scope: Scope; record: Record }) => Value;
 
 export { pythonRegex, replacement, substitute } from './regex.js';
+export { templateOptions, type TemplateOptions } from './header.js';
 export { OMIT } from './globals.js';
 export { str as pythonText, truthy, equals } from './python.js';
 
@@ -109,8 +122,13 @@ export function compileExpression(text: string, origin: Origin): Compiled {
   return { origin, mentions: context.mentions, evaluate: (scope, record) => finish(run, new Frame(scope, record), record, () => context.place(node.at)) };
 }
 
-/** A Jinja template file (`.j2`). @param file as shown in messages @param isSecret the file is encrypted */
-export function compileJinja(text: string, file: string, isSecret = false): Template {
+/**
+ * A Jinja template file (`.j2`).
+ * @param file its path, as shown in messages; others are looked for beside it
+ * @param isSecret the file is encrypted
+ * @param options of whoever renders it; the `#jinja2:` line of the file is stronger
+ */
+export function compileJinja(text: string, file: string, isSecret = false, options: TemplateOptions = {}): Template {
   const origin = { file, line: 1, column: 1 };
   const header = /^#jinja2:(.*)\r?\n/.exec(text);
   const body = header ? text.slice(header[0].length) : text;
@@ -119,28 +137,16 @@ export function compileJinja(text: string, file: string, isSecret = false): Temp
     const place = placeInText(body, origin, offset);
     return { ...place, line: place.line + shift };
   });
-  return compileStatements(body, origin, context, false, headerOptions(header?.[1] ?? '', origin), isSecret);
-}
-
-/** `#jinja2: lstrip_blocks: True, trim_blocks: False` in a template's first line. */
-function headerOptions(header: string, origin: Origin): LexOptions {
-  const options: LexOptions = {};
-  for (const pair of header.split(',').filter((one) => one.trim() !== '')) {
-    const [, name, value] = /^\s*(\w+)\s*[:=]\s*(.*?)\s*$/.exec(pair) ?? [];
-    if (name === 'lstrip_blocks') options.lstripBlocks = /^true$/i.test(value!);
-    else if (name === 'trim_blocks') options.trimBlocks = /^true$/i.test(value!);
-    else throw new ContentError(`the #jinja2 line sets "${name ?? pair.trim()}"`, origin, 'it can set lstrip_blocks and trim_blocks');
-  }
-  return options;
+  return compileStatements(body, origin, context, false, { ...options, ...headerOptions(header?.[1] ?? '', origin) }, isSecret);
 }
 
 /** @param isSecret what comes out is secret whatever went in */
-function compileStatements(text: string, origin: Origin, context: Context, native: boolean, options: LexOptions = {}, isSecret = false): Template {
+function compileStatements(text: string, origin: Origin, context: Context, native: boolean, options: TemplateOptions = {}, isSecret = false): Template {
   // Jinja drops the last line break of a template; Ansible gives back what a text then lacks, once it is rendered.
   const breaks = trailingBreaks(text);
   const source = breaks > 0 ? text.replace(/\r?\n$/, '') : text;
   const ended = (end: string) => '\n'.repeat(Math.max(0, breaks - trailingBreaks(end)));
-  const statements = context.check(0, () => new TemplateParser(lexTemplate(source, { ...options, keepBackslashes: native })).template());
+  const statements = context.check(0, () => new TemplateParser(lexTemplate(source, { ...lexOptions(options, origin), keepBackslashes: native })).template());
   context.scopes.push(new Set());
   const { mentions } = context;
   const [only] = statements;
@@ -155,13 +161,18 @@ function compileStatements(text: string, origin: Origin, context: Context, nativ
       const secret = value instanceof Secret ? value.reveal() : undefined;
       return typeof secret === 'string' ? new Secret(secret + ended(secret)) : value;
     };
-    return { origin, mentions, evaluate, render: (scope, record) => rendered(evaluate(scope, record)) };
+    const page: Page = { file: origin.file, options, blocks: context.blocks, body: (frame, out) => void out.write(asPart(run(frame))) };
+    return { origin, mentions, page, evaluate, render: (scope, record) => rendered(evaluate(scope, record)) };
   }
+  context.setsNames = true;
   const body = context.check(0, () => compileBody(statements, context));
+  const page: Page = { file: origin.file, options, blocks: context.blocks, body: isSecret ? sealed(body) : body };
+  const isPage = !native || context.blocks.size > 0 || context.extended;
   const write = (frame: Frame) => {
     const out = new Out();
     try {
-      body(frame, out);
+      if (isPage) renderPage(page, frame, out);
+      else body(frame, out);
     } catch (error) {
       throw context.placed(error, 0);
     }
@@ -175,7 +186,19 @@ function compileStatements(text: string, origin: Origin, context: Context, nativ
     return out;
   };
   const evaluate = (scope: Scope, record: Record) => finish((frame) => write(frame).value(), new Frame(scope, record), record, place);
-  return { origin, mentions, evaluate, render };
+  return { origin, mentions, page, evaluate, render };
+}
+
+/** What a template that must not be shown writes into another is secret there too. */
+function sealed(body: Exec): Exec {
+  return (frame, out) => {
+    const own = new Out();
+    body(frame, own);
+    own.seal();
+    const value = own.value();
+    if (value !== null) out.write(value);
+    return undefined;
+  };
 }
 
 function trailingBreaks(text: string): number {

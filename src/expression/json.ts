@@ -1,5 +1,5 @@
 /** JSON as Python's `json` module writes and reads it: 8.0 stays a float, big integers stay exact. */
-import { Callable, Float, Source, type Value } from '../value/value.js';
+import { Callable, Float, Instance, Source, type Value } from '../value/value.js';
 import { compareText, floatText, repr, toFloat, toInt } from './python.js';
 import { fail } from './undefined.js';
 
@@ -29,6 +29,7 @@ export function toJson(value: Value, options: JsonOptions): string {
       if (options.sortKeys) entries.sort(([a], [b]) => compareText(a, b));
       return `{${line}${entries.map(([key, member]) => `${quote(key, options.ascii)}${colon}${write(member, depth + 1)}`).join(comma + line)}${end}}`;
     }
+    if (one instanceof Instance) return quote(one.toJSON(), options.ascii);
     if (one instanceof Source) return quote(one.shown, options.ascii);
     return fail(`${one instanceof Callable ? `the function ${one.name}` : 'this value'} has no JSON form`);
   };

@@ -48,10 +48,40 @@ export interface LexOptions {
   trimBlocks?: boolean;
   /** Strings inside `{{ }}` keep their backslashes: in YAML, escapes are YAML's own (AnsibleLexer of 2.19). */
   keepBackslashes?: boolean;
+  /** What opens and closes each kind of mark, where the template sets its own. */
+  block?: Marks;
+  variable?: Marks;
+  comment?: Marks;
 }
 
-/** Tokens of a text with `{{ }}`, `{% %}` and `{# #}`. */
-export function lexTemplate(text: string, { lstripBlocks = false, trimBlocks = true, keepBackslashes = false }: LexOptions = {}): Token[] {
+type Marks = readonly [begin: string, end: string];
+const BLOCK: Marks = ['{%', '%}'];
+const VARIABLE: Marks = ['{{', '}}'];
+const COMMENT: Marks = ['{#', '#}'];
+
+/** The earliest mark that opens something, the longest of those that stand at one place (`compile_rules` of jinja2/lexer.py). */
+function opener(options: LexOptions): (text: string, from: number) => { at: number; of: 'block' | 'variable' | 'comment'; begin: string } | undefined {
+  const { block = BLOCK, variable = VARIABLE, comment = COMMENT } = options;
+  const kinds = new Map([[comment[0], 'comment'], [block[0], 'block'], [variable[0], 'variable']] as const);
+  const begins = [...kinds.keys()].sort((a, b) => b.length - a.length);
+  const pattern = new RegExp(begins.map(literal).join('|'), 'g');
+  return (text, from) => {
+    pattern.lastIndex = from;
+    const found = pattern.exec(text);
+    return found ? { at: found.index, of: kinds.get(found[0])!, begin: found[0] } : undefined;
+  };
+}
+
+const openDefault = opener({});
+
+function literal(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
+}
+
+/** Tokens of a text with `{{ }}`, `{% %}` and `{# #}`, or with the marks that the options set. */
+export function lexTemplate(text: string, options: LexOptions = {}): Token[] {
+  const { lstripBlocks = false, trimBlocks = true, keepBackslashes = false, block = BLOCK, comment = COMMENT, variable = VARIABLE } = options;
+  const open = options.block || options.variable || options.comment ? opener(options) : openDefault;
   const tokens: Token[] = [];
   let at = 0;
   let trimNext = false;
@@ -62,48 +92,47 @@ export function lexTemplate(text: string, { lstripBlocks = false, trimBlocks = t
     if (trimNext) piece = piece.trimStart();
     if (trimEnd) piece = piece.trimEnd();
     else if (lstripBlocks && isBlock) piece = piece.replace(/(^|\n)[ \t]+$/, (whole, before: string, offset: number) => (before === '' && offset === 0 && start > 0 && text[start - 1] !== '\n' ? whole : before));
-    if (piece !== '') tokens.push({ kind: 'text', text: piece, at: start });
+    if (piece !== '') tokens.push({ kind: 'text', text: piece.replace(/\r\n?/g, '\n'), at: start });
     trimNext = false;
   };
   while (at < text.length) {
-    const begin = nextBegin(text, at);
-    if (begin < 0) break;
-    const what = text[begin + 1]!;
-    const mark = text[begin + 2];
-    pushText(begin, mark === '-', what !== '{' && mark !== '+');
-    const inside = begin + (mark === '-' || mark === '+' ? 3 : 2);
-    if (what === '#') {
-      const end = text.indexOf('#}', inside);
-      if (end < 0) throw new GrammarError('the comment is not closed', begin, 'write "#}" at its end');
+    const found = open(text, at);
+    if (!found) break;
+    const { at: begin, of } = found;
+    const mark = text[begin + found.begin.length];
+    pushText(begin, mark === '-', of !== 'variable' && mark !== '+');
+    const inside = begin + found.begin.length + (mark === '-' || mark === '+' ? 1 : 0);
+    if (of === 'comment') {
+      const end = text.indexOf(comment[1], inside);
+      if (end < 0) throw new GrammarError('the comment is not closed', begin, `write "${comment[1]}" at its end`);
       trimNext = text[end - 1] === '-' && end > inside;
-      at = trimNext || text[end - 1] === '+' ? end + 2 : afterBlock(end + 2);
+      at = end + comment[1].length;
+      if (!trimNext && text[end - 1] !== '+') at = afterBlock(at);
       continue;
     }
-    const of = what === '%' ? 'block' : 'variable';
-    const raw = of === 'block' ? match(/\s*raw\s*(-)?%\}/y, text, inside) : null;
+    const raw = of === 'block' ? match(rawBegin(block), text, inside) : null;
     if (raw) {
       const body = inside + raw[0].length;
-      const close = /\{%([-+])?\s*endraw\s*([-+])?%\}/g;
+      const close = rawEnd(block);
       close.lastIndex = body;
       const end = close.exec(text);
-      if (!end) throw new GrammarError('"raw" is not closed', begin, 'write "{% endraw %}" at its end');
+      if (!end) throw new GrammarError('"raw" is not closed', begin, `write "${block[0]} endraw ${block[1]}" at its end`);
       let piece = text.slice(body, end.index);
       if (raw[1] === '-') piece = piece.trimStart();
       if (end[1] === '-') piece = piece.trimEnd();
+      else if (lstripBlocks && end[1] !== '+') piece = piece.replace(/(^|\n)[ \t]+$/, '$1');
       if (piece !== '') tokens.push({ kind: 'text', text: piece, at: body });
       trimNext = end[2] === '-';
       at = trimNext || end[2] === '+' ? end.index + end[0].length : afterBlock(end.index + end[0].length);
       continue;
     }
     tokens.push({ kind: 'begin', of, at: begin });
-    const end = lexCode(text, inside, tokens, of, of === 'variable' && keepBackslashes);
-    if (end >= text.length) {
-      const closer = of === 'block' ? '%}' : '}}';
-      throw new GrammarError(`"${text.slice(begin, begin + 2)}" is not closed`, begin, `write "${closer}" at its end`);
-    }
-    const sign = text[end] === '-' || text[end] === '+' ? text[end] : undefined;
+    const closer = of === 'block' ? block[1] : variable[1];
+    const end = lexCode(text, inside, tokens, { of, closer }, of === 'variable' && keepBackslashes);
+    if (end >= text.length) throw new GrammarError(`"${found.begin}" is not closed`, begin, `write "${closer}" at its end`);
+    const sign = !text.startsWith(closer, end) ? text[end] : undefined;
     tokens.push({ kind: 'end', of, at: end });
-    at = end + (sign ? 3 : 2);
+    at = end + closer.length + (sign ? 1 : 0);
     trimNext = sign === '-';
     if (of === 'block' && !sign) at = afterBlock(at);
   }
@@ -112,13 +141,9 @@ export function lexTemplate(text: string, { lstripBlocks = false, trimBlocks = t
   return tokens;
 }
 
-function nextBegin(text: string, from: number): number {
-  for (let at = text.indexOf('{', from); at >= 0; at = text.indexOf('{', at + 1)) {
-    const next = text[at + 1];
-    if (next === '{' || next === '%' || next === '#') return at;
-  }
-  return -1;
-}
+const RAW_BEGIN = /\s*raw\s*(-)?%\}/y;
+const rawBegin = (block: Marks) => (block === BLOCK ? RAW_BEGIN : new RegExp(`\\s*raw\\s*(-)?${literal(block[1])}`, 'y'));
+const rawEnd = (block: Marks) => new RegExp(`${literal(block[0])}([-+])?\\s*endraw\\s*([-+])?${literal(block[1])}`, 'g');
 
 /** The offset behind a line break that stands there. */
 function afterBreak(text: string, at: number): number {
@@ -127,23 +152,22 @@ function afterBreak(text: string, at: number): number {
 }
 
 /**
- * Tokens from `at` up to the closing mark of `of` (not consumed), or to the end of a bare expression.
+ * Tokens from `start` up to the closing mark (not consumed), or to the end of a bare expression.
  * Brackets are balanced, so that `}}` inside nested dicts closes those first.
  */
-function lexCode(text: string, start: number, tokens: Token[], of: 'variable' | 'block' | undefined, keepBackslashes = false): number {
+function lexCode(text: string, start: number, tokens: Token[], inside: { of: 'variable' | 'block'; closer: string } | undefined, keepBackslashes = false): number {
   const open: { closer: string; at: number }[] = [];
-  const closer = of === 'block' ? '%}' : '}}';
   let at = start;
   for (;;) {
     const space = match(SPACE, text, at);
     if (space) at += space[0].length;
     if (at >= text.length) {
-      if (of === undefined && open.length > 0) throw unclosed(text, open.at(-1)!.at);
+      if (!inside && open.length > 0) throw unclosed(text, open.at(-1)!.at);
       return at;
     }
-    if (of && open.length === 0) {
-      const signed = (text[at] === '-' || text[at] === '+') && text.startsWith(closer, at + 1) && (text[at] === '-' || of === 'block');
-      if (signed || text.startsWith(closer, at)) return at;
+    if (inside && open.length === 0) {
+      const signed = (text[at] === '-' || (text[at] === '+' && inside.of === 'block')) && text.startsWith(inside.closer, at + 1);
+      if (signed || text.startsWith(inside.closer, at)) return at;
     }
     at = lexToken(text, at, tokens, open, keepBackslashes);
   }

@@ -9,6 +9,7 @@ import { member } from './access.js';
 import { product, subelements } from './filters/lists.js';
 import { percentFormat } from './format.js';
 import { globPaths } from './glob.js';
+import { templateOptions } from './header.js';
 import { asDict, asInt, iterate, keyOf, read, str, truthy } from './python.js';
 import { lookupPassword } from './password.js';
 import { random } from './random.js';
@@ -94,11 +95,13 @@ export const LOOKUPS = table<Value[]>({
       }),
     ),
   'unvault(_terms)': (env, terms: Value[]) => terms.map((term) => readSealed(findFile(env, str(term), 'files'))),
-  'template(_terms, template_vars={}, convert_data=true)': (env, terms: Value[], vars) =>
+  'template(_terms, template_vars={}, convert_data=null, jinja2_native=false, **options)': (env, terms: Value[], vars, _convert, _native, options: Dict) =>
     terms.map((term) => {
+      const written = templateOptions(options) ?? fail('an option of the lookup "template" is of the wrong type', 'marks are texts, trim_blocks and lstrip_blocks booleans');
+      for (const name of options.keys()) if (!Object.hasOwn(written, str(name))) fail(`the lookup "template" has no option "${str(name)}"`);
       const overrides = new Map([...asDict(vars, 'template_vars')].map(([key, value]) => [str(key), value]));
       const record = new Record();
-      const text = env.scope.services.render(findFile(env, str(term), 'templates'), record, overrides);
+      const text = env.scope.services.render(findFile(env, str(term), 'templates'), record, overrides, written);
       for (const host of record.hosts) env.record.hosts.add(host);
       for (const fact of record.facts) env.record.facts.add(fact);
       for (const [name, origin] of record.origins) env.record.origins.set(name, origin);

@@ -1,6 +1,6 @@
 /** Python's notions of text, truth, equality and order for playbook values. */
 import { UnknownError } from '../value/errors.js';
-import { Callable, Float, Secret, Source, Unknown, type Dict, type Value } from '../value/value.js';
+import { Float, Instance, Secret, type Callable, Source, Unknown, type Dict, type Value } from '../value/value.js';
 import { open } from './secrecy.js';
 import { fail, Undefined, type Result } from './undefined.js';
 
@@ -14,6 +14,7 @@ export function typeName(value: Value): string {
   if (typeof value === 'number' || typeof value === 'bigint') return 'int';
   if (Array.isArray(value)) return 'list';
   if (value instanceof Map) return 'dict';
+  if (value instanceof Instance) return value.type;
   return value instanceof Unknown ? 'unknown' : 'function';
 }
 
@@ -56,13 +57,14 @@ export function truthy(given: Value): boolean {
   if (value === null || value === false || value === '' || value === 0 || value === 0n) return false;
   if (Array.isArray(value)) return value.length > 0;
   if (value instanceof Map) return value.size > 0;
+  if (value instanceof Instance) return !value.isFalse;
   return !(value instanceof Float && value.value === 0);
 }
 
 /** `str(value)`. */
 export function str(given: Value): string {
   const value = read(given);
-  return typeof value === 'string' ? value : repr(value);
+  return typeof value === 'string' ? value : value instanceof Instance ? value.toString() : repr(value);
 }
 
 /** `repr(value)`. */
@@ -78,6 +80,7 @@ export function repr(given: Value): string {
   if (Array.isArray(value)) return `[${value.map(repr).join(', ')}]`;
   if (value instanceof Map) return `{${[...value].map(([key, member]) => `${repr(key)}: ${repr(member)}`).join(', ')}}`;
   if (value instanceof Source) return reprText(value.shown);
+  if (value instanceof Instance) return value.repr();
   return `<function ${(value as Callable).name}>`;
 }
 
@@ -142,6 +145,7 @@ export function equals(left: Value, right: Value): boolean {
     for (const [key, member] of a) if (!b.has(key) || !equals(member, b.get(key)!)) return false;
     return true;
   }
+  if (a instanceof Instance && b instanceof Instance) return a.order(b) === 0;
   return false;
 }
 
@@ -156,6 +160,10 @@ export function compare(left: Value, right: Value, operator = '<'): number {
   if (Array.isArray(a) && Array.isArray(b)) {
     for (let i = 0; i < Math.min(a.length, b.length); i++) if (!equals(a[i]!, b[i]!)) return compare(a[i]!, b[i]!, operator);
     return a.length - b.length;
+  }
+  if (a instanceof Instance && b instanceof Instance) {
+    const order = a.order(b);
+    if (order !== undefined) return order;
   }
   const hint = typeof a === 'string' || typeof b === 'string' ? 'convert one of them, e.g. with | int' : undefined;
   return fail(`'${operator}' not supported between instances of '${typeName(a)}' and '${typeName(b)}'`, hint);

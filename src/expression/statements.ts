@@ -1,58 +1,13 @@
 /** Turns templates (`{% if %}`, `{% for %}`, text and output) into closures that write to a buffer. */
-import { Callable, Secret, type Value } from '../value/value.js';
-import type { FilterUse, Macro, Statement, Target } from './ast.js';
+import { Callable, type Value } from '../value/value.js';
+import { Namespace } from './access.js';
+import type { FilterUse, Macro, Node, Statement, Target } from './ast.js';
 import { compileFilter, compileNode, type Context, type Eval } from './compile.js';
 import { Frame } from './frame.js';
-import { Namespace, OMIT } from './globals.js';
-import { iterate, read, str, truthy } from './python.js';
-import { box, watch } from './secrecy.js';
+import { Out } from './out.js';
+import { importPage, include, mustOpen, openPage, writeBlock } from './pages.js';
+import { iterate, str, truthy } from './python.js';
 import { asPart, defined, fail, Undefined, type Result } from './undefined.js';
-
-/** Rendered text; the ranges made from secrets are kept. */
-export class Out {
-  text = '';
-  readonly secrets: [number, number][] = [];
-  /** What was written, while it is one thing: its type is kept. */
-  #only: Value = null;
-  #parts = 0;
-
-  /** Adds a value; none writes nothing, as in Ansible. */
-  write(value: Value): void {
-    if (read(value) === null) return;
-    this.#only = value;
-    this.#parts++;
-    if (typeof value === 'string') {
-      this.text += value;
-      return;
-    }
-    if (value === OMIT) fail('"omit" cannot be part of a text', 'let the whole value be {{ … | default(omit) }}');
-    const { result, secret } = watch(() => str(value));
-    const start = this.text.length;
-    this.text += result;
-    if (secret && result !== '') this.secrets.push([start, this.text.length]);
-  }
-
-  /** The line breaks that Jinja dropped from the end: of a text, not of a value that keeps its type. */
-  end(breaks: string): void {
-    this.text += breaks;
-    const only = read(this.#only);
-    if (this.#parts === 1 && breaks !== '' && typeof only === 'string') this.#only = this.#only instanceof Secret ? new Secret(only + breaks) : only + breaks;
-  }
-
-  /** Makes all of it secret: the text of the template is. */
-  seal(): void {
-    if (this.text === '') return;
-    Secret.listener?.(this.text);
-    this.secrets.splice(0, Infinity, [0, this.text.length]);
-    this.#only = box(this.#only) as Value;
-  }
-
-  /** What was written as a value: of one thing that thing, of nothing none, else the text, boxed when a secret is in it. */
-  value(): Value {
-    if (this.#parts <= 1) return this.#only;
-    return this.secrets.length > 0 ? new Secret(this.text) : this.text;
-  }
-}
 
 type Signal = 'break' | 'continue' | undefined;
 export type Exec = (frame: Frame, out: Out) => Signal;
@@ -67,8 +22,26 @@ function scoped<T>(context: Context, names: string[], compile: () => T): T {
   }
 }
 
+/** Statements that write. */
+const WRITERS: ReadonlySet<Statement['kind']> = new Set<Statement['kind']>(['text', 'output', 'include', 'block', 'filterBlock', 'callBlock']);
+
+/** What is captured, or defined for later, is written whatever the template extends. */
+function apart<T>(context: Context, compile: () => T): T {
+  const { extended } = context;
+  context.extended = false;
+  try {
+    return compile();
+  } finally {
+    context.extended = extended;
+  }
+}
+
 export function compileBody(statements: Statement[], context: Context): Exec {
-  const steps = statements.map((statement) => compileStatement(statement, context));
+  const steps = statements.map((statement) => {
+    const step = compileStatement(statement, context);
+    // Behind `extends` nothing is written but by the template that it names.
+    return context.extended && WRITERS.has(statement.kind) ? (frame: Frame, out: Out) => (frame.rendering?.parent ? undefined : step(frame, out)) : step;
+  });
   return (frame, out) => {
     for (const step of steps) {
       const signal = step(frame, out);
@@ -104,7 +77,7 @@ function compileStatement(statement: Statement, context: Context): Exec {
       return quietly(context, statement.at, (frame) => assign(frame, defined(value(frame))));
     }
     case 'setBlock': {
-      const body = scoped(context, [], () => compileBody(statement.body, context));
+      const body = apart(context, () => scoped(context, [], () => compileBody(statement.body, context)));
       const pipe = compilePipe(statement.filters, context);
       const assign = compileTarget(statement.target, context);
       return quietly(context, statement.at, (frame) => assign(frame, defined(pipe(frame, capture(body, frame.child())))));
@@ -131,17 +104,53 @@ function compileStatement(statement: Statement, context: Context): Exec {
     }
     case 'callBlock': {
       const caller = compileMacro(statement.caller, context);
+      const { args } = statement.call as Node & { kind: 'call' };
+      args.named.push(['caller', { kind: 'name', at: statement.at, name: 'caller' }]);
       const call = scoped(context, ['caller'], () => compileNode(statement.call, context));
       return quietly(context, statement.at, (frame, out) => {
         const inner = frame.child();
         inner.vars.set('caller', caller(frame));
-        currentCaller.push(inner.vars.get('caller') as Value);
-        try {
-          out.write(defined(call(inner)));
-        } finally {
-          currentCaller.pop();
-        }
+        out.write(defined(call(inner)));
       });
+    }
+    case 'include': {
+      const { ignoreMissing, withContext } = statement;
+      const names = compileNode(statement.names, context);
+      return quietly(context, statement.at, (frame, out) => {
+        const wanted = names(frame);
+        const page = ignoreMissing ? openPage(frame, wanted) : mustOpen(frame, wanted);
+        if (page) include(page, frame, withContext, out);
+      });
+    }
+    case 'import': {
+      const name = compileNode(statement.name, context);
+      context.declare(statement.as);
+      return quietly(context, statement.at, (frame) => frame.vars.set(statement.as, importPage(mustOpen(frame, name(frame)), frame, statement.withContext)));
+    }
+    case 'from': {
+      const name = compileNode(statement.name, context);
+      for (const { as } of statement.names) context.declare(as);
+      return quietly(context, statement.at, (frame) => {
+        const page = mustOpen(frame, name(frame));
+        const found = importPage(page, frame, statement.withContext);
+        for (const one of statement.names) frame.vars.set(one.as, found.get(one.name) ?? new Undefined(`the template "${page.file}" sets no "${one.name}"`, undefined, () => context.place(statement.at)));
+      });
+    }
+    case 'extends': {
+      const name = compileNode(statement.name, context);
+      context.extended = true;
+      return quietly(context, statement.at, (frame) => {
+        const { rendering } = frame;
+        if (rendering?.parent) fail('a template extends only one other', 'remove one "extends"');
+        if (rendering) rendering.parent = mustOpen(frame, name(frame));
+      });
+    }
+    case 'block': {
+      const { name, required, scoped: inScope } = statement;
+      const run = apart(context, () => scoped(context, ['super'], () => compileBody(statement.body, context)));
+      context.check(statement.at, () => context.blocks.has(name) && fail(`the block "${name}" stands here twice`, 'give one another name'));
+      context.blocks.set(name, { run, required });
+      return quietly(context, statement.at, (frame, out) => writeBlock(frame.rendering!, name, 0, inScope ? frame : frame.rendering!.root, out));
     }
     case 'do': {
       const node = compileNode(statement.node, context);
@@ -152,9 +161,6 @@ function compileStatement(statement: Statement, context: Context): Exec {
       return () => statement.kind;
   }
 }
-
-/** The bodies of `{% call %}` blocks under way, for macros that use `caller()`. */
-const currentCaller: Value[] = [];
 
 /** Gives a step its place for errors. */
 function quietly(context: Context, at: number, run: (frame: Frame, out: Out) => void): Exec {
@@ -294,24 +300,32 @@ function recursiveCalls<T>(tree: T): T {
 
 function compileMacro(macro: Macro, context: Context): (frame: Frame) => Callable {
   const names = macro.params.map((param) => param.name);
-  return scoped(context, [...names, 'varargs', 'kwargs', 'caller', macro.name, RECURSE], () => {
-    const fallbacks = macro.params.map((param) => param.fallback && compileNode(param.fallback, context));
-    const body = compileBody(macro.body, context);
-    return (frame) =>
-      new Callable(macro.name, (args, named) => {
-        const inner = frame.child();
-        const rest = new Map(named);
-        macro.params.forEach(({ name }, i) => {
-          let value: Result | undefined = i < args.length ? args[i] : named.get(name);
-          rest.delete(name);
-          value ??= fallbacks[i]?.(inner) ?? new Undefined(`the macro "${macro.name}" was not given "${name}"`);
-          inner.vars.set(name, value);
+  const outer = context.used;
+  const used = (context.used = new Set());
+  try {
+    return scoped(context, [...names, 'varargs', 'kwargs', 'caller', macro.name, RECURSE], () => {
+      const fallbacks = macro.params.map((param) => param.fallback && compileNode(param.fallback, context));
+      const body = apart(context, () => compileBody(macro.body, context));
+      return (frame) =>
+        new Callable(macro.name, (args, named) => {
+          const inner = frame.child();
+          const rest = new Map<Value, Value>(named);
+          macro.params.forEach(({ name }, i) => {
+            let value: Result | undefined = i < args.length ? args[i] : named.get(name);
+            if (i >= args.length) rest.delete(name);
+            value ??= fallbacks[i]?.(inner) ?? new Undefined(`the macro "${macro.name}" was not given "${name}"`);
+            inner.vars.set(name, value);
+          });
+          if (!names.includes('caller')) inner.vars.set('caller', rest.get('caller') ?? new Undefined(`the macro "${macro.name}" was not called by {% call %}`));
+          if (used.has('caller')) rest.delete('caller');
+          if (args.length > names.length && !used.has('varargs')) fail(`the macro "${macro.name}" takes ${names.length} arguments, not ${args.length}`, 'read the others as varargs');
+          for (const name of used.has('kwargs') ? [] : rest.keys()) fail(`the macro "${macro.name}" takes no argument "${str(name)}"`, names.length > 0 ? `it takes ${names.join(', ')}` : 'it takes none');
+          inner.vars.set('varargs', args.slice(names.length));
+          inner.vars.set('kwargs', rest);
+          return capture(body, inner) ?? '';
         });
-        inner.vars.set('varargs', args.slice(names.length));
-        inner.vars.set('kwargs', new Map([...rest]));
-        const caller = currentCaller.at(-1);
-        if (caller !== undefined) inner.vars.set('caller', caller);
-        return capture(body, inner);
-      });
-  });
+    });
+  } finally {
+    context.used = outer;
+  }
 }

@@ -69,21 +69,28 @@ export class TemplateParser extends ExpressionParser {
       case 'continue':
         this.end('block');
         return [{ kind: text, at }];
+      case 'include':
+        return [this.include(at)];
+      case 'import':
+        return [this.import(at)];
+      case 'from':
+        return [this.from(at)];
+      case 'extends': {
+        const name = this.expression();
+        this.end('block');
+        return [{ kind: 'extends', at, name }];
+      }
+      case 'block':
+        return [this.block(at)];
       case 'autoescape':
       case 'trans':
         throw new GrammarError(`"${text}" is not supported`, at, 'leave the statement out');
-      case 'include':
-      case 'import':
-      case 'from':
-      case 'extends':
-      case 'block':
-        throw new GrammarError(`"${text}" is not supported yet`, at, 'put the text into one file, or use the template lookup');
       case 'else':
       case 'elif':
         throw new GrammarError(`"${text}" stands outside an "if" or "for"`, at, 'check the statements around it');
     }
     if (text.startsWith('end')) throw new GrammarError(`"${text}" closes nothing`, at, 'remove it, or open the statement before it');
-    throw new GrammarError(`unknown statement "${text}"`, at, 'known are if, for, set, filter, with, macro, call, do and raw');
+    throw new GrammarError(`unknown statement "${text}"`, at, 'known are if, for, set, filter, with, macro, call, do, include, import, from, extends, block and raw');
   }
 
   protected if(): Statement {
@@ -208,5 +215,66 @@ export class TemplateParser extends ExpressionParser {
     const body = this.body(['endcall']);
     this.close();
     return { kind: 'callBlock', at, caller: { name: 'caller', params, body }, call };
+  }
+
+  protected include(at: number): Statement {
+    const names = this.expression();
+    const ignoreMissing = this.isName('ignore') && this.nameBehind() === 'missing';
+    if (ignoreMissing) this.at += 2;
+    const withContext = this.context(true);
+    this.end('block');
+    return { kind: 'include', at, names, ignoreMissing, withContext };
+  }
+
+  protected import(at: number): Statement {
+    const name = this.expression();
+    if (!this.skipName('as')) throw this.unexpected('"as"');
+    const as = this.expectName('a name for what is imported').text;
+    const withContext = this.context(false);
+    this.end('block');
+    return { kind: 'import', at, name, as, withContext };
+  }
+
+  protected from(at: number): Statement {
+    const name = this.expression();
+    if (!this.skipName('import')) throw this.unexpected('"import"');
+    const names: { name: string; as: string }[] = [];
+    while (this.token.kind === 'name' && !((this.isName('with') || this.isName('without')) && this.nameBehind() === 'context')) {
+      const one = this.expectName().text;
+      names.push({ name: one, as: this.skipName('as') ? this.expectName().text : one });
+      if (!this.skipOperator(',')) break;
+    }
+    if (names.length === 0) throw this.unexpected('the name of what is imported');
+    const withContext = this.context(false);
+    this.end('block');
+    return { kind: 'from', at, name, names, withContext };
+  }
+
+  /** `with context` or `without context`. @param fallback what holds where neither is written */
+  protected context(fallback: boolean): boolean {
+    if (!(this.isName('with') || this.isName('without')) || this.nameBehind() !== 'context') return fallback;
+    const given = this.isName('with');
+    this.at += 2;
+    return given;
+  }
+
+  protected nameBehind(): string | undefined {
+    const next = this.tokens[this.at + 1];
+    return next?.kind === 'name' ? next.text : undefined;
+  }
+
+  protected block(at: number): Statement {
+    const { text } = this.expectName('the name of the block');
+    const scoped = this.skipName('scoped');
+    const required = this.skipName('required');
+    this.end('block');
+    const body = this.body(['endblock']);
+    this.at++;
+    if (this.token.kind === 'name') {
+      const { text: closed, at: place } = this.expectName();
+      if (closed !== text) throw new GrammarError(`"endblock ${closed}" closes the block "${text}"`, place, `write "endblock ${text}"`);
+    }
+    this.end('block');
+    return { kind: 'block', at, name: text, scoped, required, body };
   }
 }

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { z } from 'zod';
+import type { TemplateOptions } from '../expression/index.js';
 import type { Sh } from '../shell/sh.js';
 import type { Output, Step } from '../shell/step.js';
 import type { Origin, Rendered } from '../value/value.js';
@@ -35,8 +36,13 @@ export interface Controller {
    * @throws ContentError naming every place that was looked at
    */
   find(name: string, folder: 'files' | 'templates'): Promise<string>;
-  /** Renders a `.hbs` or `.j2` file with the task's variables. @throws ContentError with the template's line */
-  render(path: string): Promise<Rendered>;
+  /**
+   * Renders a template with the task's variables: `.hbs` as Handlebars, any other as Jinja.
+   * @param options how a Jinja template is written
+   * @param dest where its text goes, for `template_destpath`
+   * @throws ContentError with the template's line
+   */
+  render(path: string, options?: TemplateOptions, dest?: string): Promise<Rendered>;
   /** Inventory name of the host the task runs on. */
   host: string;
   /** Facts of that host gathered so far, flat (`os_family`, `distribution`, `service_mgr`, `pkg_mgr`, …); empty if none. */

@@ -1,19 +1,28 @@
 import { basename } from 'node:path';
+import { templateOptions } from '../expression/index.js';
 import { attributeParams } from './attributes.js';
 import { inspectDestination, makeFolder, parseDestination, type Destination, type Found } from './destination.js';
 import { defineModule } from './module.js';
-import { bool, choice, params, path } from './params.js';
+import { bool, choice, params, path, str } from './params.js';
 import { replaceParams } from './replace_file.js';
 import { modeOf } from './source.js';
 import { applyFile, compareFile, fileResult, fileReturns, readText, touchesFile, undoFile, wholeFile, type WholeFile } from './whole_file.js';
 
 const schema = params({
-  src: path('Template on the controller: `.hbs` renders as Handlebars, `.j2` as Jinja. Looked for in `templates/` of role, playbook and project.'),
+  src: path('Template on the controller: `.hbs` renders as Handlebars, any other name (`.j2`) as Jinja. Looked for in `templates/` of role, playbook and project.'),
   dest: path('Where the file goes on the host; in a folder it keeps its name.'),
   newline_sequence: choice(['\n', '\r', '\r\n', '\\n', '\\r', '\\r\\n'], 'Line ends of the file.').default('\n'),
   force: bool('Replace a file that is there and differs; otherwise only a missing one is written.').default(true),
   follow: bool('Follow a symbolic link at the destination; otherwise it is replaced by a file.').default(false),
   output_encoding: choice(['utf-8', 'UTF-8', 'utf8', 'latin1', 'iso-8859-1', 'ascii'], 'Character set of the file.').default('utf-8'),
+  block_start_string: str('What opens a statement of a Jinja template, in place of `{%`.').optional(),
+  block_end_string: str('What closes a statement, in place of `%}`.').optional(),
+  variable_start_string: str('What opens an expression, in place of `{{`.').optional(),
+  variable_end_string: str('What closes an expression, in place of `}}`.').optional(),
+  comment_start_string: str('What opens a comment, in place of `{#`.').optional(),
+  comment_end_string: str('What closes a comment, in place of `#}`.').optional(),
+  trim_blocks: bool('Drop the line break right behind a statement of a Jinja template, as is done unless this is false.').optional(),
+  lstrip_blocks: bool('Drop white space before a statement at the start of its line.').optional(),
   ...attributeParams,
   ...replaceParams,
 });
@@ -42,7 +51,7 @@ export const template = defineModule<typeof schema, Found, Wanted>({
   ],
   async prepare(args, controller) {
     const src = await controller.find(args.src, 'templates');
-    const { text } = await controller.render(src);
+    const { text } = await controller.render(src, templateOptions(new Map(Object.entries(args))), args.dest);
     const newline = args.newline_sequence.replace('\\r', '\r').replace('\\n', '\n');
     const lines = newline === '\n' ? text : text.replace(/\r?\n/g, newline);
     const encoded = Buffer.from(lines, /^utf/i.test(args.output_encoding) ? 'utf8' : 'latin1');

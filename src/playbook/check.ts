@@ -12,7 +12,7 @@ import { NEAREST } from './inherit.js';
 import { caught, sorted, type Problem } from './problems.js';
 import { checkKeywords, INSIDE } from './keywords.js';
 import { loadPlaybook } from './plays.js';
-import { checkTemplateFile, checkValue, checkVarsFile, syntax } from './syntax.js';
+import { checkTaskTemplate, checkTemplateFile, checkValue, checkVarsFile, syntax } from './syntax.js';
 import type { Block, Entry, Inherited, Play, Role, Task } from './types.js';
 
 /**
@@ -212,7 +212,7 @@ class Walk {
     let found: string | undefined;
     for (const path of places) if (found === undefined && ((await isFile(path)) || (await isFolder(path)))) found = path;
     if (found === undefined) complain(this.ctx, `there is no file "${name}"`, origin, `looked for ${places.map(display).join(', ')}`);
-    else if (task.action === 'template') checkTemplateFile(found, origin, this.ctx);
+    else if (task.action === 'template') checkTaskTemplate(found, task.args, origin, this.ctx);
     else if (task.action === 'include_vars') await checkVarsFile(found, this.ctx);
   }
 

@@ -37,7 +37,7 @@ function extraVarsScope(extraVars: Dict, known: ReadonlyMap<string, string>): Sc
       return value instanceof Source ? compileText(value).evaluate(scope, record) : value;
     },
     names: () => [...[...extraVars.keys()].map(String), ...known.keys()],
-    services: { find: no, baseDir: process.cwd(), render: no, ahead: false },
+    services: { find: no, baseDir: process.cwd(), render: no, template: no, ahead: false },
   };
   return scope;
 }

@@ -1,6 +1,6 @@
-import { compileExpression, compileText } from '../expression/index.js';
+import { compileExpression, compileText, templateOptions, type TemplateOptions } from '../expression/index.js';
 import { checkTemplate } from '../template/index.js';
-import { isDict, Source, type Origin, type Value } from '../value/value.js';
+import { isDict, Source, type Dict, type Origin, type Value } from '../value/value.js';
 import { complain, display, readVars, type LoadContext } from './context.js';
 import { shown } from './keywords.js';
 import { caught } from './problems.js';
@@ -31,9 +31,15 @@ function attempt(compile: () => unknown, origin: Origin, ctx: LoadContext): void
   }
 }
 
-/** Compiles a template and its partials. @param from what names it */
-export function checkTemplateFile(path: string, from: Origin, ctx: LoadContext): void {
-  attempt(() => checkTemplate(display(path)), from, ctx);
+/** Compiles a template and its partials. @param from what names it @param options how a Jinja template is written */
+export function checkTemplateFile(path: string, from: Origin, ctx: LoadContext, options?: TemplateOptions): void {
+  attempt(() => checkTemplate(display(path), options), from, ctx);
+}
+
+/** The template of a task; how it is written must be literal to be checked before the run. */
+export function checkTaskTemplate(path: string, args: Dict, from: Origin, ctx: LoadContext): void {
+  const options = templateOptions(args);
+  if (options) checkTemplateFile(path, from, ctx, options);
 }
 
 /** A file of variables: a dict (or nothing), and every text in it compiles. */

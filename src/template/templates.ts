@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
-import { compileJinja, Record, type Scope } from '../expression/index.js';
+import { compileJinja, Record, type Scope, type Template as Jinja, type TemplateOptions } from '../expression/index.js';
 import { ContentError, discreetly } from '../value/errors.js';
 import { readText } from '../vault/index.js';
 import type { Origin } from '../value/value.js';
@@ -12,49 +12,53 @@ interface Renderer {
   render(scope: Scope, record: Record): Rendered;
 }
 
-/** The templates of a run: each file is compiled once, and again when it has changed on disk. */
+/** The templates of a run: each file is compiled once for each way it is written, and again when it has changed on disk. */
 export class Templates {
   readonly #compiled = new Map<string, { stamp: string; renderer: Renderer }>();
   readonly #compiling = new Set<string>();
 
   /**
-   * Renders a `.hbs` file as Handlebars, a `.j2` file as Jinja.
+   * Renders a `.hbs` file as Handlebars, any other as Jinja.
    * @param record is told what was read, and whether that was secret
+   * @param options how a Jinja template is written
    * @throws ContentError, UndefinedError with the template's file, line and column
    */
-  render(path: string, scope: Scope, record = new Record()): Rendered {
-    const rendered = this.#open(path).render(scope, record);
+  render(path: string, scope: Scope, record = new Record(), options?: TemplateOptions): Rendered {
+    const rendered = this.#open(path, options).render(scope, record);
     if (rendered.secrets.length > 0) record.secret = true;
     return rendered;
   }
 
   /** Compiles a template and its partials without rendering: finds what is wrong whatever the values. @throws ContentError */
-  check(path: string): void {
-    this.#open(path);
+  check(path: string, options?: TemplateOptions): void {
+    this.#open(path, options);
   }
 
-  #open(path: string): Renderer {
+  /** A Jinja template that others include, import or extend. @throws ContentError */
+  jinja(path: string, options?: TemplateOptions): Jinja {
+    if (extname(path) === '.hbs') throw new ContentError(`"${path}" is Handlebars`, undefined, 'a Jinja template takes in only Jinja templates');
+    return this.#open(path, options) as Jinja;
+  }
+
+  #open(path: string, options: TemplateOptions = {}): Renderer {
     const { mtimeMs, size } = statSync(path);
     const stamp = `${mtimeMs} ${size}`;
-    const known = this.#compiled.get(path);
+    const key = JSON.stringify([path, options]);
+    const known = this.#compiled.get(key);
     if (known?.stamp === stamp) return known.renderer;
     this.#compiling.add(path);
     try {
-      const renderer = this.#compile(path);
-      this.#compiled.set(path, { stamp, renderer });
+      const renderer = this.#compile(path, options);
+      this.#compiled.set(key, { stamp, renderer });
       return renderer;
     } finally {
       this.#compiling.delete(path);
     }
   }
 
-  #compile(path: string): Renderer {
-    const extension = extname(path);
-    if (extension === '.hbs' || extension === '.j2') {
-      const { text, isSecret } = readText(path);
-      return discreetly(isSecret, () => (extension === '.j2' ? compileJinja(text, path, isSecret) : new Template(text, path, (name, origin) => this.#partial(path, name, origin), isSecret)));
-    }
-    throw new ContentError(`"${path}" is no template`, undefined, 'a template is named .hbs (Handlebars) or .j2 (Jinja); copy takes any file as it is');
+  #compile(path: string, options: TemplateOptions): Renderer {
+    const { text, isSecret } = readText(path);
+    return discreetly(isSecret, () => (extname(path) === '.hbs' ? new Template(text, path, (name, origin) => this.#partial(path, name, origin), isSecret) : compileJinja(text, path, isSecret, options)));
   }
 
   /** Partials stand in the folder of the template that names them. They are checked with it, but opened anew to render: they may include each other. */
@@ -67,6 +71,6 @@ export class Templates {
 }
 
 /** Compiles one template, for static checks. @throws ContentError */
-export function checkTemplate(path: string): void {
-  new Templates().check(path);
+export function checkTemplate(path: string, options?: TemplateOptions): void {
+  new Templates().check(path, options);
 }

@@ -8,6 +8,7 @@
  * - `Source` is text of the project's own YAML that holds `{{ }}` or `{% %}` and is not evaluated yet.
  *   Only `Source` is ever evaluated; a plain string, whatever it contains, is data.
  * - `Secret` boxes a scalar that must not be shown. Evaluation unboxes it and marks what was made from it.
+ * - An `Instance` is a date or a time span, which expressions make and reckon with; elsewhere it is text.
  * - `Unknown` stands in a plan for what only a real run could tell.
  */
 export type Value =
@@ -22,7 +23,8 @@ export type Value =
   | Unknown
   | Value[]
   | Dict
-  | Callable;
+  | Callable
+  | Instance;
 
 export type Dict = Map<Value, Value>;
 
@@ -102,6 +104,28 @@ export class Callable {
   ) {}
 }
 
+/** An object of a Python class: `expression/dates.ts` has those there are. */
+export abstract class Instance {
+  /** Python's name of the class. */
+  abstract readonly type: string;
+  /** `str(object)` */
+  abstract toString(): string;
+  /** `repr(object)` */
+  abstract repr(): string;
+  /** An attribute or bound method; undefined where there is none. */
+  abstract attribute(name: string): Value | undefined;
+  /** Negative, zero or positive; undefined where the two cannot be compared. */
+  abstract order(other: Instance): number | undefined;
+  /** A binary operator's result; undefined where there is none. @param isRight whether the object is the right operand */
+  abstract arithmetic(operator: string, other: Value, isRight: boolean): Value | undefined;
+  get isFalse(): boolean {
+    return false;
+  }
+  toJSON(): string {
+    return this.toString();
+  }
+}
+
 /** What JSON.parse, zod and modules speak. */
 export type Plain = null | boolean | number | string | Plain[] | { [key: string]: Plain };
 
@@ -115,7 +139,7 @@ export function toValue(data: unknown): Value {
   if (Array.isArray(data)) return data.map(toValue);
   if (data instanceof Map) return new Map([...data].map(([k, v]) => [k, toValue(v)]));
   if (data instanceof Secret || data instanceof Float || data instanceof Source || data instanceof Unknown) return data;
-  if (data instanceof Callable) return data;
+  if (data instanceof Callable || data instanceof Instance) return data;
   if (typeof data === 'object') {
     const dict: Dict = new Map();
     for (const [key, member] of Object.entries(data)) if (member !== undefined) dict.set(key, toValue(member));
@@ -149,6 +173,7 @@ export function toPlain(value: Value, reveal: boolean): Plain {
   }
   if (value instanceof Source) return value.shown;
   if (value instanceof Unknown) return `<unknown: ${value.why}>`;
+  if (value instanceof Instance) return value.toJSON();
   return `<function ${value.name}>`;
 }
 

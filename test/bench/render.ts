@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { evaluateSource, Record, type Services } from '../../src/expression/index.js';
+import { evaluateSource, noServices, Record, type Services } from '../../src/expression/index.js';
 import { loadInventory } from '../../src/inventory/index.js';
 import { Templates } from '../../src/template/index.js';
 import { Source } from '../../src/value/value.js';
@@ -60,7 +60,7 @@ ${Array.from({ length: HOSTS }, (_, i) => `    host${i}: {ansible_host: 10.0.${i
   const loaded = await loadInventory([inventory]);
   const variables = new Variables(loaded);
   const templates = new Templates();
-  const services: Services = { find: () => undefined, baseDir: folder, render: () => '', ahead: false };
+  const services: Services = noServices(folder);
   const renders = Array.from({ length: TEMPLATES }, (_, n) => {
     const text = TEXTS[kind](n);
     if (kind === 'expression') {

@@ -1,4 +1,5 @@
-import { compileText, Record, type Scope, type Services } from '../../src/expression/index.js';
+import { readFileSync } from 'node:fs';
+import { compileJinja, compileText, Record, type Scope, type Services } from '../../src/expression/index.js';
 import { Source, type Value } from '../../src/value/value.js';
 
 /** A scope of fixed variables; `find` knows files by their absolute path. */
@@ -6,7 +7,7 @@ export function scopeOf(vars: { [name: string]: Value } = {}, services: Partial<
   return {
     get: (name) => (Object.hasOwn(vars, name) ? vars[name] : undefined),
     names: () => Object.keys(vars),
-    services: { find: (name) => (name.startsWith('/no') ? undefined : name), baseDir: process.cwd(), render: (path) => `rendered ${path}`, ahead: false, ...services },
+    services: { find: (name) => (name.startsWith('/no') ? undefined : name), baseDir: process.cwd(), render: (path) => `rendered ${path}`, template: (path, options) => compileJinja(readFileSync(path, 'utf8'), path, false, options), ahead: false, ...services },
   };
 }
 

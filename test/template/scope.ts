@@ -1,7 +1,8 @@
 import type { Record, Scope, Services } from '../../src/expression/index.js';
+import { Templates } from '../../src/template/index.js';
 import type { Dict, Value } from '../../src/value/value.js';
 
-const services: Services = { find: () => undefined, baseDir: '.', render: () => '', ahead: false };
+const services: Services = { find: () => undefined, baseDir: '.', render: () => '', template: (path, options) => new Templates().jinja(path, options), ahead: false };
 
 /** A scope of plain values, which notes each variable read. */
 export function scopeOf(vars: Dict): Scope {

@@ -65,9 +65,10 @@ test('.j2 is Jinja on the same engine, with secrets marked', (t) => {
   t.regex(error!.describe(), /t\.j2:2:4: /);
 });
 
-test('any other name is no template', (t) => {
-  const root = folder(t, { 'haproxy.cfg': '' });
-  t.throws(() => checkTemplate(join(root, 'haproxy.cfg')), { instanceOf: ContentError, message: /haproxy\.cfg" is no template/ });
+test('any other name is Jinja', (t) => {
+  t.is(render(t, 'port {{ port }}\n', { port: 80 }, new Record(), 'haproxy.cfg').text, 'port 80\n');
+  const root = folder(t, { 'a.cfg': "{% include 'b.hbs' %}", 'b.hbs': '' });
+  t.throws(() => new Templates().jinja(join(root, 'b.hbs')), { instanceOf: ContentError, message: /is Handlebars/ });
 });
 
 test('a check finds what is wrong whatever the values, also in branches and partials', (t) => {

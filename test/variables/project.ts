@@ -2,14 +2,14 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { Record, type Services } from '../../src/expression/index.js';
+import { noServices, Record, type Services } from '../../src/expression/index.js';
 import { loadInventory } from '../../src/inventory/index.js';
 import type { Play, Role, Task } from '../../src/playbook/types.js';
 import { Variables, type Context } from '../../src/variables/index.js';
 import { toPlain, type Dict, type Value } from '../../src/value/value.js';
 import { parseYaml } from '../../src/yaml/index.js';
 
-export const services: Services = { find: () => undefined, baseDir: '.', render: () => '', ahead: false };
+export const services: Services = noServices('.');
 
 /** A folder with these files, gone after the test. */
 export function folder(t: ExecutionContext, files: { [path: string]: string }): string {

@@ -1,15 +1,26 @@
-/** Dates. There is no date value: `to_datetime` gives `YYYY-MM-DD HH:MM:SS`, which compares as dates do. */
+/** Dates. */
 import { NotAheadError } from '../../value/errors.js';
-import { numeric, read, str } from '../python.js';
+import type { Value } from '../../value/value.js';
+import { DateTime } from '../dates.js';
+import { numeric, parseFloatText, read, str, truthy } from '../python.js';
 import { table } from '../registry.js';
-import type { Result } from '../undefined.js';
-import { formatTime, parseTime } from '../time.js';
+import { formatTime, parseTime, wallClock, zoneName } from '../time.js';
+import { fail, type Result } from '../undefined.js';
+
+function seconds(value: Value): number {
+  const given = read(value);
+  return Number(numeric(given) ?? (typeof given === 'string' ? parseFloatText(given) : undefined) ?? fail(`strftime takes seconds since 1970, not "${str(given)}"`, 'give it a number'));
+}
 
 export const TIMES = table<Result>({
   'strftime(string_format, second=null, utc=false)': (env, format, second, utc) => {
     if (second === null && env.scope.services.ahead) throw new NotAheadError('the time');
-    const time = second === null ? Date.now() : Number(numeric(read(second)) ?? str(second)) * 1000;
-    return formatTime(str(format), new Date(time), read(utc) === true);
+    const date = new Date(second === null ? Date.now() : Math.floor(seconds(second) * 1000));
+    const offset = truthy(utc) ? 0 : -date.getTimezoneOffset();
+    return formatTime(str(format), wallClock(date, truthy(utc)) * 1000, offset, truthy(utc) ? 'GMT' : zoneName(date));
   },
-  'to_datetime(string, format="%Y-%m-%d %H:%M:%S")': (_, text, format) => formatTime('%Y-%m-%d %H:%M:%S', parseTime(str(text), str(format)), true),
+  'to_datetime(string, format="%Y-%m-%d %H:%M:%S")': (_, text, format) => {
+    const { micros, offset } = parseTime(str(text), str(format));
+    return new DateTime(micros, offset);
+  },
 });
