@@ -48,6 +48,16 @@ async function ask(question: string, echo: boolean): Promise<string> {
   }
 }
 
+/** Whether anybody can be asked. */
+export function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r+'));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Asks on the terminal for a yes; undefined where there is none. */
 export function askYes(question: string): boolean | undefined {
   let fd: number;

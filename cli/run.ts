@@ -10,6 +10,7 @@ import { keyring } from '../src/vault/index.js';
 import { EXIT, UsageError } from './exit.js';
 import type { Flags } from './options.js';
 import { askPassword, identitiesOf } from './passwords.js';
+import { askSecret, askText, hasTerminal } from './prompt.js';
 import { type Settings, loadSettings } from './settings.js';
 import { parseExtraVars } from './vars.js';
 
@@ -62,6 +63,7 @@ export async function prepare(verb: RunOptions['verb'], playbooks: string[], fla
       knownHostsFile: settings.known_hosts,
       projectKnownHostsFile: join(settings.projectDir, '.muster', 'known_hosts'),
     },
+    ask: async (question, hidden) => (hasTerminal() ? (hidden ? askSecret : askText)(question) : undefined),
     projectDir: settings.projectDir,
     rolesPath: settings.roles_path ?? [],
     factsDir: settings.facts === false ? undefined : (settings.facts ?? join(settings.projectDir, '.muster', 'facts')),

@@ -54,7 +54,7 @@ export async function known(options: Pick<RunOptions, 'inventory' | 'extraVars' 
   const variables = new Variables(inventory, { extraVars: options.extraVars, playbookDirs: [playbookDir] });
   await variables.load();
   const services = noServices(playbookDir);
-  const nothing = { connection: undefined, remoteUser: undefined, port: undefined, become: true, becomeUser: undefined, becomeMethod: undefined, becomeFlags: undefined };
+  const nothing = { connection: undefined, remoteUser: undefined, port: undefined, become: true, becomeUser: undefined, becomeMethod: undefined, becomeFlags: undefined, becomeExe: undefined };
   return new Map(
     hosts.map(({ name }) => {
       const scope = variables.scope({ host: name, services });

@@ -12,7 +12,7 @@ const PROMPT = '[muster] ';
 /** Whether the two mean one user with one way to get there, so that they can share one `sudo sh`. */
 export function sameUser(a: Become | undefined, b: Become | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
-  return a.method === b.method && a.user === b.user && a.flags === b.flags && a.password === b.password;
+  return a.method === b.method && a.user === b.user && a.flags === b.flags && a.exe === b.exe && a.password === b.password;
 }
 
 /** Undefined where the login user already is who is wanted. */
@@ -42,18 +42,19 @@ export function becomeInput(become: Become, gate: string): string {
 }
 
 /**
- * Runs `/bin/sh -c start` as the other user. `flags` are the user's own words (become_flags) and stand as they are.
+ * Runs `/bin/sh -c start` as the other user. `flags` and `exe` are the user's own words (become_flags, become_exe) and stand as they are.
  */
-function becomeShell({ method, user, flags, password }: Become, start: string): Sh {
+function becomeShell({ method, user, flags, exe, password }: Become, start: string): Sh {
+  const program = new Sh(exe ?? method);
   const own = new Sh(flags ?? (method === 'sudo' ? '-H' : ''));
   switch (method) {
     case 'sudo':
-      return sh`sudo ${password === undefined ? sh`-n` : sh`-S -p ${PROMPT}`} ${own} -u ${user} -- /bin/sh -c ${start}`;
+      return sh`${program} ${password === undefined ? sh`-n` : sh`-S -p ${PROMPT}`} ${own} -u ${user} -- /bin/sh -c ${start}`;
     case 'su':
       // -s, since an account such as www-data has nologin for a shell.
-      return sh`su ${own} -s /bin/sh -c ${start} ${user}`;
+      return sh`${program} ${own} -s /bin/sh -c ${start} ${user}`;
     case 'doas':
-      return sh`doas -n ${own} -u ${user} -- /bin/sh -c ${start}`;
+      return sh`${program} -n ${own} -u ${user} -- /bin/sh -c ${start}`;
   }
 }
 

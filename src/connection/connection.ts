@@ -8,6 +8,8 @@ export interface Become {
   method: 'sudo' | 'su' | 'doas';
   user: string;
   flags: string | undefined;
+  /** The program, where it is not the method's own name found in the PATH. */
+  exe?: string | undefined;
   password: string | undefined;
 }
 

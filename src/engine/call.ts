@@ -1,5 +1,6 @@
 import { OMIT, Record, type Scope } from '../expression/index.js';
 import type { Block, Entry, Task } from '../playbook/types.js';
+import { WHOLE } from '../modules/index.js';
 import { ContentError } from '../value/errors.js';
 import { Source, toPlain, type Dict, type Value } from '../value/value.js';
 import { evaluate, truthy } from './evaluate.js';
@@ -91,7 +92,7 @@ export function argumentsOf(call: Call, ahead?: Speculated, record = new Record(
   for (const [name, value] of call.task.args) {
     const evaluated = evaluate(value, scope, record);
     if (evaluated === OMIT) continue;
-    if (name === '_raw_args' || name === '_variable_params') spread(args, evaluated, call);
+    if (String(name).startsWith(WHOLE)) spread(args, evaluated, call);
     else args.set(name, evaluated);
   }
   return args;
@@ -111,8 +112,8 @@ export function factsOf(call: Call, ahead?: Speculated): Dict {
   return facts;
 }
 
-/** `args: "{{ dict }}"`: a whole dict of arguments known only now; those written out win. */
+/** `args: "{{ dict }}"`: a whole dict of arguments known only now; those behind it win. */
 function spread(args: Dict, value: Value, call: Call): void {
   if (!(value instanceof Map)) throw new ContentError('the arguments are not a dict', call.task.origin);
-  for (const [name, member] of value) if (!args.has(name)) args.set(name, member);
+  for (const [name, member] of value) args.set(name, member);
 }

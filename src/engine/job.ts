@@ -9,6 +9,7 @@ import { sh } from '../shell/sh.js';
 import { ContentError, UnknownError } from '../value/errors.js';
 import { holdsSecret, Secret, toPlain, type Value } from '../value/value.js';
 import { holdsSource } from '../variables/index.js';
+import { ASYNC_FOLDER, newJobId, type Async } from './async.js';
 import { evaluate, truthy } from './evaluate.js';
 import { templateVariables } from './template-variables.js';
 import { aside, type Ahead, type Machine, type Way } from './machine.js';
@@ -101,6 +102,7 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
     diff: task.diff === undefined ? run.options.diff : truthy(evaluate(task.diff, scope)),
     verify: run.options.verify,
     timeout: task.timeout === undefined ? undefined : numberOf(call, task.timeout, 'timeout', scope) || undefined,
+    async: asyncOf(call, module, way, scope),
     ...guardsOf(call, module, machine, way, target.name),
     keep: check || !run.undo ? undefined : { store: run.undo, effect: () => effect, reached: reachedBy(target, way), way, controller },
     review: run.options.review && ((changes) => run.options.review!({ host: host.name, task, index: call.loop === undefined ? undefined : call.index, check }, changes?.map((change) => ({ ...change, ...(hidden || secretFields.has(change.field) ? { secret: true } : {}) })))),
@@ -161,8 +163,25 @@ function frozen(data: unknown): unknown {
   return Object.freeze(data);
 }
 
+/** What `async` asks for. @throws ContentError where the module does not do without the controller */
+function asyncOf(call: Call, module: Module, way: Way, scope: Scope): Async | undefined {
+  const { task, run } = call;
+  const limit = task.async === undefined ? 0 : numberOf(call, task.async, 'async', scope);
+  if (limit <= 0) return undefined;
+  if (module.kind === 'conversation') throw new ContentError(`${task.actionAsWritten} does not support async`, task.origin, 'it speaks with its server from here: leave async out');
+  const poll = task.poll === undefined ? 15 : numberOf(call, task.poll, 'poll', scope);
+  const id = newJobId();
+  return { id, limit, poll, folder: asyncFolder(way, scope), sleep: (seconds) => run.sleep(seconds), stopping: () => run.stopping, started: (job) => run.jobs.set(id, job) };
+}
+
+/** Where files of jobs are: `ansible_async_dir`, or ANSIBLE_ASYNC_DIR in the task's environment. */
+export function asyncFolder(way: Way, scope: Scope): string {
+  const named = scope.get('ansible_async_dir', new Record());
+  return named === undefined || named === null ? way.environment['ANSIBLE_ASYNC_DIR'] ?? ASYNC_FOLDER : String(toPlain(named, true));
+}
+
 function reachedBy({ name, connection, port, user }: Target, { become, environment }: Way): Reached {
-  return { name, connection: connection === 'local' ? 'local' : 'ssh', port, user, become: become && { method: become.method, user: become.user, flags: become.flags }, environment: { ...environment } };
+  return { name, connection: connection === 'local' ? 'local' : 'ssh', port, user, become: become && { method: become.method, user: become.user, flags: become.flags, exe: become.exe }, environment: { ...environment } };
 }
 
 const NOTHING: Step = { script: sh`:` };

@@ -184,7 +184,7 @@ function questionKey(way: Way, inspection: Inspection): string {
   let key = keys.get(inspection);
   if (key === undefined) {
     const { become, environment, script } = inspection;
-    const who = become ? `${become.method} ${become.user} ${become.flags ?? ''}` : '';
+    const who = become ? `${become.method} ${become.user} ${become.flags ?? ''} ${become.exe ?? ''}` : '';
     keys.set(inspection, (key = `${connectionId(way.connection)}\0${who}\0${JSON.stringify(environment)}\0${script.key}`));
   }
   return key;

@@ -68,6 +68,8 @@ export interface RunOptions {
   journalKeep?: Retention;
   /** Folder the facts of hosts are kept in for the next run's looking ahead; undefined keeps none. */
   factsDir: string | undefined;
+  /** Asks a question of `vars_prompt`; undefined where nobody can be asked. */
+  ask?: (question: string, hidden: boolean) => Promise<string | undefined>;
   emit: (event: Event) => void;
   /** What is to be told (and journalled) besides, when all plays are through; not asked when the run is interrupted. */
   closing?: () => Event[];

@@ -357,8 +357,8 @@ exit $muster_rc`;
       const each = new Map<string, Task>();
       for (const task of play.tasks()) {
         if (task.notify.length === 0) continue;
-        const { become, becomeUser, becomeMethod, becomeFlags, remoteUser, connection, port } = task;
-        const who = JSON.stringify([become, becomeUser, becomeMethod, becomeFlags, remoteUser, connection, port].map((value) => (value === undefined ? null : toPlain(value, false))));
+        const { become, becomeUser, becomeMethod, becomeFlags, becomeExe, remoteUser, connection, port } = task;
+        const who = JSON.stringify([become, becomeUser, becomeMethod, becomeFlags, becomeExe, remoteUser, connection, port].map((value) => (value === undefined ? null : toPlain(value, false))));
         if (!each.has(who)) each.set(who, task);
       }
       if (each.size === 0) each.set('', ownTask(play.play, 'meta', 'pending handlers', {}));

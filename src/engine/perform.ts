@@ -5,9 +5,10 @@ import type { Difference } from '../report/events.js';
 import { unifiedDiff } from '../report/diff.js';
 import type { Sh } from '../shell/sh.js';
 import { UnknownError } from '../value/errors.js';
-import type { Rendered } from '../value/value.js';
+import { Unknown, type Rendered, type Value } from '../value/value.js';
+import { erasing, launching, looking, stateOf, type Async, type JobState } from './async.js';
 import { keeping, type Keeper } from './keep.js';
-import type { Ahead, Machine, Way } from './machine.js';
+import { aside, type Ahead, type Machine, type Way } from './machine.js';
 import { outcome, unknown, type Outcome } from './outcome.js';
 
 /** One module with its arguments, about to meet one machine. */
@@ -27,6 +28,8 @@ export interface Job {
   verify: boolean;
   /** Seconds after which the effect is ended. */
   timeout: number | undefined;
+  /** The effect is made by a job that the host goes on with by itself. */
+  async: Async | undefined;
   /** Makes an effect that changes something: what has to be on the host before it goes before it in the same trip. */
   guard: (<T extends { output: Output }>(step: Step, touches: () => Touched | undefined, carry: (step: Step) => Promise<T>) => Promise<T>) | undefined;
   /** The same for a change that has no trip of its own. */
@@ -99,7 +102,7 @@ async function declarative(job: Job, module: Declarative<any, any, any>, prepare
   }
   if (changes.length === 0) {
     job.foundRight();
-    return outcome({ ...returns, changed: module.readOnly === true && returns?.['changed'] === true });
+    return withoutJob(job, outcome({ ...returns, changed: module.readOnly === true && returns?.['changed'] === true }));
   }
   const differences = await show(job, changes, async (change) => {
     const text = module.before?.(wanted, observed, change);
@@ -108,8 +111,14 @@ async function declarative(job: Job, module: Declarative<any, any, any>, prepare
   if (job.check) return planned(job, differences, outcome({ ...returns, changed: true }, { changes: differences }));
 
   job.announce(differences);
-  const kept = job.keep && (await keeping(job.keep, module, wanted, observed, changes));
+  const kept = job.async ? undefined : job.keep && (await keeping(job.keep, module, wanted, observed, changes));
   const made = withTimeout(module.apply(wanted, observed, changes), job.timeout);
+  if (job.async) {
+    return asJob(job, job.async, made, () => module.touches?.(wanted, observed, changes), (output) => {
+      if (output.rc !== 0) throw ended(output, made.timeout, `changing ${changes.map((change) => change.field).join(', ')} failed`);
+      return outcome({ ...module.result(wanted, observed, output), changed: true }, { changes: differences });
+    }, differences);
+  }
   const step = kept?.around(made) ?? made;
   const look = job.verify && verifies(module, wanted) ? [question] : [];
   const asked = [...look, ...(kept?.looks ?? [])];
@@ -141,7 +150,7 @@ async function imperative(job: Job, module: Imperative<any, any>, wanted: unknow
     } catch (error) {
       throw behindAPlan(job, error);
     }
-    if (reason !== undefined) return outcome({ changed: false, rc: 0, stdout: reason, stderr: '', msg: reason }, { message: reason });
+    if (reason !== undefined) return withoutJob(job, outcome({ changed: false, rc: 0, stdout: reason, stderr: '', msg: reason }, { message: reason }));
   }
   job.review?.(undefined);
   if (job.check) {
@@ -153,7 +162,14 @@ async function imperative(job: Job, module: Imperative<any, any>, wanted: unknow
   const earlier = job.earlier(command);
   if (earlier) return earlier;
   job.announce([], command);
+  const judge = (output: Output) => judged(module, wanted, step, output);
+  if (job.async) return asJob(job, job.async, step, () => undefined, judge);
   const { output } = await behindGuard(job, step, () => undefined, (guarded) => machine.effect(way, guarded, [], job.ahead, job.onOutput));
+  return judge(output);
+}
+
+/** What a command came to. @throws ModuleError where it failed */
+function judged(module: Imperative<any, any>, wanted: unknown, step: Step, output: Output): Outcome {
   if (output.rc === 124 && step.timeout !== undefined) throw ended(output, step.timeout, `${module.name} failed`);
   const returns = module.result(wanted, output);
   const bad = typeof returns['failed'] === 'boolean' ? returns['failed'] : output.rc !== 0;
@@ -165,6 +181,53 @@ async function imperative(job: Job, module: Imperative<any, any>, wanted: unknow
     stderr: output.stderr,
     ...returns,
   });
+}
+
+/** Has the host make an effect by itself, and waits for it if the task does. @param judge makes the result of what the job left */
+async function asJob(job: Job, async: Async, step: Step, touches: () => Touched | undefined, judge: (output: Output) => Outcome, changes: Difference[] = []): Promise<Outcome> {
+  const { machine, way } = job;
+  const launch = launching(async, job.module.name, step);
+  const { output } = await behindGuard(job, launch, touches, (guarded) => machine.effect(way, guarded, [], job.ahead));
+  if (output.rc !== 0) throw ended(output, undefined, 'starting the job failed');
+  const about = { ansible_job_id: async.id, started: true, results_file: output.stdout.trim() };
+  async.started({ judge, begun: true });
+  if (async.poll === 0) return outcome({ ...about, finished: false, changed: true }, { changes });
+  const until = performance.now() + async.limit * 1000;
+  for (;;) {
+    await async.sleep(Math.min(async.poll, Math.max(0.1, (until - performance.now()) / 1000)));
+    machine.forget();
+    const there = stateOf(await machine.ask(way, inspectionOf(way, looking(async.folder, async.id)), nothingAhead));
+    if (!there) throw new ModuleError('could not find job', { ...about, finished: true });
+    if (there.state.finished) {
+      machine.forget();
+      await aside(way, { script: erasing(async.folder, async.id) });
+      return ofJob(there.state, judge, about);
+    }
+    if (async.stopping()) throw new ModuleError(`interrupted: the job ${async.id} goes on`, { ...about, finished: false });
+    if (performance.now() >= until) throw new ModuleError(`async task did not complete within the requested time - ${async.limit}s`, { async_result: { ...about, finished: false } });
+  }
+}
+
+/** The result of a job that has ended. */
+export function ofJob(state: JobState, judge: (output: Output) => Outcome, about: { [name: string]: unknown }): Outcome {
+  const all = { ...about, finished: true };
+  if (!state.output) throw new ModuleError(state.msg ?? 'the job left nothing', all);
+  try {
+    const result = judge(state.output);
+    for (const [name, value] of Object.entries(all)) result.data.set(name, value as Value);
+    return result;
+  } catch (error) {
+    throw error instanceof ModuleError ? new ModuleError(error.message, { ...error.fields, ...all }, error.origin) : error;
+  }
+}
+
+/** Where there was nothing to do the job is said to have ended already. */
+function withoutJob({ async }: Job, result: Outcome): Outcome {
+  if (!async) return result;
+  const entries: [string, Value][] = [['ansible_job_id', async.id], ['started', true], ['finished', true]];
+  for (const [name, value] of entries) result.data.set(name, value);
+  async.started({ judge: () => result, begun: false });
+  return result;
 }
 
 async function conversation(job: Job, module: Conversation<any, any, any, any>, wanted: unknown): Promise<Outcome> {
@@ -210,6 +273,7 @@ async function conversation(job: Job, module: Conversation<any, any, any, any>, 
 
 function planned(job: Job, differences: Difference[], result: Outcome): Outcome {
   job.machine.planned ??= `${job.module.name} would change ${differences.map((difference) => difference.field).join(', ')}`;
+  if (job.async) for (const name of ['ansible_job_id', 'started', 'finished', 'results_file']) result.data.set(name, new Unknown('no job is started in a plan'));
   return result;
 }
 

@@ -1,5 +1,6 @@
 import type { Condition, Entry, Inherited, Play, Task } from '../playbook/types.js';
 import { matchHosts } from '../inventory/index.js';
+import { ORDERS } from '../playbook/index.js';
 import { ContentError } from '../value/errors.js';
 import { Source, toPlain, type Dict, type Origin, type Value } from '../value/value.js';
 import { evaluate, truthy } from './evaluate.js';
@@ -61,9 +62,22 @@ export class PlayRun {
     for (const { pattern: text, hint } of unmatched) {
       run.emit({ event: 'warning', message: `no host or group matches "${text}"${hint ? `; ${hint}` : ''}`, origin: play.origin });
     }
-    this.members = hosts;
-    this.batch = hosts;
-    return hosts;
+    this.members = this.#ordered(hosts);
+    this.batch = this.members;
+    return this.members;
+  }
+
+  /** Hosts as `order` wants them, from the inventory's order. @throws ContentError for an order there is none of */
+  #ordered(hosts: string[]): string[] {
+    const { play, run } = this;
+    if (play.order === undefined) return hosts;
+    const order = toPlain(evaluate(play.order, scopeOf(run, { play: this, task: undefined, host: 'localhost', includes: [], ahead: false })), true);
+    if (order === null || order === 'inventory') return hosts;
+    if (order === 'sorted') return hosts.toSorted(byCodePoint);
+    if (order === 'reverse_sorted') return hosts.toSorted(byCodePoint).reverse();
+    if (order === 'reverse_inventory') return hosts.toReversed();
+    if (order === 'shuffle') return hosts.map((host) => ({ host, at: Math.random() })).sort((a, b) => a.at - b.at).map(({ host }) => host);
+    throw new ContentError(`there is no order "${String(order)}"`, play.origin, `there are ${ORDERS.join(', ')}`);
   }
 
   #match() {
@@ -138,6 +152,11 @@ export class PlayRun {
   }
 }
 
+/** As Python sorts texts. */
+function byCodePoint(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
 /** `30%` of 10 hosts is 3, at least 1; 0 and what is beyond all hosts mean all. */
 function batchSize(size: unknown, total: number, origin: Origin): number {
   const percent = /^\s*(\d+(?:\.\d+)?)\s*%\s*$/.exec(String(size));
@@ -154,6 +173,8 @@ const NOTHING: Omit<Task, keyof Inherited | 'around' | 'id' | 'origin' | 'name' 
   loopControl: { loopVar: 'item', indexVar: undefined, label: undefined, pause: undefined, extended: false },
   register: undefined,
   until: [] as Condition[],
+  async: undefined,
+  poll: undefined,
   retries: undefined,
   delay: undefined,
   changedWhen: undefined,
@@ -184,9 +205,7 @@ export function ownTask(play: Play, action: string, name: string, args: { [key: 
 }
 
 function gatherTask(play: Play): Task {
-  const args: { [key: string]: Value } = {};
-  if (play.gatherSubset) args['gather_subset'] = play.gatherSubset;
-  const task = ownTask(play, 'setup', 'Gathering Facts', args);
+  const task = { ...ownTask(play, 'setup', 'Gathering Facts', {}), args: play.gather };
   const value = play.gatherFacts;
   if (value instanceof Source) task.when = [{ expression: value.text.replace(/^\s*\{\{(.*)\}\}\s*$/s, '$1'), origin: value.origin }];
   else if (value !== undefined) task.when = [{ expression: truthy(value), origin: play.origin }];

@@ -13,6 +13,7 @@ import { Templates } from '../template/index.js';
 import { Variables } from '../variables/index.js';
 import { ContentError } from '../value/errors.js';
 import { prefetch } from './ahead.js';
+import type { Started } from './async.js';
 import { FactCache } from './fact-cache.js';
 import { flush } from './handlers.js';
 import { HostLocks } from './host-lock.js';
@@ -21,6 +22,7 @@ import { Machines } from './machine.js';
 import type { RunOptions, RunSummary } from './options.js';
 import { Pending } from './pending.js';
 import { PlayRun } from './play.js';
+import { askPrompts } from './prompts.js';
 import { Resume } from './resume.js';
 import { Semaphore } from './semaphore.js';
 import type { Frame } from './call.js';
@@ -44,6 +46,8 @@ export class Run {
   plays: PlayRun[] = [];
   /** The locks of hosts; a plan takes none, nor does what stands in no playbook (`exec` is for looking while a run is under way). */
   readonly locks: HostLocks | undefined;
+  /** Jobs that hosts go on with by themselves: those of this run. */
+  readonly jobs = new Map<string, Started>();
   readonly pending = new Pending(this);
   /** What an earlier run did that this one goes on with. */
   readonly resume: Resume | undefined;
@@ -206,6 +210,7 @@ export async function run(options: RunOptions): Promise<RunSummary> {
   if (run.resume) run.note(`going on with run ${run.resume.run}`);
   run.tell(problems);
   try {
+    await askPrompts(run);
     for (const play of run.plays) {
       if (run.stopping) break;
       if (options.apart) for (const host of run.hosts.values()) host.failed = undefined;

@@ -82,7 +82,7 @@ function hostKeyChecking(value: string, name: string): 'yes' | 'accept-new' | 'o
 }
 
 /** Who the task runs as, or undefined for the login user. */
-export function becomeOf(name: string, scope: Scope, task: Pick<Inherited, 'become' | 'becomeUser' | 'becomeMethod' | 'becomeFlags'>, options: Pick<RunOptions, 'defaults'>): Become | undefined {
+export function becomeOf(name: string, scope: Scope, task: Pick<Inherited, 'become' | 'becomeUser' | 'becomeMethod' | 'becomeFlags' | 'becomeExe'>, options: Pick<RunOptions, 'defaults'>): Become | undefined {
   const reads = new Record();
   const wanted = variable(scope, reads, 'ansible_become') ?? undefined;
   const asked = wanted !== undefined ? truthy(wanted) : task.become !== undefined ? truthy(evaluate(task.become, scope)) : options.defaults.become;
@@ -92,13 +92,15 @@ export function becomeOf(name: string, scope: Scope, task: Pick<Inherited, 'beco
     const evaluated = evaluate(value, scope);
     return evaluated === null ? undefined : text(evaluated);
   };
-  const method = variable(scope, reads, 'ansible_become_method') ?? keyword(task.becomeMethod) ?? options.defaults.becomeMethod ?? 'sudo';
+  const named = variable(scope, reads, 'ansible_become_method') ?? keyword(task.becomeMethod) ?? options.defaults.becomeMethod ?? 'sudo';
+  const method = named.replace(/^(?:ansible\.(?:builtin|legacy)|community\.general)\./, '');
   if (method !== 'sudo' && method !== 'su' && method !== 'doas')
     throw new ContentError(`host ${name} wants become method "${method}"`, undefined, 'Muster knows sudo, su and doas');
   return {
     method,
     user: variable(scope, reads, 'ansible_become_user') ?? keyword(task.becomeUser) ?? options.defaults.becomeUser ?? 'root',
     flags: variable(scope, reads, 'ansible_become_flags') ?? keyword(task.becomeFlags),
+    exe: variable(scope, reads, 'ansible_become_exe') ?? keyword(task.becomeExe),
     password:
       variable(scope, reads, 'ansible_become_password', 'ansible_become_pass', 'ansible_sudo_pass') ?? options.defaults.becomePassword,
   };

@@ -128,7 +128,7 @@ async function playsOf(groups: readonly Group[], baseDir: string, context: LoadC
     task.name = `${back.again ? 'again' : 'undo'}: ${name}`;
     task.args = toValue(back.args as Plain) as Map<Value, Value>;
     task.become = way.become !== undefined;
-    if (way.become) [task.becomeUser, task.becomeMethod, task.becomeFlags] = [way.become.user, way.become.method, way.become.flags];
+    if (way.become) [task.becomeUser, task.becomeMethod, task.becomeFlags, task.becomeExe] = [way.become.user, way.become.method, way.become.flags, way.become.exe];
     task.connection = way.connection;
     [task.remoteUser, task.port] = [way.user, way.port];
     if (Object.keys(way.environment).length > 0) task.environment = [toValue(way.environment as Plain)];

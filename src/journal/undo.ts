@@ -10,7 +10,7 @@ export interface Reached {
   connection: 'ssh' | 'local';
   port: number | undefined;
   user: string | undefined;
-  become: { method: string; user: string; flags: string | undefined } | undefined;
+  become: { method: string; user: string; flags: string | undefined; exe?: string | undefined } | undefined;
   environment: { [name: string]: string };
 }
 

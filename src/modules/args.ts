@@ -106,6 +106,9 @@ function takesAny(spec: Spec): boolean {
   return catchall !== undefined && definition(catchall).type !== 'never';
 }
 
+/** What an argument's name begins with that holds a whole dict of arguments, known only when the task runs; those behind it win. */
+export const WHOLE = '_variable_params';
+
 type Origins = ReadonlyMap<string, Origin>;
 
 /** Written name -> parameter, with what is wrong about the names. */
@@ -115,6 +118,7 @@ function resolve(spec: Spec, written: Iterable<string>, origins: Origins): { nam
   const errors: ContentError[] = [];
   const givenAs = new Map<string, string>();
   for (const key of written) {
+    if (key.startsWith(WHOLE)) continue;
     const name = known.get(key);
     if (name === undefined && !takesAny(spec)) {
       const all = describeParams(spec);
@@ -162,7 +166,8 @@ export function checkArgs(spec: Spec, args: Dict, origins: Origins, place?: Orig
   const writtenAs = new Map([...names].map(([key, name]) => [name, key]));
   const params = describeParams(spec);
   const given: { [key: string]: Plain } = {};
-  let open = errors.length > 0;
+  const whole = written.some((key) => key.startsWith(WHOLE));
+  let open = errors.length > 0 || whole;
   const known = new Set(params.map((param) => param.name));
   for (const [key, name] of names) {
     const value = args.get(key) ?? null;
@@ -176,7 +181,7 @@ export function checkArgs(spec: Spec, args: Dict, origins: Origins, place?: Orig
     return errors;
   }
   for (const param of params) {
-    if (param.name in given || (param.required && !writtenAs.has(param.name))) {
+    if (param.name in given || (param.required && !whole && !writtenAs.has(param.name))) {
       const parsed = param.schema.safeParse(given[param.name]);
       if (parsed.success) continue;
       for (const issue of parsed.error.issues) {

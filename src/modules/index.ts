@@ -1,7 +1,7 @@
 import { didYouMean, ContentError } from '../value/errors.js';
 import type { Module } from './module.js';
 
-export { parseArgs, checkArgs, secretParams, describeParams, type Spec, type Param } from './args.js';
+export { parseArgs, checkArgs, secretParams, describeParams, WHOLE, type Spec, type Param } from './args.js';
 
 /** The collections whose modules exist here. The file of a module is named like it and exports one definition. */
 const COLLECTIONS: { [collection: string]: readonly string[] } = {

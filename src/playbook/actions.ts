@@ -106,6 +106,19 @@ const ACTIONS: readonly Spec[] = [
     examples: ['- meta: flush_handlers\n'],
   },
   {
+    name: 'async_status',
+    summary: 'Tells how a job stands that a task with `async` has started, and what came of it.',
+    params: params({
+      jid: str('The job: `ansible_job_id` of the task that started it.'),
+      mode: choice(['status', 'cleanup'], 'Whether to look, or to take away what is kept of it.').default('status'),
+    }),
+    returns: {
+      ansible_job_id: 'The job.', started: 'Whether it was started.', finished: 'Whether it has ended; with it comes what its module returns.',
+      results_file: "The job's file on the host.", stdout: 'What it printed.', stderr: 'What it printed to standard error.', erased: 'The file taken away.',
+    },
+    examples: ['- command: /usr/local/sbin/long-work\n  async: 3600\n  poll: 0\n  register: work\n- async_status:\n    jid: "{{ work.ansible_job_id }}"\n  register: state\n  until: state is finished\n  retries: 100\n  delay: 10\n'],
+  },
+  {
     name: 'fetch',
     summary: 'Copies a file of the host to the controller.',
     params: params({

@@ -4,7 +4,7 @@ import { checkArgs } from '../modules/index.js';
 import { didYouMean } from '../value/errors.js';
 import { isDict, Source, type Origin, type Value } from '../value/value.js';
 import { originOf } from '../yaml/index.js';
-import { loadSpec } from './actions.js';
+import { actionNames, loadSpec } from './actions.js';
 import { complain, display, findTaskFile, firstFile, isFile, isFolder, searchPath, warn, type LoadContext } from './context.js';
 import { bringRole, bringTasks, includePoint } from './bring.js';
 import { unconfirmable } from './confirm.js';
@@ -42,8 +42,9 @@ export async function checkProject(paths: readonly string[], ctx: LoadContext, f
 
 async function checkPlay(play: Play, ctx: LoadContext): Promise<void> {
   checkKeywordValues(play.keywords, ctx);
-  for (const value of [play.name, play.hosts, play.gatherFacts, play.serial, play.maxFailPercentage, play.anyErrorsFatal, play.forceHandlers]) checkValue(value, ctx);
+  for (const value of [play.name, play.hosts, play.gatherFacts, play.gather, play.order, play.serial, play.maxFailPercentage, play.anyErrorsFatal, play.forceHandlers]) checkValue(value, ctx);
   checkValue(play.vars, ctx);
+  for (const { options } of play.varsPrompt) checkValue(options, ctx);
   for (const role of play.roles) checkRole(role, ctx);
   await checkVarsFiles(play, ctx);
   const walk = new Walk(play, ctx);
@@ -155,12 +156,13 @@ class Walk {
   async #task(task: Task): Promise<void> {
     const { ctx } = this;
     checkKeywordValues(task, ctx);
-    for (const value of [task.name, task.loop?.value, task.loopControl.label, task.loopControl.pause, task.retries, task.delay, task.notify, task.args]) {
+    for (const value of [task.name, task.loop?.value, task.loopControl.label, task.loopControl.pause, task.retries, task.delay, task.async, task.poll, task.notify, task.args]) {
       checkValue(value, ctx);
     }
     for (const condition of [...task.until, ...(task.changedWhen ?? []), ...(task.failedWhen ?? [])]) syntax(condition.expression, condition.origin, ctx);
     const spec = await loadSpec(task.action);
     for (const error of checkArgs(spec, task.args, task.argOrigins, task.origin)) ctx.problems.push(caught(error, task.origin));
+    this.#async(task);
     this.#bareExpressions(task);
     await this.#files(task);
     if (this.#confirmed) await this.#confirmable(task, this.#confirmed, task.origin);
@@ -171,6 +173,14 @@ class Walk {
       if (this.#confirmed) for (const handler of this.#called(name)) await this.#confirmable(handler, this.#confirmed, origin);
     }
     if (task.action === 'include_tasks' || task.action === 'include_role') await this.#include(task);
+  }
+
+  /** Only what a host can go on with by itself can be a job. */
+  #async(task: Task): void {
+    if (task.async === undefined || task.async === 0) return;
+    const origin = task.origin;
+    if (actionNames.includes(task.action)) complain(this.ctx, `${task.actionAsWritten} does not support async`, origin, 'it happens on the controller: leave async out');
+    else if (this.#confirmed) complain(this.ctx, 'a job cannot stand in a confirmed block', origin, 'what it does later nobody would put back: leave async out');
   }
 
   /** The handlers a name means, and those they notify: they run within a confirmed block too. */

@@ -1,13 +1,14 @@
 import { isDict, Source, type Dict, type Origin, type Value } from '../value/value.js';
 import { placeIn } from '../yaml/index.js';
 import { complain, warn, type LoadContext } from './context.js';
+import { moduleDefaults } from './defaults.js';
 import { asList, given, keyPlace, place } from './keywords.js';
 import { staticText } from './static.js';
 import type { Condition, Inherited } from './types.js';
 
 /** Keywords of which the nearest statement wins. */
 const KEYWORDS = {
-  becomeUser: 'become_user', become: 'become', becomeMethod: 'become_method', becomeFlags: 'become_flags', remoteUser: 'remote_user',
+  becomeUser: 'become_user', become: 'become', becomeMethod: 'become_method', becomeFlags: 'become_flags', becomeExe: 'become_exe', remoteUser: 'remote_user',
   connection: 'connection', port: 'port', ignoreErrors: 'ignore_errors', ignoreUnreachable: 'ignore_unreachable',
   anyErrorsFatal: 'any_errors_fatal', noLog: 'no_log', checkMode: 'check_mode', diff: 'diff', runOnce: 'run_once',
   delegateTo: 'delegate_to', delegateFacts: 'delegate_facts', throttle: 'throttle', timeout: 'timeout',
@@ -19,7 +20,7 @@ export const NEAREST = Object.keys(KEYWORDS) as (keyof typeof KEYWORDS)[];
 /** What a task has that nothing around it states. */
 export function nothingInherited(): Inherited {
   const nearest = Object.fromEntries(NEAREST.map((field) => [field, undefined])) as Record<keyof typeof KEYWORDS, undefined>;
-  return { when: [], vars: [], environment: [], tags: [], ...nearest, notify: [] };
+  return { when: [], vars: [], environment: [], tags: [], ...nearest, notify: [], moduleDefaults: new Map() };
 }
 
 /** The keywords of a play, block, role or task laid over what is around it. */
@@ -32,6 +33,7 @@ export function inherit(around: Inherited, dict: Dict, at: Origin, ctx: LoadCont
   result.environment = [...around.environment, ...asList(given(dict, 'environment'))];
   const notify = asList(given(dict, 'notify'));
   result.notify = around.notify.length === 0 ? notify : [...around.notify, ...notify];
+  result.moduleDefaults = moduleDefaults(around.moduleDefaults, dict, at, ctx);
   result.tags = [...new Set([...around.tags, ...tagsOf(dict, at, ctx)])];
   return result;
 }

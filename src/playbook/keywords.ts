@@ -10,14 +10,16 @@ type Keywords = { readonly [keyword: string]: Kind };
 
 const COMMON: Keywords = {
   name: 'text', vars: 'dict', environment: 'dicts', tags: 'texts', become: 'bool', become_user: 'text', become_method: 'text',
-  become_flags: 'text', remote_user: 'text', connection: 'text', port: 'number', ignore_errors: 'bool', ignore_unreachable: 'bool',
+  become_flags: 'text', become_exe: 'text', remote_user: 'text', connection: 'text', port: 'number', ignore_errors: 'bool', ignore_unreachable: 'bool',
   any_errors_fatal: 'bool', no_log: 'bool', check_mode: 'bool', diff: 'bool', run_once: 'bool', throttle: 'number', timeout: 'number',
+  collections: 'texts', module_defaults: 'dicts',
 };
 /** What blocks, roles and tasks share, and what `apply` gives to included tasks. */
 export const INSIDE: Keywords = { ...COMMON, when: 'conditions', delegate_to: 'text', delegate_facts: 'bool' };
 
 export const PLAY: Keywords = {
-  ...COMMON, hosts: 'texts', gather_facts: 'bool', gather_subset: 'texts', vars_files: 'any', strategy: 'word', serial: 'any',
+  ...COMMON, hosts: 'texts', gather_facts: 'bool', gather_subset: 'texts', gather_timeout: 'number',
+  fact_path: 'text', order: 'text', vars_prompt: 'any', vars_files: 'any', strategy: 'word', serial: 'any',
   max_fail_percentage: 'number', force_handlers: 'bool', pre_tasks: 'entries', roles: 'entries', tasks: 'entries',
   post_tasks: 'entries', handlers: 'entries',
 };
@@ -25,26 +27,20 @@ export const IMPORT_PLAYBOOK: Keywords = { import_playbook: 'text', name: 'text'
 export const BLOCK: Keywords = { ...INSIDE, notify: 'texts', confirm: 'any', block: 'entries', rescue: 'entries', always: 'entries' };
 export const TASK: Keywords = {
   ...INSIDE, action: 'any', local_action: 'any', args: 'any', loop: 'any', loop_control: 'dict', register: 'word', until: 'conditions',
-  retries: 'number', delay: 'number', changed_when: 'conditions', failed_when: 'conditions', notify: 'texts',
+  retries: 'number', delay: 'number', async: 'number', poll: 'number', changed_when: 'conditions', failed_when: 'conditions', notify: 'texts',
 };
 export const HANDLER: Keywords = { ...TASK, listen: 'texts' };
 export const ROLE: Keywords = { ...INSIDE, role: 'text' };
+export const PROMPT: Keywords = {
+  name: 'word', prompt: 'text', default: 'any', private: 'bool', confirm: 'bool', encrypt: 'text', salt: 'text', salt_size: 'number', unsafe: 'bool',
+};
 export const LOOP_CONTROL: Keywords = {
   loop_var: 'word', index_var: 'word', label: 'any', pause: 'number', extended: 'bool',
 };
 
 /** Ansible's keywords that are understood but not carried out, and what to do instead. */
 export const NOT_YET: { [keyword: string]: string } = {
-  async: 'tasks run as long as they need; leave it out',
-  poll: 'tasks run as long as they need; leave it out',
-  become_exe: 'set ansible_become_method, or put the command into the PATH',
-  module_defaults: 'write the arguments at the tasks, or use a YAML anchor',
-  vars_prompt: 'pass the value with -e',
-  collections: 'leave it out: modules are found by their short and full names',
   debugger: 'leave it out, and look at the run with -vvv',
-  order: 'leave it out: hosts run in the order of the inventory',
-  fact_path: 'leave it out',
-  gather_timeout: 'leave it out',
   validate_argspec: 'leave it out: argument specs are not read',
 };
 

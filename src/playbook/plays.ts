@@ -1,13 +1,15 @@
 import { dirname, resolve } from 'node:path';
-import { isDict, Source, type Dict, type Origin, type Value } from '../value/value.js';
+import { isDict, type Dict, type Origin, type Value } from '../value/value.js';
 import { originOf } from '../yaml/index.js';
+import { loadSpec } from './actions.js';
 import { complain, display, isFile, parseText, readYaml, type LoadContext } from './context.js';
+import { withDefaults } from './defaults.js';
 import { conditions, inherit, nothingInherited, tagsOf, varsOf } from './inherit.js';
-import { asList, checkKeywords, given, IMPORT_PLAYBOOK, keyPlace, place, PLAY, shown } from './keywords.js';
+import { asList, checkKeywords, given, IMPORT_PLAYBOOK, keyPlace, place, PLAY, PROMPT, shown } from './keywords.js';
 import { loadRoles } from './roles.js';
 import { staticText } from './static.js';
 import { loadEntries, type Frame } from './tasks.js';
-import type { Condition, Entry, Play, Playbook, Task } from './types.js';
+import type { Condition, Entry, Play, Playbook, Prompt, Task } from './types.js';
 
 /** What `import_playbook` gives the plays it brings. */
 interface Imported {
@@ -109,13 +111,32 @@ async function loadPlay(dict: Dict, at: Origin, path: string, ctx: LoadContext, 
   const handlers = (await loadEntries(given(dict, 'handlers'), place(dict, 'handlers', at), { ...frame, handlers: true })) as Task[];
   return {
     origin: at, baseDir: dirname(path), name: given(dict, 'name'), hosts: hosts ?? 'all',
-    gatherFacts: given(dict, 'gather_facts'), gatherSubset: subset(dict, at, ctx),
-    vars: layered(vars, imported.vars), varsFiles: asList(given(dict, 'vars_files')),
+    gatherFacts: given(dict, 'gather_facts'), gather: withDefaults('setup', await loadSpec('setup'), keywords.moduleDefaults, gatherOf(dict), new Map()), order: orderOf(dict, at, ctx),
+    vars: layered(vars, imported.vars), varsPrompt: promptsOf(dict, at, ctx), varsFiles: asList(given(dict, 'vars_files')),
     strategy: strategyOf(dict, at, ctx), serial: given(dict, 'serial'), maxFailPercentage: given(dict, 'max_fail_percentage'),
     anyErrorsFatal: given(dict, 'any_errors_fatal'), forceHandlers: given(dict, 'force_handlers'),
     ignoreUnreachable: given(dict, 'ignore_unreachable'),
     sections, handlers: [...handlers, ...frame.play.handlers], roles: frame.play.roles, keywords, tags: keywords.tags,
   };
+}
+
+/** Of the older form, a dict of names and questions, each is asked without showing what is typed. */
+function promptsOf(dict: Dict, at: Origin, ctx: LoadContext): Prompt[] {
+  const value = given(dict, 'vars_prompt');
+  if (value === undefined) return [];
+  const list: Value[] = isDict(value) ? [...value].map(([name, prompt]) => new Map([['name', name], ['prompt', prompt]])) : asList(value);
+  return list.flatMap((entry, i) => {
+    const origin = place(isDict(value) ? value : list, isDict(value) ? [...value.keys()][i]! : i, place(dict, 'vars_prompt', at));
+    if (!isDict(entry)) {
+      complain(ctx, `an entry of "vars_prompt" must be a dict, not ${shown(entry)}`, origin, 'begin it with "- name:"');
+      return [];
+    }
+    checkKeywords(entry, PROMPT, 'an entry of vars_prompt', origin, ctx);
+    const name = given(entry, 'name');
+    if (typeof name === 'string' && /^[A-Za-z_]\w*$/.test(name)) return [{ name, options: entry, origin }];
+    complain(ctx, 'an entry of "vars_prompt" needs the name of a variable', origin, 'write "name:" with letters, digits and _');
+    return [];
+  });
 }
 
 const STRATEGIES = ['linear', 'free', 'host_pinned'] as const;
@@ -129,9 +150,17 @@ function strategyOf(dict: Dict, at: Origin, ctx: LoadContext): Play['strategy'] 
   return known ?? 'linear';
 }
 
-function subset(dict: Dict, at: Origin, ctx: LoadContext): string[] | undefined {
-  const value = given(dict, 'gather_subset');
-  if (value === undefined) return undefined;
-  if (asList(value).some((each) => each instanceof Source)) complain(ctx, '"gather_subset" must be written out', place(dict, 'gather_subset', at));
-  return asList(value as Value).flatMap((each) => String(each).split(',')).map((each) => each.trim());
+const GATHER = ['gather_subset', 'gather_timeout', 'fact_path'] as const;
+
+function gatherOf(dict: Dict): Dict {
+  return new Map(GATHER.flatMap((key): [string, Value][] => (given(dict, key) === undefined ? [] : [[key, given(dict, key)!]])));
+}
+
+/** The orders hosts can run in, by Ansible's names. */
+export const ORDERS = ['inventory', 'sorted', 'reverse_sorted', 'reverse_inventory', 'shuffle'] as const;
+
+function orderOf(dict: Dict, at: Origin, ctx: LoadContext): Value | undefined {
+  const value = given(dict, 'order');
+  if (typeof value === 'string' && !ORDERS.some((order) => order === value)) complain(ctx, `there is no order ${shown(value)}`, place(dict, 'order', at), `there are ${ORDERS.join(', ')}`);
+  return value;
 }

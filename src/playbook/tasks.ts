@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { describeParams, type Spec } from '../modules/index.js';
+import { describeParams, WHOLE, type Spec } from '../modules/index.js';
 import { lookupNames } from '../expression/index.js';
 import { didYouMean } from '../value/errors.js';
 import { isDict, Secret, Source, type Dict, type Origin, type Value } from '../value/value.js';
@@ -7,6 +7,7 @@ import { keyOrigin, originOf } from '../yaml/index.js';
 import { actionName, loadSpec, suggestAction } from './actions.js';
 import { parseLine, pieceOf, pieceOrigin } from './arguments.js';
 import { confirmOf } from './confirm.js';
+import { withDefaults } from './defaults.js';
 import { complain, display, findTaskFile, readYaml, type LoadContext } from './context.js';
 import { conditions, inherit } from './inherit.js';
 import { asList, BLOCK, checkKeywords, given, HANDLER, isKeyword, keyPlace, LOOP_CONTROL, place, shown, TASK } from './keywords.js';
@@ -106,9 +107,11 @@ async function loadTask(dict: Dict, at: Origin, frame: Frame): Promise<Entry[]> 
   const id = idOf(at, frame.via);
   const own = inherit(frame.inherit, dict, at, ctx);
   const args = await readArgs(dict, action, at, ctx);
+  const spec = await loadSpec(action.name);
+  args.args = withDefaults(action.name, spec, own.moduleDefaults, args.args, args.origins);
   if (action.name === 'import_tasks' || action.name === 'import_role') {
     for (const key of dict.keys()) {
-      if (!['loop', 'loop_control', 'register', 'until', 'retries', 'delay', 'notify', 'changed_when', 'failed_when'].includes(String(key)) && !String(key).startsWith('with_')) continue;
+      if (!['loop', 'loop_control', 'register', 'until', 'retries', 'delay', 'async', 'poll', 'notify', 'changed_when', 'failed_when'].includes(String(key)) && !String(key).startsWith('with_')) continue;
       complain(ctx, `${action.name} takes no "${String(key)}"`, keyPlace(dict, key, at), `it is replaced by its tasks before the run; use ${action.name.replace('import', 'include')}`);
     }
     const inner = { ...frame, inherit: own, via: id };
@@ -122,7 +125,7 @@ async function loadTask(dict: Dict, at: Origin, frame: Frame): Promise<Entry[]> 
     args: args.args, argOrigins: args.origins, freeForm: args.freeForm,
     loop: loopOf(dict, at, ctx), loopControl: control,
     register: variableName(dict, 'register', at, ctx),
-    until: conditions(dict, 'until', at, ctx), retries: given(dict, 'retries'), delay: given(dict, 'delay'),
+    until: conditions(dict, 'until', at, ctx), async: given(dict, 'async'), poll: given(dict, 'poll'), retries: given(dict, 'retries'), delay: given(dict, 'delay'),
     changedWhen: given(dict, 'changed_when') === undefined ? undefined : conditions(dict, 'changed_when', at, ctx),
     failedWhen: given(dict, 'failed_when') === undefined ? undefined : conditions(dict, 'failed_when', at, ctx),
     ...(dict.has('notify') ? { notifyOrigin: place(dict, 'notify', at) } : {}), listen: asList(given(dict, 'listen')).map(String),
@@ -188,6 +191,7 @@ async function readArgs(dict: Dict, action: Action, at: Origin, ctx: LoadContext
   const result: Args = { args: new Map(), origins: new Map(), freeForm: undefined };
   const more = given(dict, 'args');
   if (isDict(more)) takeDict(more, place(dict, 'args', at), result);
+  else if (more instanceof Source) result.args.set(WHOLE, more);
   else if (more !== undefined) complain(ctx, '"args" must be a dict', place(dict, 'args', at), 'write the arguments under the module');
   const { value } = action;
   if (isDict(value)) takeDict(value, action.origin, result);

@@ -1,4 +1,4 @@
-import type { Dict, Origin, Value } from '../value/value.js';
+import type { Dict, Origin, Source, Value } from '../value/value.js';
 
 /**
  * Typed plays and tasks, as loaded: nothing here is evaluated. Any `Value` may be or hold a `Source`.
@@ -18,8 +18,13 @@ export interface Play {
   /** The pattern: text, list of texts, or Source. */
   hosts: Value;
   gatherFacts: Value | undefined;
-  gatherSubset: string[] | undefined;
+  /** `gather_subset`, `gather_timeout` and `fact_path`: arguments for `setup` under their names. */
+  gather: Dict;
+  /** How the hosts of the pattern are ordered; undefined is as in the inventory. */
+  order: Value | undefined;
   vars: Dict;
+  /** What is asked for before the run. */
+  varsPrompt: Prompt[];
   varsFiles: Value[];
   strategy: 'linear' | 'free' | 'host_pinned';
   serial: Value | undefined;
@@ -36,6 +41,15 @@ export interface Play {
   /** Connection and become defaults of the play: already flattened into tasks; fact gathering uses these. */
   keywords: Inherited;
   tags: string[];
+}
+
+/** One entry of `vars_prompt`. */
+export interface Prompt {
+  /** The variable that gets the answer. */
+  name: string;
+  /** Its keywords, not evaluated. */
+  options: Dict;
+  origin: Origin;
 }
 
 /** What a task, block or include entry is. */
@@ -79,6 +93,7 @@ export interface Inherited {
   becomeUser: Value | undefined;
   becomeMethod: Value | undefined;
   becomeFlags: Value | undefined;
+  becomeExe: Value | undefined;
   remoteUser: Value | undefined;
   connection: Value | undefined;
   port: Value | undefined;
@@ -91,6 +106,8 @@ export interface Inherited {
   runOnce: Value | undefined;
   delegateTo: Value | undefined;
   delegateFacts: Value | undefined;
+  /** By module (its short name) or `group/NAME`: arguments for tasks that do not say otherwise. */
+  moduleDefaults: ReadonlyMap<string, { args: Dict | Source; origin: Origin }>;
   throttle: Value | undefined;
   timeout: Value | undefined;
 }
@@ -129,6 +146,9 @@ export interface Task extends Inherited {
   };
   register: string | undefined;
   until: Condition[];
+  /** Seconds a job of the host's own may take, and how often it is asked for. */
+  async: Value | undefined;
+  poll: Value | undefined;
   retries: Value | undefined;
   delay: Value | undefined;
   changedWhen: Condition[] | undefined;

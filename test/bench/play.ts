@@ -69,7 +69,7 @@ export async function applyPlay(playbook: string, inventory: string, how: { conv
 export function probes(): string {
   const stat = (path: string): string => `stat -c '%F %a %U %G' ${path}\n`;
   return [
-    `( ${gathering(new Set(['min', 'hardware', 'network', 'virtual']), '/etc/ansible/facts.d').text}\n) >/dev/null\n`,
+    `( ${gathering(new Set(['min', 'hardware', 'network', 'virtual']), '/etc/ansible/facts.d', 10).text}\n) >/dev/null\n`,
     ...PACKAGES.map((name) => `dpkg-query -W -f '\${db:Status-Abbrev} \${Version}' ${name}\n`),
     stat('/etc/app'),
     ...numbers(10).map((n) => stat(`/srv/app/data${n}`)),

@@ -1,27 +1,11 @@
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { ConnectionError } from '../../src/connection/connection.js';
 import { LocalConnection } from '../../src/connection/local.js';
 import type { RunOptions } from '../../src/engine/options.js';
-import { exists, Rig } from './rig.js';
-
-/** Runs a playbook over a, b, c (three machines, each with a folder of its own under the project). */
-async function play(t: ExecutionContext, site: string, more: Partial<RunOptions> & { files?: { [path: string]: string } } = {}) {
-  const { files, ...options } = more;
-  const rig = await Rig.make({ 'site.yml': site, ...files });
-  t.teardown(() => rig.remove());
-  await rig.write({
-    'hosts.yml': `all:\n  vars: {project: "${rig.folder}"}\n  hosts:\n${['a', 'b', 'c'].map((host) => `    ${host}: {ansible_connection: ssh, root: "${rig.folder}/hosts/${host}"}`).join('\n')}\n`,
-  });
-  for (const host of ['a', 'b', 'c']) await mkdir(path.join(rig.folder, 'hosts', host), { recursive: true });
-  const summary = await rig.run(options);
-  const told = rig.events.flatMap((event) => (event.event === 'result' ? [`${event.task} ${event.host} ${event.result.status}`] : []));
-  const read = (file: string) => readFile(path.join(rig.folder, 'hosts', file), 'utf8');
-  return { rig, summary, told, read, has: (file: string) => exists(path.join(rig.folder, 'hosts', file)) };
-}
-
-const head = '- hosts: all\n  gather_facts: false\n';
+import { Rig } from './rig.js';
+import { head, play } from './support.js';
 
 test('a converged play costs one trip for each machine, a change one more', async (t) => {
   const site = `${head}  tasks:

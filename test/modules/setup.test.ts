@@ -47,7 +47,7 @@ test('an answer that was cut short is an error', (t) => {
 });
 
 function wanted(subset: string[]) {
-  return { groups: new Set(['min', 'hardware', 'network', 'virtual'] as const), keep: () => true, subset, factPath: '/etc/ansible/facts.d' };
+  return { groups: new Set(['min', 'hardware', 'network', 'virtual'] as const), keep: () => true, subset, factPath: '/etc/ansible/facts.d', seconds: 10 };
 }
 
 function factsOf(sections: Record<string, string>): Record<string, any> {

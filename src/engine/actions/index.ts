@@ -1,5 +1,6 @@
 import type { Outcome } from '../outcome.js';
 import type { Call } from '../call.js';
+import { asyncStatus } from './async.js';
 import { addHost, groupBy } from './inventory.js';
 import { assert, debug, fail, includeVars, setFact } from './say.js';
 import { fetch } from './fetch.js';
@@ -16,6 +17,7 @@ const ACTIONS: { [name: string]: (call: Call) => Promise<Outcome> } = {
   group_by: groupBy,
   pause,
   fetch,
+  async_status: asyncStatus,
   reboot,
   wait_for_connection: waitForConnection,
 };

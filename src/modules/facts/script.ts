@@ -59,17 +59,17 @@ fi`,
 };
 
 /** Facts the host keeps itself: executables are run, other files read. */
-function localFacts(folder: string): Sh {
+function localFacts(folder: string, seconds: number): Sh {
   return sh`for f in ${hostPath(folder)}/*.fact; do
   [ -f "$f" ] || continue
-  if [ -x "$f" ]; then t=$(timeout 10 "$f" </dev/null 2>/dev/null); else t=$(cat "$f"); fi
+  if [ -x "$f" ]; then t=$(timeout ${seconds} "$f" </dev/null 2>/dev/null); else t=$(cat "$f"); fi
   r=$?; n=\${f##*/}
   s "local $r \${n%.fact}"; printf %s "$t"
 done`;
 }
 
-/** @param groups what to ask for; @param factPath folder of the host's own facts */
-export function gathering(groups: ReadonlySet<Group>, factPath: string): Sh {
+/** @param groups what to ask for; @param factPath folder of the host's own facts @param seconds each program among them may take */
+export function gathering(groups: ReadonlySet<Group>, factPath: string, seconds: number): Sh {
   const asked = (['min', 'hardware', 'network', 'virtual'] as const).filter((group) => groups.has(group));
   return join([
     raw(`s() { printf '\\000%s\\000' "$1"; }
@@ -78,7 +78,7 @@ PATH=$PATH:/usr/sbin:/sbin
 s files; grep -saH '' ${[ALWAYS, ...asked.map((group) => FILES[group])].join(' ').replaceAll('\n', ' ')}
 s existing; for f in ${EXISTING.replaceAll('\n', ' ')}; do [ -e $f ] && echo $f; done`),
     ...asked.map((group) => raw(SECTIONS[group])),
-    groups.has('min') ? localFacts(factPath) : sh``,
+    groups.has('min') ? localFacts(factPath, seconds) : sh``,
     raw(`s end\n:`),
   ]);
 }

@@ -1,0 +1,111 @@
+import { chmod, mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import { play } from './support.js';
+
+test('order says in which order hosts run', async (t) => {
+  for (const [order, hosts] of [['inventory', 'abc'], ['reverse_inventory', 'cba'], ['sorted', 'abc'], ['reverse_sorted', 'cba']]) {
+    const { rig } = await play(t, `- hosts: all\n  gather_facts: false\n  order: "{{ '${order}' }}"\n  tasks: [{ping: }]\n`);
+    t.deepEqual(rig.events.flatMap((event) => (event.event === 'play' ? event.hosts : [])).join(''), hosts, order);
+  }
+  const { rig } = await play(t, `- hosts: all\n  gather_facts: false\n  order: shuffle\n  tasks: [{ping: }]\n`);
+  t.deepEqual(rig.events.flatMap((event) => (event.event === 'play' ? event.hosts : [])).toSorted(), ['a', 'b', 'c']);
+});
+
+test('module_defaults are inherited, the nearest of a module alone, and what the task says wins', async (t) => {
+  const site = `- hosts: a
+  gather_facts: false
+  vars: {greeting: from the play}
+  module_defaults:
+    copy: {content: "{{ greeting }}", mode: "0600"}
+    ansible.builtin.debug: {msg: "{{ greeting }}"}
+  roles: [r]
+  tasks:
+    - copy: {dest: "{{ root }}/play"}
+    - {name: said, debug: }
+    - module_defaults: [{copy: {content: "{{ item }}"}}]
+      block:
+        - copy: {dest: "{{ root }}/block"}
+          loop: [from the block]
+          register: block
+        - copy: {dest: "{{ root }}/own", content: own}
+        - {include_tasks: more.yml}
+    - {name: mode, stat: {path: "{{ root }}/play"}}
+    - {name: file, file: {path: "{{ root }}/d"}, module_defaults: {file: {name: /nowhere, state: directory}}}
+    - {name: known late, copy: {dest: "{{ root }}/late"}, module_defaults: {copy: "{{ {'content': 'late'} }}"}}
+    - {name: whole, copy: , args: "{{ {'dest': root ~ '/whole', 'content': 'whole'} }}"}
+`;
+  const { rig, read, data } = await play(t, site, { files: { 'more.yml': '- {copy: {dest: "{{ root }}/more"}, vars: {item: included}}\n', 'roles/r/tasks/main.yml': '- copy: {dest: "{{ root }}/role"}\n' } });
+  t.deepEqual(rig.failures(), []);
+  t.is(await read('a/play'), 'from the play');
+  t.is(await read('a/role'), 'from the play');
+  t.is(await read('a/block'), 'from the block');
+  t.is(await read('a/own'), 'own');
+  t.is(await read('a/more'), 'included');
+  t.is(await read('a/late'), 'late');
+  t.is(await read('a/whole'), 'whole');
+  t.is(data('said').msg, 'from the play');
+  t.is(data('mode').stat.mode, '0600');
+});
+
+test('module_defaults reach the gathering of facts, as do gather_subset, gather_timeout and fact_path', async (t) => {
+  const site = (keywords: string) => `- hosts: a\n${keywords}\n  tasks: [{name: local, debug: {msg: "{{ ansible_local }}"}}, {name: all, debug: {msg: "{{ ansible_facts | length }}"}}]\n`;
+  const { rig, data } = await play(t, site('  gather_facts: false'), {});
+  const facts = path.join(rig.folder, 'facts.d');
+  await mkdir(facts);
+  await rig.write({ 'facts.d/static.fact': '[one]\nKey = value\n', 'facts.d/json.fact': '{"n": [1]}', 'facts.d/run.fact': '#!/bin/sh\necho "{\\"pid\\": true}"\n', 'facts.d/bad.fact': '#!/bin/sh\nexit 3\n' });
+  for (const name of ['run', 'bad']) await chmod(path.join(facts, `${name}.fact`), 0o755);
+  for (const keywords of [`  fact_path: "{{ project }}/facts.d"\n  gather_subset: ["!all"]\n  gather_timeout: 5`, '  module_defaults: {setup: {fact_path: "{{ project }}/facts.d", gather_subset: [min]}}']) {
+    await rig.write({ 'site.yml': site(keywords) });
+    await rig.run();
+    const { bad, ...good } = data('local').msg;
+    t.deepEqual(good, { json: { n: [1] }, run: { pid: true }, static: { one: { key: 'value' } } });
+    t.regex(bad, /exit status 3/);
+    t.true(Number(data('all').msg) < 60, 'no hardware');
+  }
+});
+
+test('vars_prompt asks before the run, what -e gives is not asked for', async (t) => {
+  const site = `- hosts: a
+  gather_facts: false
+  vars: {what: name}
+  vars_prompt:
+    - {name: who, prompt: "Your {{ what }}?", private: false}
+    - {name: password, confirm: true}
+    - {name: hashed, encrypt: sha512_crypt, salt: abcdefgh}
+    - {name: release, default: "1.0", private: no}
+    - {name: given}
+  tasks:
+    - {name: said, debug: {msg: "{{ who }} {{ release }} {{ given }}"}}
+    - {name: kept, copy: {dest: "{{ root }}/p", content: "{{ password }} {{ hashed }}"}}
+`;
+  const asked: string[] = [];
+  const answers = ['{{ me }}', 'first', 'other', 'secret-1', 'secret-1', 'to be hashed', ''];
+  const { read, data, rig } = await play(t, site, {
+    extraVars: new Map([['given', 'given']]),
+    ask: async (question, hidden) => {
+      asked.push(`${question}${hidden ? ' (hidden)' : ''}`);
+      return answers.shift();
+    },
+  });
+  t.deepEqual(asked, ['Your name?', 'input for password (hidden)', 'confirm input for password (hidden)', 'the two differ; input for password (hidden)', 'confirm input for password (hidden)', 'input for hashed (hidden)', 'input for release [1.0]']);
+  t.is(data('said').msg, '{{ me }} 1.0 given');
+  t.regex(await read('a/p'), /^secret-1 \$6\$abcdefgh\$/);
+  t.false(JSON.stringify(rig.events).includes('secret-1'));
+  const error = await t.throwsAsync(rig.run({ extraVars: new Map([['given', 'x']]) }));
+  t.is(error?.message, '"who" has to be asked for, and there is no terminal');
+  t.deepEqual(rig.trips, []);
+});
+
+test('collections are taken, and become_exe is the program that becomes', async (t) => {
+  const exe = '#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done; shift; BECAME=by-it exec "$@"\n';
+  const site = `- hosts: a
+  gather_facts: false
+  collections: [community.general]
+  tasks:
+    - copy: {dest: "{{ root }}/exe", src: exe, mode: "0755"}
+    - {name: who, shell: echo $BECAME, become: true, become_user: nobody, become_exe: "{{ root }}/exe"}
+`;
+  const { data } = await play(t, site, { files: { 'files/exe': exe } });
+  t.is(data('who').stdout, 'by-it');
+});
