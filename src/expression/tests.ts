@@ -7,7 +7,8 @@ import { isEncrypted } from '../vault/index.js';
 import { FILTERS } from './filters/index.js';
 import { asInt, compare, contains, equals, isFloat, isInt, isNumber, iterate, keyOf, numeric, read, str, truthy, typeName } from './python.js';
 import { pythonRegex } from './regex.js';
-import { find, table, type Env } from './registry.js';
+import { find, table, type Env, type Table } from './registry.js';
+import { IP_TESTS } from './tests-ip.js';
 import { fail, Undefined, type Result } from './undefined.js';
 import { compareVersions } from './versions.js';
 
@@ -45,7 +46,7 @@ const plain = (value: Value) => {
   return value instanceof Secret ? value.reveal() : value;
 };
 
-export const TESTS = table<boolean>({
+const OWN = table<boolean>({
   '?defined(value)': (_, value: Result) => !(value instanceof Undefined),
   '?undefined(value)': (_, value: Result) => value instanceof Undefined,
   'none(value)': (_, value) => plain(value) === null,
@@ -126,6 +127,9 @@ export const TESTS = table<boolean>({
   'nan|isnan(value)': (_, value) => Number.isNaN(Number(numeric(plain(value)))),
   'hashable(value)': (_, value) => !Array.isArray(plain(value)) && !(plain(value) instanceof Map) && keyOf(value) !== undefined,
 });
+
+/** Every test by name. */
+export const TESTS: Table<boolean> = new Map([...OWN, ...IP_TESTS]);
 
 /** Text as `truthy(convert_bool=True)` reads it; what is no boolean comes back as it is. */
 export function toBool(given: Value): Value {

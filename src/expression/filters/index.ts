@@ -5,6 +5,7 @@ import { DICTS } from './dicts.js';
 import { ENCODING } from './encode.js';
 import { GTIDS } from './gtid.js';
 import { HASHES } from './hashes.js';
+import { IPS } from './ip.js';
 import { LISTS } from './lists.js';
 import { MATHS } from './math.js';
 import { PATHS } from './paths.js';
@@ -13,4 +14,4 @@ import { STRINGS } from './strings.js';
 import { TIMES } from './times.js';
 
 /** Every filter by name. */
-export const FILTERS: Table<Result> = new Map([...BASIC, ...STRINGS, ...LISTS, ...DICTS, ...MATHS, ...REGEXES, ...ENCODING, ...HASHES, ...GTIDS, ...PATHS, ...TIMES]);
+export const FILTERS: Table<Result> = new Map([...BASIC, ...STRINGS, ...LISTS, ...DICTS, ...MATHS, ...REGEXES, ...ENCODING, ...HASHES, ...GTIDS, ...PATHS, ...TIMES, ...IPS]);
