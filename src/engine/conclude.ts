@@ -48,7 +48,7 @@ export function conclude(call: Call, name: string, result: Outcome, seconds: num
   if (status === 'ignored') return;
   if (result.locked) run.lockedOut = true;
   if (status === 'unreachable' || result.locked) host.lost = result;
-  else if (result.failed) [host.failed, host.failedTask] = [result, new Map<Value, Value>([['name', name], ['action', task.action], ['args', argsOf(call)]])];
+  else if (result.failed) [host.failed, host.failedTask] = [result, new Map<Value, Value>([['name', task.role ? name.replace(`${task.role.name} : `, '') : name], ['action', task.action], ['args', argsOf(call)]])];
 }
 
 /** A task's arguments; none where they cannot be told without an item. */

@@ -129,6 +129,7 @@ function one(call: Call, ahead?: Speculated): Wanted {
   const options = {
     from: from({ tasks: text('tasks_from'), vars: text('vars_from'), defaults: text('defaults_from'), handlers: text('handlers_from') }),
     public: args.has('public') && truthy(args.get('public')!),
+    validate: !args.has('rolespec_validate') || truthy(args.get('rolespec_validate')!),
   };
   return {
     key: role + (options.from.tasks ? `:${options.from.tasks}` : '') + round,

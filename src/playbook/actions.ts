@@ -119,6 +119,17 @@ const ACTIONS: readonly Spec[] = [
     examples: ['- command: /usr/local/sbin/long-work\n  async: 3600\n  poll: 0\n  register: work\n- async_status:\n    jid: "{{ work.ansible_job_id }}"\n  register: state\n  until: state is finished\n  retries: 100\n  delay: 10\n'],
   },
   {
+    name: 'validate_argument_spec',
+    summary: 'Checks variables against a specification as meta/argument_specs.yml of a role has it; a role that has one begins with this.',
+    params: params({
+      argument_spec: dict('Options by name, each a dict: type, required, default, choices, elements, options, aliases, …'),
+      provided_arguments: dict('Values that count instead of the variables of these names.').default({}),
+      validate_args_context: dict('What is told of who asks.').default({}),
+    }),
+    returns: { argument_errors: 'What is wrong.', argument_spec_data: 'The specification.', validate_args_context: 'Who asked.', msg: 'All of it as text.' },
+    examples: ['- validate_argument_spec:\n    argument_spec:\n      port: {type: int, required: true}\n      level: {choices: [debug, info], default: info}\n'],
+  },
+  {
     name: 'fetch',
     summary: 'Copies a file of the host to the controller.',
     params: params({
@@ -204,7 +215,7 @@ function roleParams() {
     handlers_from: str('File of its `handlers/` to read.').default('main'),
     allow_duplicates: bool('Runs it though it ran before.').default(true),
     public: bool('Shows its variables and defaults to the tasks that follow.').optional(),
-    rolespec_validate: bool('Accepted for the sake of existing playbooks; argument specs are not read.').default(true),
+    rolespec_validate: bool('Checks the variables against the argument spec of the role, where it has one.').default(true),
   };
 }
 

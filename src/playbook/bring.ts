@@ -48,6 +48,8 @@ export interface RoleOptions {
   from?: Partial<From>;
   params?: Dict;
   public?: boolean;
+  /** Unless its argument spec is not to be read. */
+  validate?: boolean;
 }
 
 /** The tasks of a file; what is wrong goes to `ctx.problems`. */
@@ -62,7 +64,7 @@ export async function bringRole(name: string, options: RoleOptions, point: Inclu
   const frame = frameOf(point, ctx);
   const used = await useRole(name, {
     params: options.params ?? new Map(), vars: new Map(), from: { tasks: 'main', vars: 'main', defaults: 'main', handlers: 'main', ...options.from },
-    parent: point.role, public: options.public ?? false, again: true, origin: point.origin,
+    parent: point.role, public: options.public ?? false, again: true, validate: options.validate ?? true, origin: point.origin,
   }, frame);
   return used && { ...used, roles: frame.play.roles, handlers: frame.play.handlers };
 }

@@ -41,7 +41,7 @@ export const LOOP_CONTROL: Keywords = {
 /** Ansible's keywords that are understood but not carried out, and what to do instead. */
 export const NOT_YET: { [keyword: string]: string } = {
   debugger: 'leave it out, and look at the run with -vvv',
-  validate_argspec: 'leave it out: argument specs are not read',
+  validate_argspec: 'leave it out: what has an argument spec is a role',
 };
 
 /** A keyword's value; undefined where it is not given or null. */

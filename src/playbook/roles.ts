@@ -4,12 +4,13 @@ import { parseArgs } from '../modules/index.js';
 import { isDict, Source, toPlain, type Dict, type Origin, type Value } from '../value/value.js';
 import { originOf } from '../yaml/index.js';
 import { loadSpec } from './actions.js';
+import { validationTask } from './argument_spec.js';
 import { complain, display, firstFile, isFile, isFolder, readVars as readVarsFile, readYaml, type LoadContext } from './context.js';
 import { inherit } from './inherit.js';
 import { checkKeywords, given, isKeyword, place, ROLE, shown } from './keywords.js';
 import { caught } from './problems.js';
 import { staticText } from './static.js';
-import { idOf, knownNames, loadTasksOf, type Frame } from './tasks.js';
+import { idOf, knownNames, loadEntries, loadTasksOf, type Frame } from './tasks.js';
 import type { Block, Entry, Inherited, Role, Task } from './types.js';
 
 /** Which files of a role are used; `main` where nothing is said. */
@@ -32,6 +33,8 @@ export interface RoleUse {
   public: boolean;
   /** Runs though the same use ran before. */
   again: boolean;
+  /** Its arguments are checked by its argument spec first. */
+  validate: boolean;
   origin: Origin;
 }
 
@@ -60,7 +63,7 @@ async function useListed(list: Value | undefined, at: Origin, frame: Frame, pare
     const params: Dict = new Map([...dict].filter(([key]) => !isKeyword(String(key), ROLE) && key !== 'name'));
     checkKeywords(dict, ROLE, 'a role', origin, frame.ctx, () => true);
     const inner = { ...frame, inherit: inherit(frame.inherit, dict, origin, frame.ctx), via: idOf(origin, frame.via) };
-    const used = await useRole(name, { params, vars: isDict(dict.get('vars')) ? (dict.get('vars') as Dict) : new Map(), from: MAIN, parent, public: true, again: false, origin }, inner);
+    const used = await useRole(name, { params, vars: isDict(dict.get('vars')) ? (dict.get('vars') as Dict) : new Map(), from: MAIN, parent, public: true, again: false, validate: true, origin }, inner);
     if (used === undefined) continue;
     if (parent) parent.dependencies.push(used.role);
     entries.push(...used.entries);
@@ -90,7 +93,7 @@ export async function importRole(args: Dict, origins: ReadonlyMap<string, Origin
   try {
     const { name, ...use } = parseArgs(await loadSpec('import_role'), toPlain(new Map(plain), true) as {}, origins);
     const from: From = { tasks: use.tasks_from, vars: use.vars_from, defaults: use.defaults_from, handlers: use.handlers_from };
-    const used = await useRole(name, { params: new Map(), vars: new Map(), from, parent: frame.role, public: use.public ?? true, again: use.allow_duplicates, origin: at }, frame);
+    const used = await useRole(name, { params: new Map(), vars: new Map(), from, parent: frame.role, public: use.public ?? true, again: use.allow_duplicates, validate: use.rolespec_validate, origin: at }, frame);
     return used?.entries ?? [];
   } catch (error) {
     frame.ctx.problems.push(caught(error, at));
@@ -126,6 +129,8 @@ export async function useRole(name: string, use: RoleUse, frame: Frame): Promise
   }
   const tasksFile = await roleFile(path, 'tasks', use.from.tasks, use.origin, ctx);
   const block = tasksFile === undefined ? [] : await loadTasksOf(tasksFile, { ...inner, handlers: frame.handlers }, use.origin);
+  const validation = use.validate && !frame.handlers ? await validationTask(role, use.from.tasks.replace(/\.ya?ml$/, ''), meta, ctx) : undefined;
+  if (validation) block.unshift(...(await loadEntries([validation.task], originOf(validation.specs, use.from.tasks) ?? use.origin, inner)));
   const own: Block = { kind: 'block', origin: use.origin, name: role.name, ...(key === undefined ? {} : { once: key }), block, rescue: [], always: [] };
   return { role, entries: [...entries, ...(block.length > 0 ? [own] : [])] };
 }

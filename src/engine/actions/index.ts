@@ -1,5 +1,6 @@
 import type { Outcome } from '../outcome.js';
 import type { Call } from '../call.js';
+import { validateArgumentSpec } from './argument_spec.js';
 import { asyncStatus } from './async.js';
 import { addHost, groupBy } from './inventory.js';
 import { assert, debug, fail, includeVars, setFact } from './say.js';
@@ -19,6 +20,7 @@ const ACTIONS: { [name: string]: (call: Call) => Promise<Outcome> } = {
   fetch,
   async_status: asyncStatus,
   reboot,
+  validate_argument_spec: validateArgumentSpec,
   wait_for_connection: waitForConnection,
 };
 
