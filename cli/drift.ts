@@ -31,7 +31,8 @@ const drift: CommandModule<object, DriftFlags> = {
       .conflicts('disable', ['enable', 'status'])
       .conflicts('enable', 'status') as never,
   handler: async (flags) => {
-    const settings = loadSettings(flags.playbook[0], process.env);
+    // Silent when clean: what a timer runs says where its settings come from only when it is asked.
+    const settings = loadSettings(flags.playbook[0], process.env, ...(flags.verbose > 0 ? [] : [() => undefined]));
     const subject = subjectOf(flags, settings);
     const memory = new Memory(stateFolder(settings), subject);
     // A run says so itself, to all who are told of drift.

@@ -35,6 +35,8 @@ const connecting = {
   'ask-pass': flag('ask for the login password', { alias: 'k' }),
   connection: text('how to connect', { alias: 'c', choices: ['ssh', 'local'] }),
   'private-key': text('log in with this key', { alias: 'key-file' }),
+  'ssh-common-args': text('arguments of ssh: -J HOST, -o NAME=VALUE, -F FILE'),
+  'ssh-extra-args': text('the same, behind these'),
   timeout: number('seconds until connecting is given up', { alias: 'T' }),
   'host-key-checking': text('how unknown host keys are met', { choices: ['yes', 'accept-new', 'off'] }),
 };
@@ -133,6 +135,8 @@ export interface Flags extends VaultFlags {
   askPass?: boolean;
   connection?: string;
   privateKey?: string;
+  sshCommonArgs?: string;
+  sshExtraArgs?: string;
   timeout?: number;
   hostKeyChecking?: 'yes' | 'accept-new' | 'off';
   tags?: string[];

@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { mask } from '../src/report/mask.js';
@@ -15,6 +16,18 @@ export async function askPassword(question: string): Promise<string> {
   return typed;
 }
 
+/** The password a file of the settings holds, or prints where it is executable; masked from then on. @throws UsageError */
+export function passwordIn(file: string | undefined): string | undefined {
+  if (file === undefined) return undefined;
+  try {
+    const password = ((statSync(file).mode & 0o111) !== 0 ? execFileSync(file) : readFileSync(file)).toString().trim();
+    mask.add(password);
+    return password;
+  } catch (error) {
+    throw new UsageError(`muster: the password file ${file} cannot be used: ${(error as Error).message}`);
+  }
+}
+
 type Source = ReturnType<typeof splitIdentity>;
 
 /**
@@ -27,7 +40,7 @@ export async function identitiesOf(flags: VaultFlags, settings: Settings, fresh 
   const sources: Source[] = [...(settings.vault_identity_list ?? []).map(splitIdentity), ...flags.vaultId.map(flagged)];
   for (const file of flags.vaultPasswordFile) sources.push(flagged(`${DEFAULT_ID}@${file}`));
   if (settings.vault_password_file !== undefined) sources.push({ id: DEFAULT_ID, from: settings.vault_password_file });
-  if (flags.askVaultPass) sources.push({ id: DEFAULT_ID, from: 'prompt' });
+  if (flags.askVaultPass ?? settings.ansible.ask_vault_pass) sources.push({ id: DEFAULT_ID, from: 'prompt' });
   const identities: Identity[] = [];
   for (const source of sources) identities.push(await identityOf(source, fresh));
   return identities;

@@ -9,7 +9,7 @@ import type { TerminalOptions } from '../src/report/terminal.js';
 import { keyring } from '../src/vault/index.js';
 import { EXIT, UsageError } from './exit.js';
 import type { Flags } from './options.js';
-import { askPassword, identitiesOf } from './passwords.js';
+import { askPassword, identitiesOf, passwordIn } from './passwords.js';
 import { askSecret, askText, hasTerminal } from './prompt.js';
 import { type Settings, loadSettings } from './settings.js';
 import { parseExtraVars } from './vars.js';
@@ -29,30 +29,34 @@ export async function prepare(verb: RunOptions['verb'], playbooks: string[], fla
   // What is only listed need not be opened.
   keyring.isStrict = !(flags.listTasks || flags.listTags || flags.listHosts);
   const extraVars = parseExtraVars(flags.extraVars);
-  const connectionPassword = flags.askPass ? await askPassword('SSH password') : undefined;
-  const becomePassword = flags.askBecomePass ? ((await askPassword(`become password${connectionPassword ? ' (empty: the SSH password)' : ''}`)) || connectionPassword) : undefined;
+  const { ansible } = settings;
+  const connectionPassword = (flags.askPass ?? ansible.ask_pass) ? await askPassword('SSH password') : passwordIn(ansible.connection_password_file);
+  const becomePassword = (flags.askBecomePass ?? ansible.ask_become_pass) ? ((await askPassword(`become password${connectionPassword ? ' (empty: the SSH password)' : ''}`)) || connectionPassword) : passwordIn(ansible.become_password_file);
   return {
     verb,
     playbooks,
     inventory: inventoryOf(flags, settings),
     limit: flags.limit,
-    tags: split(flags.tags),
-    skipTags: split(flags.skipTags),
+    tags: split(flags.tags?.length ? flags.tags : ansible.tags),
+    skipTags: split(flags.skipTags?.length ? flags.skipTags : ansible.skip_tags),
     extraVars,
     forks: flags.forks ?? settings.forks ?? 50,
     check: verb === 'plan' || flags.check === true,
-    diff: verb === 'plan' || flags.diff === true,
+    diff: verb === 'plan' || (flags.diff ?? ansible.diff) === true,
     verify: flags.verify === true,
     verbosity: flags.verbose,
     startAtTask: flags.startAtTask,
     lockTimeout: lockTimeoutOf(flags, settings),
-    forceHandlers: flags.forceHandlers === true,
+    forceHandlers: (flags.forceHandlers ?? ansible.force_handlers) === true,
+    playDefaults: { gatherFacts: ansible.gathering === 'explicit' ? false : undefined, strategy: ansible.strategy },
     defaults: {
-      become: flags.become === true,
-      becomeUser: flags.becomeUser,
-      becomeMethod: flags.becomeMethod,
+      become: (flags.become ?? ansible.become) === true,
+      becomeUser: flags.becomeUser ?? ansible.become_user,
+      becomeMethod: flags.becomeMethod ?? ansible.become_method,
+      becomeFlags: ansible.become_flags,
       remoteUser: flags.user ?? settings.remote_user,
-      connection: flags.connection,
+      connection: flags.connection ?? ansible.transport,
+      port: ansible.remote_port,
       privateKeyFile: flags.privateKey ?? settings.private_key_file,
       connectTimeout: flags.timeout ?? settings.timeout ?? 0,
       connectionPassword,
@@ -60,6 +64,7 @@ export async function prepare(verb: RunOptions['verb'], playbooks: string[], fla
       askPassphrase: passphrases(),
       hostKeyChecking: flags.hostKeyChecking ?? settings.host_key_checking,
       sshConfigFile: settings.ssh_config,
+      sshArgs: { args: ansible.ssh_args, common: flags.sshCommonArgs ?? ansible.ssh_common_args, extra: flags.sshExtraArgs ?? ansible.ssh_extra_args },
       knownHostsFile: settings.known_hosts,
       projectKnownHostsFile: join(settings.projectDir, '.muster', 'known_hosts'),
     },

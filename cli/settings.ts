@@ -8,6 +8,7 @@ import { ContentError, didYouMean } from '../src/value/errors.js';
 import { type Dict, isDict, toPlain } from '../src/value/value.js';
 import { keyOrigin, originOf, parseData } from '../src/yaml/index.js';
 import { splitIdentity } from '../src/vault/index.js';
+import { readAnsibleConfiguration, type AnsibleConfiguration, type AnsibleSettings } from './ansible-cfg.js';
 import { UsageError } from './exit.js';
 
 export const FILE = 'muster.yml';
@@ -53,20 +54,47 @@ const schema = z.strictObject({
 export type Settings = z.output<typeof schema> & {
   /** Folder of the project: where muster.yml stands, else that of the first playbook. */
   projectDir: string;
+  /** What Ansible's configuration says that muster.yml has no word for. */
+  ansible: Omit<AnsibleSettings, keyof z.output<typeof schema>>;
 };
 
 const PATHS = ['inventory', 'roles_path', 'journal', 'facts', 'private_key_file', 'ssh_config', 'known_hosts', 'vault_password_file'] as const;
 
+/** Where `ansible-galaxy` puts roles (docs.ansible.com, DEFAULT_ROLES_PATH), unless a setting says otherwise. */
+const ROLES = [join(homedir(), '.ansible', 'roles'), '/usr/share/ansible/roles', '/etc/ansible/roles'];
+
 /**
  * Defaults of the project from muster.yml, beside the first playbook or upwards to the working directory; the environment
- * (`MUSTER_FORKS`, …) wins over it.
+ * (`MUSTER_FORKS`, …) wins over it, and both win over what Ansible's own configuration says.
+ * @param say takes a line about what Ansible's configuration gave, and one for each setting that is not supported
  * @throws ContentError with file and line, UsageError for the environment
  */
-export function loadSettings(playbook: string | undefined, env: NodeJS.ProcessEnv): Settings {
+export function loadSettings(playbook: string | undefined, env: NodeJS.ProcessEnv, say: (line: string) => void = sayOnce): Settings {
   const file = find(playbook);
-  const fromFile = file ? readFile(file) : {};
-  const fromEnv = readEnvironment(env);
-  return { ...fromFile, ...fromEnv, projectDir: file ? dirname(file) : playbook ? dirname(resolve(playbook)) : process.cwd() };
+  const ours = { ...(file ? readFile(file) : {}), ...readEnvironment(env) };
+  const configuration = readAnsibleConfiguration(env);
+  for (const line of noteOf(configuration, ours)) say(line);
+  return { roles_path: ROLES, ...shared(configuration.settings), ...ours, projectDir: file ? dirname(file) : playbook ? dirname(resolve(playbook)) : process.cwd(), ansible: configuration.settings };
+}
+
+/** Those of Ansible's settings that muster.yml has by the same name. */
+function shared(settings: AnsibleSettings): z.output<typeof schema> {
+  return Object.fromEntries(Object.entries(settings).filter(([key]) => key in schema.shape));
+}
+
+/** What is taken from Ansible's configuration, in one line, and what cannot be. */
+function noteOf({ file, fromFile, fromEnv, warnings }: AnsibleConfiguration, ours: object): string[] {
+  const taken = fromFile.filter((name) => !(name in ours));
+  const parts = [...(taken.length > 0 ? [`${file}: ${taken.join(', ')}`] : []), ...(fromEnv.length > 0 ? [`the environment: ${fromEnv.join(', ')}`] : [])];
+  return [...(parts.length > 0 ? [`muster: taken from ${parts.join('; from ')}`] : []), ...warnings.map((warning) => `muster: warning: ${warning}`)];
+}
+
+const said = new Set<string>();
+
+function sayOnce(line: string): void {
+  if (said.has(line)) return;
+  said.add(line);
+  process.stderr.write(`${line}\n`);
 }
 
 function find(playbook: string | undefined): string | undefined {

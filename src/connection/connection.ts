@@ -109,6 +109,8 @@ export interface Target {
   /** ssh_config file instead of ~/.ssh/config, and known_hosts instead of its default. */
   sshConfigFile: string | undefined;
   knownHostsFile: string | undefined;
+  /** Lines of ssh_config that count before those of the files (sshArguments). */
+  sshOptions?: string | undefined;
   /** The project's own known_hosts (what `bootstrap` pinned), read beside the person's; a file named above takes the place of both. */
   projectKnownHostsFile?: string | undefined;
   /**

@@ -23,6 +23,8 @@ export interface SshSettings {
   agent: string | undefined;
   /** `[user@]host[:port]`, the first is reached directly. */
   jumps: string[];
+  /** Command of a shell whose standard input and output lead to the host. */
+  proxyCommand: string | undefined;
   connectTimeout: number;
   hostKeyChecking: 'yes' | 'accept-new' | 'off';
   /** The name the host's key is kept under instead of its own. */
@@ -37,7 +39,6 @@ export interface SshSettings {
   askPassphrase: Target['askPassphrase'];
 }
 
-/** @throws ConnectionError where ssh_config asks for what this client cannot do */
 export function settings(target: Target): SshSettings {
   const home = homedir();
   const local = userInfo().username;
@@ -53,8 +54,6 @@ export function settings(target: Target): SshSettings {
 
   const command = one('ProxyCommand');
   const jumps = (one('ProxyJump') ?? 'none') === 'none' ? [] : many('ProxyJump').join(',').split(/\s*,\s*/);
-  if (command !== undefined && command !== 'none' && jumps.length === 0)
-    throw new ConnectionError('protocol', `${target.name}: ssh_config has a ProxyCommand for ${target.host}, which is not supported`, 'use ProxyJump instead, which is');
 
   const checking = one('StrictHostKeyChecking')?.toLowerCase();
   const agent = one('IdentityAgent');
@@ -73,6 +72,7 @@ export function settings(target: Target): SshSettings {
     identitiesOnly: one('IdentitiesOnly')?.toLowerCase() === 'yes',
     agent: agent === 'none' ? undefined : agent === undefined || agent === 'SSH_AUTH_SOCK' ? process.env.SSH_AUTH_SOCK || undefined : file(agent),
     jumps,
+    proxyCommand: command === undefined || command === 'none' || jumps.length > 0 ? undefined : expand(command, tokens),
     connectTimeout: target.connectTimeout || number(one('ConnectTimeout')) || 10,
     hostKeyChecking:
       target.hostKeyChecking ?? (checking === 'accept-new' ? 'accept-new' : checking === 'no' || checking === 'off' ? 'off' : 'yes'),
@@ -91,13 +91,13 @@ export function jumpTarget(hop: string, target: Target): Target {
   const match = /^(?:ssh:\/\/)?(?:([^@]+)@)?(\[[^\]]+\]|[^:]+)(?::(\d+))?$/.exec(hop);
   if (!match) throw new ConnectionError('protocol', `${target.name}: ProxyJump "${hop}" is not [user@]host[:port]`, 'correct ssh_config');
   const [, user, host, port] = match;
-  return { ...target, host: host!.replace(/^\[|\]$/g, ''), port: number(port), user, password: undefined, privateKeyFile: undefined, judgeHostKey: undefined };
+  return { ...target, host: host!.replace(/^\[|\]$/g, ''), port: number(port), user, password: undefined, privateKeyFile: undefined, judgeHostKey: undefined, sshOptions: undefined };
 }
 
 /** Keys in lower case; the first value of each wins (ssh_config(5)), except of those that add up. */
 function lookUp(target: Target, home: string): Record<string, string | string[]> {
   const files = target.sshConfigFile !== undefined ? [target.sshConfigFile] : [join(home, '.ssh/config'), '/etc/ssh/ssh_config'];
-  const text = files.map((path) => included(path, path.startsWith('/etc/ssh') ? '/etc/ssh' : join(home, '.ssh'), home, 0)).join('\nHost *\n');
+  const text = (target.sshOptions === undefined ? '' : `${target.sshOptions}\nHost *\n`) + files.map((path) => included(path, path.startsWith('/etc/ssh') ? '/etc/ssh' : join(home, '.ssh'), home, 0)).join('\nHost *\n');
   // Match exec would run commands while an inventory is read: such a section does not apply.
   return parsed(text).compute({ Host: target.host, ...(target.user !== undefined && { User: target.user }) }, { ignoreCase: true, matchExec: false }) as Record<string, string | string[]>;
 }

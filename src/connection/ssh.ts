@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { performance } from 'node:perf_hooks';
+import { spawn } from 'node:child_process';
 import { createConnection } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { Duplex } from 'node:stream';
 import { NodeSSH } from 'node-ssh';
 import type { Client, ClientChannel, ServerHostKeyAlgorithm } from 'ssh2';
 import type { Sh } from '../shell/sh.js';
@@ -39,7 +40,6 @@ export class SshConnection extends ShellConnection {
   readonly #settings: SshSettings;
   #link: Promise<Link> | undefined;
 
-  /** @throws ConnectionError for an ssh_config that asks for what cannot be done */
   constructor(private readonly target: Target) {
     super(target.name);
     this.#settings = settings(target);
@@ -159,7 +159,8 @@ async function attemptLogin(wanted: SshSettings, through: Duplex | undefined): P
   let refused: ConnectionError | undefined;
   let met = false;
   const ssh = new NodeSSH();
-  const sock = through ?? createConnection({ host, port });
+  const proxy = through || wanted.proxyCommand === undefined ? undefined : proxied(wanted.proxyCommand);
+  const sock = through ?? proxy?.stream ?? createConnection({ host, port });
   const exchanges = counted(sock);
   const connecting = ssh.connect({
     sock: sock as never,
@@ -184,11 +185,24 @@ async function attemptLogin(wanted: SshSettings, through: Duplex | undefined): P
     await connecting;
   } catch (error) {
     client.destroy();
+    await proxy?.end();
     if (refused) return { error: refused, early: false };
+    const why = proxy?.said();
+    if (why && !met) return { error: new ConnectionError('route', `${wanted.name}: ProxyCommand (${wanted.proxyCommand}): ${why}`, 'run it by hand'), early: false };
     return { error: classify(error as ClientError, wanted, authentication), early: !met && hungUp(error as ClientError) };
   }
-  if (!through) client.setNoDelay(true);
+  if (proxy) client.once('close', () => void proxy.end());
+  else if (!through) client.setNoDelay(true);
   return { link: { client, sock, roundTrips: 1 + exchanges(), release: () => leave(client) } };
+}
+
+/** The way to a host through a command (ssh_config(5), ProxyCommand). */
+function proxied(command: string): { stream: Duplex; said(): string; end(): Promise<unknown> } {
+  const child = spawn('/bin/sh', ['-c', `exec ${command}`], { stdio: ['pipe', 'pipe', 'pipe'] });
+  let said = '';
+  child.stderr.on('data', (piece: Buffer) => (said = (said + piece.toString()).slice(-500)));
+  const over = new Promise((resolve) => child.once('close', resolve));
+  return { stream: Duplex.from({ readable: child.stdout, writable: child.stdin }), said: () => said.trim(), end: () => (child.kill(), over) };
 }
 
 /**

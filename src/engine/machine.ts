@@ -223,7 +223,7 @@ export class Machines {
     const key =
       target.connection === 'local'
         ? 'local'
-        : JSON.stringify([target.host.toLowerCase(), target.port, target.user, target.password, target.privateKeyFile, target.sshConfigFile, target.knownHostsFile]);
+        : JSON.stringify([target.host.toLowerCase(), target.port, target.user, target.password, target.privateKeyFile, target.sshConfigFile, target.knownHostsFile, target.sshOptions]);
     let known = this.#connections.get(key);
     if (!known) this.#connections.set(key, (known = { target, connection: this.connect(target) }));
     return known.connection;

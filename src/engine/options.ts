@@ -2,6 +2,7 @@ import type { Connection, Target } from '../connection/connection.js';
 import type { Inventory } from '../inventory/index.js';
 import type { Retention } from '../journal/index.js';
 import type { Change } from '../modules/module.js';
+import type { LoadContext } from '../playbook/context.js';
 import type { Play, Task } from '../playbook/types.js';
 import type { Event, Recap } from '../report/events.js';
 import type { Dict } from '../value/value.js';
@@ -40,6 +41,8 @@ export interface RunOptions {
   /** `-v` counted: what `debug: verbosity` compares with. */
   verbosity: number;
   forceHandlers: boolean;
+  /** What holds for plays that do not say otherwise. */
+  playDefaults?: LoadContext['playDefaults'];
   /** `-b`, `--become-user`, `--become-method`, `-u`, `-c`, `--private-key`, `-T`: below what playbook and inventory say. */
   defaults: {
     become: boolean;
@@ -56,6 +59,11 @@ export interface RunOptions {
     askPassphrase?: ((keyFile: string) => Promise<string | undefined>) | undefined;
     hostKeyChecking: 'yes' | 'accept-new' | 'off' | undefined;
     sshConfigFile: string | undefined;
+    /** Arguments of ssh that `ansible_ssh_args`, `ansible_ssh_common_args` and `ansible_ssh_extra_args` may replace, one by one. */
+    sshArgs?: { args?: string | undefined; common?: string | undefined; extra?: string | undefined };
+    /** Port where neither inventory nor play nor ssh_config says one. */
+    port?: number | undefined;
+    becomeFlags?: string | undefined;
     knownHostsFile: string | undefined;
     /** The project's own known_hosts, see Target. */
     projectKnownHostsFile?: string | undefined;

@@ -73,7 +73,7 @@ export class Run {
     this.machines = new Machines(new Semaphore(options.forks), options.connect ?? connect);
     this.factCache = new FactCache(options.factsDir);
     this.startAt = options.startAtTask;
-    this.load = { projectDir: options.projectDir, rolesPath: options.rolesPath, extraVars: options.extraVars, problems: [] };
+    this.load = { projectDir: options.projectDir, rolesPath: options.rolesPath, extraVars: options.extraVars, playDefaults: options.playDefaults, problems: [] };
     this.#journal = options.journalDir === undefined ? undefined : new Journal(options.journalDir, this.id);
     this.undo = this.#journal && new UndoStore(this.#journal.path);
     for (const name of inventory.hosts.keys()) this.admit(name);
@@ -192,7 +192,7 @@ export async function run(options: RunOptions): Promise<RunSummary> {
   for (const { pattern, hint } of misspelt) throw new ContentError(`the limit "${pattern}" matches no host or group`, undefined, hint);
   const variables = new Variables(inventory, { extraVars: options.extraVars });
   const plays: Play[] = [...(options.plays ?? [])];
-  const context: LoadContext = { projectDir: options.projectDir, rolesPath: options.rolesPath, extraVars: options.extraVars, problems: [] };
+  const context: LoadContext = { projectDir: options.projectDir, rolesPath: options.rolesPath, extraVars: options.extraVars, playDefaults: options.playDefaults, problems: [] };
   const problems = options.playbooks.length ? await checkProject(options.playbooks, context, inventory.sources.map(folderOf)) : [];
   const errors = problems.filter((problem) => problem.severity === 'error');
   if (errors.length) throw new AggregateError(errors.map(({ message, origin, hint }) => new ContentError(message, origin, hint)), errors[0]!.message);

@@ -1,4 +1,5 @@
 import type { Become, Target } from '../connection/connection.js';
+import { sshArguments } from '../connection/index.js';
 import type { Record as Reads, Scope } from '../expression/index.js';
 import { Record } from '../expression/index.js';
 import type { Inherited } from '../playbook/types.js';
@@ -52,12 +53,15 @@ export function targetOf(name: string, scope: Scope, task: Pick<Inherited, 'conn
       throw new ContentError(`${what} of host ${name} is "${value}", not a port (1 to 65535)`);
     return parsed;
   };
-  const checking = login('muster_host_key_checking', 'ansible_host_key_checking');
+  const checking = login('muster_host_key_checking', 'ansible_host_key_checking', 'ansible_ssh_host_key_checking');
+  const { args, common, extra } = options.defaults.sshArgs ?? {};
+  const ssh = kind === 'local' ? [] : [login('ansible_ssh_args') ?? args, login('ansible_ssh_common_args') ?? common, login('ansible_ssh_extra_args') ?? extra].filter((each) => each !== undefined && each !== '');
+  const given = ssh.length > 0 ? sshArguments(ssh.join(' ')) : undefined;
   return {
     name,
     connection: kind === 'local' ? 'local' : 'ssh',
     host,
-    port: number(login('ansible_port', 'ansible_ssh_port') ?? keyword(task.port), 'ansible_port'),
+    port: number(login('ansible_port', 'ansible_ssh_port') ?? keyword(task.port), 'ansible_port') ?? options.defaults.port,
     user: login('ansible_user', 'ansible_ssh_user') ?? keyword(task.remoteUser) ?? options.defaults.remoteUser,
     password:
       login('ansible_password', 'ansible_ssh_password', 'ansible_ssh_pass') ?? options.defaults.connectionPassword,
@@ -66,7 +70,8 @@ export function targetOf(name: string, scope: Scope, task: Pick<Inherited, 'conn
     ...(options.defaults.askPassphrase ? { askPassphrase: options.defaults.askPassphrase } : {}),
     connectTimeout: Number(login('ansible_ssh_timeout', 'ansible_timeout') ?? options.defaults.connectTimeout),
     hostKeyChecking: checking === undefined ? options.defaults.hostKeyChecking : hostKeyChecking(checking, name),
-    sshConfigFile: login('muster_ssh_config_file') ?? options.defaults.sshConfigFile,
+    sshConfigFile: login('muster_ssh_config_file') ?? given?.configFile ?? options.defaults.sshConfigFile,
+    ...(given?.options ? { sshOptions: given.options } : {}),
     knownHostsFile: login('muster_known_hosts_file') ?? options.defaults.knownHostsFile,
     projectKnownHostsFile: options.defaults.projectKnownHostsFile,
   };
@@ -99,7 +104,7 @@ export function becomeOf(name: string, scope: Scope, task: Pick<Inherited, 'beco
   return {
     method,
     user: variable(scope, reads, 'ansible_become_user') ?? keyword(task.becomeUser) ?? options.defaults.becomeUser ?? 'root',
-    flags: variable(scope, reads, 'ansible_become_flags') ?? keyword(task.becomeFlags),
+    flags: variable(scope, reads, 'ansible_become_flags') ?? keyword(task.becomeFlags) ?? options.defaults.becomeFlags,
     exe: variable(scope, reads, 'ansible_become_exe') ?? keyword(task.becomeExe),
     password:
       variable(scope, reads, 'ansible_become_password', 'ansible_become_pass', 'ansible_sudo_pass') ?? options.defaults.becomePassword,

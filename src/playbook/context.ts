@@ -5,7 +5,7 @@ import type { Dict, Origin, Value } from '../value/value.js';
 import { isEncrypted, opened } from '../vault/index.js';
 import { parseYaml } from '../yaml/index.js';
 import { caught, problem, warning, type Problem } from './problems.js';
-import type { Role } from './types.js';
+import type { Play, Role } from './types.js';
 
 /** What loading needs to know, and where it tells what is wrong. */
 export interface LoadContext {
@@ -15,6 +15,8 @@ export interface LoadContext {
   rolesPath: readonly string[];
   /** `-e`: the only variables that the name of an import may hold. */
   extraVars: Dict;
+  /** What holds for plays that do not say otherwise, from Ansible's configuration. */
+  playDefaults?: { gatherFacts?: boolean | undefined; strategy?: Play['strategy'] | undefined } | undefined;
   /** Everything found wrong, in the order it was met. */
   problems: Problem[];
 }

@@ -111,7 +111,7 @@ async function loadPlay(dict: Dict, at: Origin, path: string, ctx: LoadContext, 
   const handlers = (await loadEntries(given(dict, 'handlers'), place(dict, 'handlers', at), { ...frame, handlers: true })) as Task[];
   return {
     origin: at, baseDir: dirname(path), name: given(dict, 'name'), hosts: hosts ?? 'all',
-    gatherFacts: given(dict, 'gather_facts'), gather: withDefaults('setup', await loadSpec('setup'), keywords.moduleDefaults, gatherOf(dict), new Map()), order: orderOf(dict, at, ctx),
+    gatherFacts: given(dict, 'gather_facts') ?? ctx.playDefaults?.gatherFacts, gather: withDefaults('setup', await loadSpec('setup'), keywords.moduleDefaults, gatherOf(dict), new Map()), order: orderOf(dict, at, ctx),
     vars: layered(vars, imported.vars), varsPrompt: promptsOf(dict, at, ctx), varsFiles: asList(given(dict, 'vars_files')),
     strategy: strategyOf(dict, at, ctx), serial: given(dict, 'serial'), maxFailPercentage: given(dict, 'max_fail_percentage'),
     anyErrorsFatal: given(dict, 'any_errors_fatal'), forceHandlers: given(dict, 'force_handlers'),
@@ -143,7 +143,7 @@ const STRATEGIES = ['linear', 'free', 'host_pinned'] as const;
 
 function strategyOf(dict: Dict, at: Origin, ctx: LoadContext): Play['strategy'] {
   const value = given(dict, 'strategy');
-  if (value === undefined) return 'linear';
+  if (value === undefined) return ctx.playDefaults?.strategy ?? 'linear';
   const name = typeof value === 'string' ? value.replace(/^ansible\.builtin\./, '') : '';
   const known = STRATEGIES.find((each) => each === name);
   if (known === undefined) complain(ctx, `there is no strategy ${shown(value)}`, place(dict, 'strategy', at), `there are ${STRATEGIES.join(', ')}`);

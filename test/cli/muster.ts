@@ -7,9 +7,9 @@ export interface Ran {
   stderr: string;
 }
 
-/** Runs the real binary. @param options.cwd where; options.env besides this process's, without its MUSTER_* */
+/** Runs the real binary. @param options.cwd where; options.env besides this process's, without its MUSTER_* and ANSIBLE_* */
 export function muster(args: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv; closeStdout?: boolean } = {}): Promise<Ran> {
-  const clean = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith('MUSTER_') && !/^(NO|FORCE)_COLOR$/.test(key)));
+  const clean = Object.fromEntries(Object.entries(process.env).filter(([key]) => !/^(MUSTER|ANSIBLE)_/.test(key) && !/^(NO|FORCE)_COLOR$/.test(key)));
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [join(process.cwd(), 'dist', 'cli', 'main.js'), ...args], {
       cwd: options.cwd,

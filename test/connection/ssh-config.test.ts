@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { ConnectionError, type Target } from '../../src/connection/connection.js';
+import { sshArguments } from '../../src/connection/ssh-args.js';
+import { ContentError } from '../../src/value/errors.js';
 import { jumpTarget, settings, type SshSettings } from '../../src/connection/ssh-config.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'muster-test-'));
@@ -58,10 +60,16 @@ test('Include takes files in, by wildcard too, and the section around it goes on
   t.like(result, { user: 'first', port: 2201, connectTimeout: 3 });
 });
 
-test('what cannot be done is refused with what to do instead', (t) => {
-  const error = t.throws(() => settings(target('a', 'ProxyCommand nc %h %p\n')), { instanceOf: ConnectionError });
-  t.regex(error.message, /ProxyCommand/);
-  t.regex(error.remedy!, /ProxyJump/);
+test('arguments of ssh count before the files, and not for a jump host', (t) => {
+  const { options, configFile } = sshArguments(`-C -o ControlMaster=auto -J 'gate' -oPort=2222 -o "StrictHostKeyChecking no" -vvp 2223 -F /etc/other -i ~/k`);
+  t.is(configFile, '/etc/other');
+  const from = target('a', 'Port 99\nUser b\nProxyJump other\n', { sshOptions: options });
+  const { port, user, jumps, hostKeyChecking, identities } = settings(from);
+  t.like({ port, user, jumps, hostKeyChecking, identities }, { port: 2222, user: 'b', jumps: ['gate'], hostKeyChecking: 'off', identities: [`${homedir()}/k`] });
+  t.deepEqual(settings(jumpTarget('gate', from)).jumps, ['other']);
+  t.is(settings(target('a', 'ProxyCommand nc -X %h %p\n')).proxyCommand, 'nc -X a 22');
+  t.is(settings(target('a', 'ProxyJump j\nProxyCommand nc -X %h %p\n')).proxyCommand, undefined);
+  for (const wrong of ['web1', '-o', '-o =', '-%']) t.throws(() => sshArguments(wrong), { instanceOf: ContentError });
 });
 
 test('a hop has a user and a port of its own, and not the password of the target', (t) => {

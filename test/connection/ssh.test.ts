@@ -5,7 +5,7 @@ import { createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { connect, ConnectionError, type Connection, type Target, type Trip } from '../../src/connection/index.js';
+import { connect, ConnectionError, sshArguments, type Connection, type Target, type Trip } from '../../src/connection/index.js';
 import { sh } from '../../src/shell/sh.js';
 import { effect, inspection } from './shells.js';
 import { freePort, keygen, makeUser, startSshd, targetOf, type Sshd } from './sshd.js';
@@ -181,6 +181,21 @@ test('a jump host, by ssh_config, whose link is shared', async (t) => {
   t.deepEqual(answers.map(({ inspections }) => inspections[0]!.stdout), ['in\n', 'in\n']);
   const sessions = execFileSync('sh', ['-c', `cat /proc/net/tcp | awk '$4 == "01"' | grep -ci ":${jump.port.toString(16).padStart(4, '0')} "`]).toString();
   t.is(Number(sessions), 2, 'one connection to the jump host, seen from both its ends');
+});
+
+test('through a ProxyCommand, from ssh_config and from arguments of ssh', async (t) => {
+  const relay = join(scratch(t), 'relay.js');
+  writeFileSync(relay, `const s = require('net').connect(+process.argv[3], process.argv[2]); process.stdin.pipe(s); s.pipe(process.stdout); s.on('close', () => process.exit());`);
+  const command = `${process.execPath} ${relay} 127.0.0.1 ${sshd.port}`;
+  const file = join(scratch(t), 'config');
+  writeFileSync(file, `ProxyCommand ${command}\n`);
+  const nowhere = { host: 'nowhere.invalid', port: 1, hostKeyChecking: 'off' } as const;
+  for (const more of [{ sshConfigFile: file }, { sshOptions: sshArguments(`-C -o ControlPersist=60s -o ProxyCommand="${command}"`).options }]) {
+    const { inspections } = await open(t, targetOf(sshd, { ...nowhere, ...more })).trip(ask('echo in'));
+    t.is(inspections[0]!.stdout, 'in\n');
+  }
+  const error = await refused(t, targetOf(sshd, { ...nowhere, sshOptions: 'ProxyCommand echo no such gate >&2; exit 1' }));
+  t.regex(error.message, /ProxyCommand .*no such gate/);
 });
 
 test('sshd that hangs up before it has said who it is, as with MaxStartups, is tried again', async (t) => {
