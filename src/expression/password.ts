@@ -4,7 +4,7 @@ import { randomInt } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { NotAheadError } from '../value/errors.js';
 import { Secret, type Dict, type Value } from '../value/value.js';
-import { cryptPassword, makeSalt } from './filters/hashes.js';
+import { cryptPassword, makeSalt, schemeOf } from './filters/hashes.js';
 import { asInt, iterate, read, str } from './python.js';
 import { random } from './random.js';
 import type { Env } from './registry.js';
@@ -26,7 +26,7 @@ export function lookupPassword(env: Env, term: string, options: Dict): Value {
   const inline = [...term.matchAll(/\s+(length|chars|encrypt|seed|ident)=(\S+)/g)];
   const path = term.split(/\s+(?:length|chars|encrypt|seed|ident)=/)[0]!.trim();
   const option = (name: string): Value => options.get(name) ?? inline.find((one) => one[1] === name)?.[2] ?? null;
-  for (const name of options.keys()) if (!['length', 'chars', 'encrypt', 'seed', 'ident'].includes(str(name))) fail(`the lookup "password" has no option "${str(name)}"`, 'it takes length, chars, encrypt and seed');
+  for (const name of options.keys()) if (!['length', 'chars', 'encrypt', 'seed', 'ident'].includes(str(name))) fail(`the lookup "password" has no option "${str(name)}"`, 'it takes length, chars, encrypt, ident and seed');
   const encrypt = option('encrypt') === null ? undefined : str(option('encrypt'));
   const full = path === '/dev/null' ? path : resolve(env.scope.services.baseDir, path);
   let content = readIfThere(full);
@@ -35,22 +35,22 @@ export function lookupPassword(env: Env, term: string, options: Dict): Value {
     if (env.scope.services.ahead) throw new NotAheadError('the lookup "password", whose file is not there yet,');
     content = make(env, option('length') === null ? 20 : asInt(option('length'), 'length'), option('chars'), option('seed'));
   }
-  let [, password, salt] = /^([^]*?)(?: salt=(\S+))?\n?$/.exec(content)! as unknown as [string, string, string | undefined];
+  let [, password, salt] = /^([^]*?)(?: salt=(\S+))?(?: ident=\S+)?\n?$/.exec(content)! as unknown as [string, string, string | undefined];
   const saltIsNew = encrypt !== undefined && salt === undefined;
   if (saltIsNew) {
     if (env.scope.services.ahead) throw new NotAheadError('the lookup "password", whose salt is not there yet,');
-    salt = makeSalt(env, 16, option('seed'));
+    salt = makeSalt(env, schemeOf(encrypt).salt, option('seed'));
   }
   if ((isNew || saltIsNew) && full !== '/dev/null') {
     let mine: boolean;
     try {
-      mine = keep(full, `${password}${salt === undefined ? '' : ` salt=${salt}`}\n`, isNew);
+      mine = keep(full, `${password}${salt === undefined ? '' : ` salt=${salt}`}${salt === undefined || option('ident') === null ? '' : ` ident=${str(option('ident'))}`}\n`, isNew);
     } catch (error) {
       return fail(`the password cannot be kept in ${full}: ${(error as NodeJS.ErrnoException).code}`, 'check the folder and its permissions');
     }
     if (!mine) return lookupPassword(env, term, options);
   }
-  return new Secret(encrypt === undefined ? password : cryptPassword(env, password, encrypt, salt!, null));
+  return new Secret(encrypt === undefined ? password : cryptPassword(env, password, encrypt, salt!, null, option('ident') === null ? null : str(option('ident'))));
 }
 
 function readIfThere(path: string): string {

@@ -8,7 +8,7 @@ import { FILTERS } from './filters/index.js';
 import { asInt, compare, contains, equals, isFloat, isInt, isNumber, iterate, keyOf, numeric, read, str, truthy, typeName } from './python.js';
 import { pythonRegex } from './regex.js';
 import { find, table, type Env, type Table } from './registry.js';
-import { IP_TESTS } from './tests-ip.js';
+import { MORE_TESTS } from './tests-collections.js';
 import { fail, Undefined, type Result } from './undefined.js';
 import { compareVersions } from './versions.js';
 
@@ -129,7 +129,7 @@ const OWN = table<boolean>({
 });
 
 /** Every test by name. */
-export const TESTS: Table<boolean> = new Map([...OWN, ...IP_TESTS]);
+export const TESTS: Table<boolean> = new Map([...OWN, ...MORE_TESTS]);
 
 /** Text as `truthy(convert_bool=True)` reads it; what is no boolean comes back as it is. */
 export function toBool(given: Value): Value {

@@ -1,5 +1,6 @@
 /** Defaults and conversions. */
-import type { Value } from '../../value/value.js';
+import { attribute, Namespace } from '../access.js';
+import { findMethod } from '../methods.js';
 import { iterate, numeric, parseFloatText, parseInteger, read, str, toFloat, toInt, truthy, typeName } from '../python.js';
 import { table } from '../registry.js';
 import { fail, Undefined, type Result } from '../undefined.js';
@@ -37,7 +38,12 @@ export const BASIC = table<Result>({
   'list(value)': (_, value) => [...iterate(value)],
   'type_debug(value)': (_, value) => typeName(value),
   'ternary(value, true_val, false_val, none_val=null)': (_, value, yes, no, none) => (read(value) === null && none !== null ? none : truthy(value) ? yes : no),
-  'attr(value, name)': (_, value, name) => (read(value) instanceof Map ? ((read(value) as Map<Value, Value>).get(str(name)) ?? new Undefined(`there is no attribute "${str(name)}"`)) : new Undefined(`there is no attribute "${str(name)}"`)),
+  // An attribute and nothing else: a dict's keys are none.
+  'attr(value, name)': (_, value, name) => {
+    const open = read(value);
+    if (open instanceof Map && !(open instanceof Namespace)) return findMethod(open, str(name)) ?? new Undefined(`there is no attribute "${str(name)}"`);
+    return attribute(open, str(name));
+  },
   'safe(value)': (_, value) => value,
   'pprint(value)': (_, value) => str(value),
 });

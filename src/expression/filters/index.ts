@@ -1,6 +1,8 @@
 import type { Table } from '../registry.js';
 import type { Result } from '../undefined.js';
 import { BASIC } from './basic.js';
+import { COMMUNITY } from './community.js';
+import { DATA } from './data.js';
 import { DICTS } from './dicts.js';
 import { ENCODING } from './encode.js';
 import { GTIDS } from './gtid.js';
@@ -14,4 +16,4 @@ import { STRINGS } from './strings.js';
 import { TIMES } from './times.js';
 
 /** Every filter by name. */
-export const FILTERS: Table<Result> = new Map([...BASIC, ...STRINGS, ...LISTS, ...DICTS, ...MATHS, ...REGEXES, ...ENCODING, ...HASHES, ...GTIDS, ...PATHS, ...TIMES, ...IPS]);
+export const FILTERS: Table<Result> = new Map([...BASIC, ...STRINGS, ...LISTS, ...DICTS, ...MATHS, ...REGEXES, ...ENCODING, ...HASHES, ...GTIDS, ...PATHS, ...TIMES, ...IPS, ...COMMUNITY, ...DATA]);

@@ -27,7 +27,7 @@ export function sorted(values: Value[], key: (value: Value) => Value, reverse: b
 }
 
 /** The first of each that are equal; scalars are found by a set, so that long lists stay quick. */
-function unique(values: Value[], key: (value: Value) => Value): Value[] {
+export function unique(values: Value[], key: (value: Value) => Value): Value[] {
   const seen = seenSet();
   return values.filter((value) => seen.add(key(value)));
 }
@@ -57,7 +57,7 @@ function seenSet() {
   };
 }
 
-function setOf(values: Value): { has(value: Value): boolean } {
+export function setOf(values: Value): { has(value: Value): boolean } {
   const seen = seenSet();
   for (const value of iterate(values)) seen.add(value);
   return seen;

@@ -52,7 +52,11 @@ export const STRINGS = table<Result>({
   'wordcount(s)': (_, s) => str(s).match(/[\p{L}\p{N}_]+/gu)?.length ?? 0,
   'wordwrap(s, width=79, break_long_words=true, wrapstring="\\n")': (_, s, width, breakLong, by) =>
     str(s).split(/\r\n|\n/).map((line) => wrap(line, asInt(width, 'width'), truthy(breakLong)).join(str(by))).join(str(by)),
-  'escape|e|forceescape(s)': (_, s) => str(s).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll("'", '&#39;').replaceAll('"', '&#34;'),
+  'escape|e|forceescape(s)': (_, s) => escapeHtml(str(s)),
+  'urlize(value, trim_url_limit=null, nofollow=false, target=null, rel=null, extra_schemes=null)': (_, value, limit, nofollow, target, rel, schemes) => {
+    const rels = [...new Set(['noopener', ...(truthy(nofollow) ? ['nofollow'] : []), ...(rel === null ? [] : str(rel).split(/\s+/))])].sort();
+    return urlize(str(value), limit === null ? undefined : asInt(limit, 'trim_url_limit'), rels.join(' '), target === null ? undefined : str(target), schemes === null ? [] : iterate(schemes).map(str));
+  },
   'striptags(value)': (_, value) => str(value).replace(/<!--.*?-->|<[^>]*>/gs, '').split(/\s+/).filter((word) => word !== '').join(' '),
   'quote(value)': (_, value) => {
     const text = value === null ? '' : str(value);
@@ -61,23 +65,49 @@ export const STRINGS = table<Result>({
   'comment(text, style="plain", **kwargs)': (_, text, style, kwargs: Map<Value, Value>) => {
     const known = COMMENTS[str(style)] ?? fail(`comment knows no style "${str(style)}"`, `it knows ${Object.keys(COMMENTS).join(', ')}`);
     const option = (name: string, fallback: string) => (kwargs.has(name) ? str(kwargs.get(keyOf(name))!) : fallback);
+    const newline = option('newline', '\n');
     const decoration = option('decoration', known.decoration);
     const prefix = option('prefix', decoration.trimEnd());
     const postfix = option('postfix', decoration.trimEnd());
     const times = (name: string) => asInt(kwargs.get(name) ?? 1, name);
-    const newline = option('newline', '\n');
-    const lines = [
-      option('beginning', known.beginning ?? ''),
-      ...Array.from({ length: times('prefix_count') }, () => prefix),
-      ...str(text).split(newline).map((line) => `${decoration}${line}`),
-      ...Array.from({ length: times('postfix_count') }, () => postfix),
-      option('end', known.end ?? ''),
-    ];
-    if (lines[0] === '') lines.shift();
-    if (lines.at(-1) === '' && known.end === undefined) lines.pop();
-    return lines.map((line) => line.trimEnd()).join(newline);
+    const [beginning, end] = [option('beginning', known.beginning ?? ''), option('end', known.end ?? '')];
+    const before = prefix === '' ? '' : (prefix === newline ? newline : prefix + newline).repeat(Math.max(0, times('prefix_count')));
+    const body = (decoration + str(text).replaceAll(newline, newline + decoration)).replaceAll(decoration + newline, decoration.trimEnd() + newline);
+    return `${beginning === '' ? '' : beginning + newline}${before}${body}${(newline + postfix).repeat(Math.max(0, times('postfix_count')))}${end === '' ? '' : newline + end}`;
   },
 });
+
+function escapeHtml(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll("'", '&#39;').replaceAll('"', '&#34;');
+}
+
+/** Addresses in a text as HTML links (`urlize` of jinja2/utils.py): http and https, www, names with a common ending, mail. */
+function urlize(text: string, limit: number | undefined, rel: string, target: string | undefined, schemes: string[]): string {
+  const attributes = `${rel === '' ? '' : ` rel="${escapeHtml(rel)}"`}${target === undefined ? '' : ` target="${escapeHtml(target)}"`}`;
+  const shown = (url: string) => (limit !== undefined && characters(url).length > limit ? `${characters(url).slice(0, limit).join('')}...` : url);
+  return escapeHtml(text)
+    .split(/(\s+)/)
+    .map((word) => {
+      const [, head, rest] = /^((?:[(<]|&lt;)*)([^]*)$/.exec(word)!;
+      let [, middle, tail] = /^([^]*?)((?:[)>.,\n]|&gt;)*)$/.exec(rest!) as unknown as [string, string, string];
+      // What is bracketed inside keeps its closing brackets.
+      for (const [open, close] of [['(', ')'], ['<', '>'], ['&lt;', '&gt;']] as const) {
+        for (let missing = middle.split(open).length - middle.split(close).length; missing > 0 && tail.includes(close); missing--) {
+          const end = tail.indexOf(close) + close.length;
+          middle += tail.slice(0, end);
+          tail = tail.slice(end);
+        }
+      }
+      let link: string | undefined;
+      if (/^(?:https?:\/\/|www\.)[\w-]+(?:\.[\w-]+)+|^(?:https?:\/\/)?(?:[\w-]+\.)+(?:com|net|int|edu|gov|org|info|mil)(?:[:/]\S*)?$/i.test(middle) || /^https?:\/\//.test(middle)) {
+        link = `<a href="${/^https?:\/\//.test(middle) ? middle : `https://${middle}`}"${attributes}>${shown(middle)}</a>`;
+      } else if (/^mailto:\S+@\w[\w.-]*\.\w+$/.test(middle)) link = `<a href="${middle}">${middle.slice(7)}</a>`;
+      else if (/^\S+@\w[\w.-]*\.\w+$/.test(middle) && !middle.startsWith('www.') && !middle.includes(':')) link = `<a href="mailto:${middle}">${middle}</a>`;
+      else if (schemes.some((scheme) => middle.startsWith(scheme) && middle !== scheme)) link = `<a href="${middle}"${attributes}>${middle}</a>`;
+      return link === undefined ? word : head + link + tail;
+    })
+    .join('');
+}
 
 function wrap(line: string, width: number, breakLong: boolean): string[] {
   const lines: string[] = [];

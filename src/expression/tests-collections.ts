@@ -1,8 +1,9 @@
-/** Tests of addresses and networks, of ansible.utils, and of names, of community.general. What is no address is false. */
+/** Tests of addresses and networks, of ansible.utils, and those of community.general. What is no address is false. */
 import type { Value } from '../value/value.js';
 import { inAny, isGlobal, isPrivate, LOOPBACK, MULTICAST, Net, parseAddress, parseNet, parseNetwork, RESERVED } from './addresses.js';
+import { revealed } from './filters/community.js';
 import { macDigits } from './filters/ip.js';
-import { iterate, str, truthy } from './python.js';
+import { asDict, iterate, read, str, truthy } from './python.js';
 import { table } from './registry.js';
 
 const lone = (value: Value): Net | undefined => {
@@ -28,7 +29,7 @@ const mask = (value: Value, ofHosts: boolean) => {
 /** A label of a domain name (RFC 1123), and with underscores where they are allowed. */
 const label = (underscores: boolean) => (underscores ? /^(?!-)[a-z\d_-]{1,63}(?<!-)$/i : /^(?!-)[a-z\d-]{1,63}(?<!-)$/i);
 
-export const IP_TESTS = table<boolean>({
+export const MORE_TESTS = table<boolean>({
   'ip(value)': (_, value) => parseNetwork(str(value)) !== undefined,
   'ip_address(value)': is(() => true),
   'ipv4(value)': (_, value) => parseNetwork(str(value))?.version === 4,
@@ -51,6 +52,10 @@ export const IP_TESTS = table<boolean>({
   'supernet_of(value, network)': (_, value, network) => inside(network, value),
   'in_any_network(value, networks)': (_, value, networks) => iterate(networks).some((one) => inside(value, one)),
   'in_one_network(value, networks)': (_, value, networks) => iterate(networks).filter((one) => inside(value, one)).length === 1,
+  'ansible_type(data, dtype, alias={})': (_, data, types, alias) => {
+    const found = revealed(data, alias === null ? new Map() : asDict(alias, 'alias'));
+    return (Array.isArray(read(types)) ? iterate(types).map(str) : [str(types)]).includes(found);
+  },
   'fqdn_valid(fqdn, min_labels=1, allow_underscores=false)': (_, fqdn, least, underscores) => {
     const name = str(fqdn).replace(/\.$/, '');
     const labels = name.split('.');
