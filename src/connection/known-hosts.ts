@@ -1,6 +1,7 @@
-import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, openSync, closeSync, existsSync, renameSync, statSync, writeFileSync, writeSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { hashedName, hostMatcher } from '../value/host-names.js';
 
 /**
  * known_hosts files, as sshd(8) "SSH_KNOWN_HOSTS FILE FORMAT" describes them: plain and hashed names, patterns with
@@ -33,7 +34,7 @@ export class KnownHosts {
 
   constructor(private readonly entries: readonly KnownHost[]) {
     for (const [index, { hosts }] of entries.entries()) {
-      if (/[*?!]|^\|1\|/.test(hosts)) this.#others.push({ index, matches: matcher(hosts) });
+      if (/[*?!]|^\|1\|/.test(hosts)) this.#others.push({ index, matches: hostMatcher(hosts) });
       else for (const name of hosts.toLowerCase().split(',')) this.#plain.set(name, [...(this.#plain.get(name) ?? []), index]);
     }
   }
@@ -101,11 +102,7 @@ export function keyType(key: Buffer): string {
 /** Adds a line by one write at the end, which no other writer can split. @param hash see ssh_config(5), HashKnownHosts */
 export function remember(file: string, name: string, key: Buffer, hash: boolean): void {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  let host = name;
-  if (hash) {
-    const salt = randomBytes(20);
-    host = `|1|${salt.toString('base64')}|${createHmac('sha1', salt).update(name).digest('base64')}`;
-  }
+  const host = hash ? hashedName(name, randomBytes(20)) : name;
   const descriptor = openSync(file, 'a+', 0o600);
   try {
     const before = readFileSync(descriptor);
@@ -122,7 +119,7 @@ export function forget(file: string, name: string): void {
   const lines = readFileSync(file, 'utf8').split('\n');
   const kept = lines.flatMap((line) => {
     const [entry] = parseKnownHosts(line, file);
-    if (!entry || entry.marker !== undefined || !matcher(entry.hosts)(name) || /[*?!]/.test(entry.hosts)) return [line];
+    if (!entry || entry.marker !== undefined || !hostMatcher(entry.hosts)(name) || /[*?!]/.test(entry.hosts)) return [line];
     const others = entry.hosts.startsWith('|1|') ? [] : entry.hosts.split(',').filter((each) => each.toLowerCase() !== name);
     return others.length > 0 ? [line.replace(entry.hosts, () => others.join(','))] : [];
   });
@@ -130,23 +127,4 @@ export function forget(file: string, name: string): void {
   const part = `${file}.${process.pid}`;
   writeFileSync(part, kept.join('\n'), { mode: statSync(file).mode & 0o777 });
   renameSync(part, file);
-}
-
-/** Tells whether a host is meant by what stands first in a line. */
-function matcher(hosts: string): (name: string) => boolean {
-  if (hosts.startsWith('|1|')) {
-    const [, , salt, hash] = hosts.split('|').map((part) => Buffer.from(part, 'base64'));
-    return (name) => hash !== undefined && createHmac('sha1', salt!).update(name).digest().equals(hash);
-  }
-  const patterns = hosts.split(',').map((pattern) => ({ negated: pattern.startsWith('!'), test: wildcard(pattern.replace(/^!/, '')) }));
-  return (name) => {
-    const matching = patterns.filter(({ test }) => test.test(name));
-    return matching.length > 0 && !matching.some(({ negated }) => negated);
-  };
-}
-
-/** `*` and `?`, and nothing else, are special. */
-export function wildcard(pattern: string): RegExp {
-  const escaped = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.');
-  return new RegExp(`^${escaped}$`, 'i');
 }

@@ -3,7 +3,7 @@ import { homedir, userInfo } from 'node:os';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import SSHConfig from 'ssh-config';
 import { ConnectionError, type Target } from './connection.js';
-import { wildcard } from './known-hosts.js';
+import { wildcard } from '../value/host-names.js';
 
 /** How to reach one host, with ssh_config taken into account. */
 export interface SshSettings {
