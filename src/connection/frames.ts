@@ -109,7 +109,7 @@ function encodeEffect(trip: Trip, { boundary, sent }: Encoding): Sh {
   return join([
     mark('effect'),
     sh`_g=setsid; command -v setsid >/dev/null 2>&1 || _g=; _d=`,
-    small.length > 0 ? sh`if ${join([folder, ...files], ' && ')}; then ${start}; else (exit 1); fi` : start,
+    small.length > 0 ? sh`if ${folder} && ( umask 077; ${join(files, ' && ')} ); then ${start}; else (exit 1); fi` : start,
     sh`_r=$?`,
     folders.length > 0 ? sh`rm -rf -- ${folders}` : sh``,
     mark('rc', '$_r'),

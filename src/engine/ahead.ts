@@ -79,7 +79,7 @@ async function questionOf(call: Call, speculated: Speculated): Promise<AheadQues
   }
   const job = await moduleJob(call, speculated, () => Promise.resolve([]));
   const { module, machine, way } = job;
-  if (module.kind === 'conversation') return undefined;
+  if (module.kind === 'conversation' || (module.kind === 'imperative' && !module.guard)) return undefined;
   const wanted = module.prepare ? await module.prepare(job.args, job.controller) : job.args;
   const script = module.kind === 'declarative' ? (module as Declarative<any, any, any>).inspect(wanted) : (module as Imperative<any, any>).guard?.(wanted);
   if (!script) return undefined;

@@ -34,13 +34,14 @@ export function conclude(call: Call, name: string, result: Outcome, seconds: num
     // Facts of a delegated task belong to the host it runs for, unless delegate_facts says otherwise.
     if (facts instanceof Map && task.action !== 'set_fact') {
       const owner = factsOfDelegate ? delegate : sharer.name;
-      run.variables.setFacts(owner, facts);
+      run.variables.setFacts(owner, facts, task.action !== 'setup');
       if (task.action === 'setup') run.factCache.keep(owner, run.variables.facts(owner));
     }
     for (const handler of notified) sharer.notified.add(handler);
   }
   // Of a host that is out of reach, or cut off from outside, nobody knows how far it came: what it was to remember it keeps.
   if (!result.unreachable && !run.options.kill.aborted) run.pending.settle(call, sharers, notified);
+  if (!censored(task, scopeFor(call))) for (const warning of warningsOf(result.data)) run.emit({ event: 'warning', message: `${host.name}: ${warning}`, origin: task.origin });
   for (const handler of notified) run.emit({ event: 'notify', host: host.name, handler, by: name });
   run.emit({ event: 'result', host: host.name, id: task.id, task: name, origin: task.origin, delegate, result: told(result, status, seconds, censored(task, scopeFor(call))) });
   run.times.push({ task: name, host: host.name, seconds });
@@ -49,6 +50,16 @@ export function conclude(call: Call, name: string, result: Outcome, seconds: num
   if (result.locked) run.lockedOut = true;
   if (status === 'unreachable' || result.locked) host.lost = result;
   else if (result.failed) [host.failed, host.failedTask] = [result, new Map<Value, Value>([['name', task.role ? name.replace(`${task.role.name} : `, '') : name], ['action', task.action], ['args', argsOf(call)]])];
+}
+
+/** What a module of others says besides its result: `warnings`, and `deprecations` with their `msg`. */
+function warningsOf(data: Dict): string[] {
+  const list = (name: string): Value[] => {
+    const value = data.get(name);
+    return Array.isArray(value) ? value : [];
+  };
+  const deprecated = list('deprecations').flatMap((each) => (each instanceof Map ? [`deprecated: ${String(each.get('msg'))}`] : []));
+  return [...list('warnings').filter((each): each is string => typeof each === 'string'), ...deprecated];
 }
 
 /** A task's arguments; none where they cannot be told without an item. */

@@ -73,13 +73,22 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
   const module = await loadModule(task.action);
   const { args, secretFields, ...given } = argumentsFor(call, module, ahead, scope, record);
   const secrets = new Set(given.secrets);
-  const { machine, way, target } = wayOf(call, ahead, scope);
+  const { machine, way, target, name: goesTo } = wayOf(call, ahead, scope);
+  const there = goesTo === host.name ? scope : scopeFor(call, { ahead, host: goesTo });
   const facts = ahead?.facts ?? run.variables.facts(host.name);
   const hidden = censored(task, scope);
+  const diff = task.diff === undefined ? run.options.diff : truthy(evaluate(task.diff, scope));
   const controller: Controller = {
     host: host.name,
     facts: facts as unknown as ReadonlyMap<string, unknown>,
     registers: task.register !== undefined,
+    variable: (name) => {
+      const value = there.get(name, record);
+      return value === undefined ? undefined : toPlain(value, true);
+    },
+    diff,
+    verbosity: run.options.verbosity,
+    hides: hidden,
     find: (name, folder) => Promise.resolve().then(() => mustFind(run, frame.play, task, name, folder)),
     render: (path, options, dest) =>
       Promise.resolve().then(() => {
@@ -99,7 +108,7 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
     way,
     ahead: take,
     check,
-    diff: task.diff === undefined ? run.options.diff : truthy(evaluate(task.diff, scope)),
+    diff,
     verify: run.options.verify,
     timeout: task.timeout === undefined ? undefined : numberOf(call, task.timeout, 'timeout', scope) || undefined,
     async: asyncOf(call, module, way, scope),
@@ -144,7 +153,8 @@ function argumentsFor(call: Call, module: Module, ahead: Speculated | undefined,
   const secretFields = new Set(secretParams(module));
   for (const [name, value] of args) {
     collect(value, secrets);
-    if (holdsSecret(value)) secretFields.add(String(toPlain(name, false)));
+    const field = String(toPlain(name, false));
+    if (holdsSecret(value) || module.isSecret?.(field)) secretFields.add(field);
   }
   for (const name of secretFields) {
     const value = args.get(name);

@@ -153,27 +153,24 @@ async function imperative(job: Job, module: Imperative<any, any>, wanted: unknow
     if (reason !== undefined) return withoutJob(job, outcome({ changed: false, rc: 0, stdout: reason, stderr: '', msg: reason }, { message: reason }));
   }
   job.review?.(undefined);
-  if (job.check) {
-    machine.planned ??= `a ${module.name} is not run in a plan`;
-    return unknown(`the ${module.name} is not run in a plan`);
-  }
+  if (job.check) return planOf(job, module, wanted);
   const step = withTimeout(module.run(wanted), job.timeout);
   const command = await job.known(step);
   const earlier = job.earlier(command);
   if (earlier) return earlier;
   job.announce([], command);
-  const judge = (output: Output) => judged(module, wanted, step, output);
+  const judge = (output: Output) => judged(job, module, wanted, step, output);
   if (job.async) return asJob(job, job.async, step, () => undefined, judge);
-  const { output } = await behindGuard(job, step, () => undefined, (guarded) => machine.effect(way, guarded, [], job.ahead, job.onOutput));
+  const { output } = await behindGuard(job, step, () => undefined, (guarded) => machine.effect(way, guarded, [], job.ahead, module.answers ? undefined : job.onOutput));
   return judge(output);
 }
 
 /** What a command came to. @throws ModuleError where it failed */
-function judged(module: Imperative<any, any>, wanted: unknown, step: Step, output: Output): Outcome {
+function judged(job: Job, module: Imperative<any, any>, wanted: unknown, step: Step, output: Output): Outcome {
   if (output.rc === 124 && step.timeout !== undefined) throw ended(output, step.timeout, `${module.name} failed`);
   const returns = module.result(wanted, output);
   const bad = typeof returns['failed'] === 'boolean' ? returns['failed'] : output.rc !== 0;
-  if (!bad) return outcome({ changed: module.changes !== false, ...returns, failed: false });
+  if (!bad) return outcome({ changed: module.changes !== false, ...returns, failed: false }, { changes: differences(returns['diff'], job) });
   throw new ModuleError(typeof returns['msg'] === 'string' && returns['msg'] !== '' ? returns['msg'] : 'non-zero return code', {
     changed: module.changes !== false,
     rc: output.rc,
@@ -228,6 +225,43 @@ function withoutJob({ async }: Job, result: Outcome): Outcome {
   for (const [name, value] of entries) result.data.set(name, value);
   async.started({ judge: () => result, begun: false });
   return result;
+}
+
+/** What a plan can tell of an imperative module: what it finds out itself without changing anything, or nothing. */
+async function planOf(job: Job, module: Imperative<any, any>, wanted: unknown): Promise<Outcome> {
+  const { machine, way } = job;
+  const unknowable = (why: string): Outcome => {
+    machine.planned ??= why.replace(/^the /, 'a ');
+    return unknown(why);
+  };
+  if (!module.plan) return unknowable(`the ${module.name} is not run in a plan`);
+  let returns;
+  try {
+    const step = withTimeout(module.plan(wanted), job.timeout);
+    const { output } = await machine.effect(way, step, [], nothingAhead, module.answers ? undefined : job.onOutput);
+    returns = module.result(wanted, output);
+  } catch (error) {
+    throw behindAPlan(job, error);
+  }
+  // As Ansible's AnsibleModule answers where it was not made for check mode.
+  if (returns['skipped'] === true) return unknowable(typeof returns['msg'] === 'string' ? returns['msg'] : `the ${module.name} cannot tell in a plan`);
+  const changes = differences(returns['diff'], job);
+  const result = outcome(returns, { changes });
+  if (result.changed) machine.planned ??= `${module.name} would change something`;
+  return result;
+}
+
+/** Ansible's `diff` of a result: before and after, of one thing or of several. */
+function differences(diff: unknown, job: Job): Difference[] {
+  return (Array.isArray(diff) ? diff : [diff]).flatMap((each: unknown) => {
+    if (typeof each !== 'object' || each === null || !('before' in each || 'prepared' in each)) return [];
+    const { before, after, prepared, before_header, after_header } = each as { [part: string]: unknown };
+    const text = (value: unknown) => (typeof value === 'string' ? value : value === undefined || value === null ? '' : `${JSON.stringify(value, undefined, 4)}\n`);
+    const [from, to] = [text(before), text(after)];
+    const title = [after_header, before_header].find((header) => typeof header === 'string' && header !== '') as string | undefined;
+    const shown = typeof prepared === 'string' ? prepared : unifiedDiff(from, to, title ?? job.module.name, secretRanges(to, job.secrets));
+    return shown === '' || holdsText(shown, job.secrets) ? [] : [{ field: title ?? 'state', from: undefined, to: undefined, diff: shown, secret: false }];
+  });
 }
 
 async function conversation(job: Job, module: Conversation<any, any, any, any>, wanted: unknown): Promise<Outcome> {

@@ -89,6 +89,7 @@ export interface Template extends Compiled {
 /** A filter as Handlebars helpers and others call it. @throws as Compiled.evaluate, without a place */
 export type FilterFunction = (args: Value[], named: Map<string, Value>, env: { scope: Scope; record: Record }) => Value;
 
+export { addFilter, addLookup, addTest, type OwnFunction, type OwnLookup } from './extend.js';
 export { pythonRegex, replacement, substitute } from './regex.js';
 export { templateOptions, type TemplateOptions } from './header.js';
 export { OMIT } from './globals.js';

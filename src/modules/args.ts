@@ -9,6 +9,7 @@ export interface Spec {
   summary: string;
   params: z.ZodType;
   freeForm?: string;
+  isSecret?(parameter: string): boolean;
   returns: Readonly<Record<string, string>>;
   examples: readonly string[];
 }

@@ -27,12 +27,23 @@ for (const [collection, names] of Object.entries(COLLECTIONS)) {
   }
 }
 
+/** Modules of the project and of collections, by the path they go by. */
+const own = new Map<string, () => Promise<Module>>();
+
+/**
+ * Makes a module known that is none of ours.
+ * @param name its canonical name: the path of its file, which no name of ours can be
+ */
+export function registerModule(name: string, load: () => Promise<Module>): void {
+  if (!own.has(name)) own.set(name, load);
+}
+
 /** Short names of all modules, sorted. */
 export const moduleNames: readonly string[] = Object.values(COLLECTIONS).flat().sort();
 
 /** `ansible.builtin.systemd_service` -> `systemd`; undefined where there is no such module. */
 export function canonicalName(written: string): string | undefined {
-  return BY_NAME.get(written);
+  return BY_NAME.get(written) ?? (own.has(written) ? written : undefined);
 }
 
 /** The name to give in playbooks that may leave out the collection: `mysql_user` -> `community.mysql.mysql_user`. */
@@ -55,14 +66,14 @@ export function loadModule(name: string): Promise<Module> {
   }
   let module = loaded.get(canonical);
   if (module === undefined) {
-    module = import(`./${canonical}.js`).then(onlyDefinition);
+    module = own.get(canonical)?.() ?? import(`./${canonical}.js`).then(onlyDefinition);
     loaded.set(canonical, module);
   }
   return module;
 }
 
-/** The definition a module file exports, under whatever name. */
-function onlyDefinition(file: { [name: string]: unknown }): Module {
+/** The definition a module file exports, under whatever name. @throws TypeError where it exports none */
+export function onlyDefinition(file: { [name: string]: unknown }): Module {
   const definition = Object.values(file).find((each) => typeof each === 'object' && each !== null && 'kind' in each && 'params' in each);
   if (definition === undefined) throw new TypeError('the file exports no module definition');
   return definition as Module;

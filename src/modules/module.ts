@@ -49,6 +49,12 @@ export interface Controller {
   facts: ReadonlyMap<string, unknown>;
   /** Whether the task's result is kept (`register`): what is costly to find out may be left out of it otherwise. */
   registers: boolean;
+  /** A variable of the host the task goes to (`ansible_python_interpreter`), revealed; undefined where there is none. */
+  variable(name: string): unknown;
+  /** For modules of others, which are told: whether diffs are shown, `-v` counted, whether `no_log` hides the task. */
+  diff: boolean;
+  verbosity: number;
+  hides: boolean;
 }
 
 interface Described<P extends z.ZodType> {
@@ -62,6 +68,8 @@ interface Described<P extends z.ZodType> {
   params: P;
   /** The parameter a free-form value fills: `command: ls -l` fills `cmd`. */
   freeForm?: string;
+  /** For a module whose parameters are not known before: which of them are never shown. */
+  isSecret?(parameter: string): boolean;
   /** Field -> one sentence, for `muster doc`. */
   returns: Readonly<Record<string, string>>;
   /** YAML texts, each a task list. */
@@ -134,6 +142,10 @@ export interface Imperative<P extends z.ZodType, Wanted> extends Described<P> {
   /** Whether the guard's output says there is nothing to do; the string says why (`skipped, since /x exists`). */
   guarded?(output: Output, wanted: Wanted): string | undefined;
   run(wanted: Wanted): Step;
+  /** What a plan makes in place of `run`: it finds out what would change, and changes nothing. Without it, a plan cannot know. */
+  plan?(wanted: Wanted): Step;
+  /** What it prints is an answer for `result`, not words for people. */
+  answers?: boolean;
   /** Whether this run counts as a change, e.g. `uri` and `wait_for` never do. Default true. */
   changes?: boolean;
   /** A non-zero rc fails the task unless `result` says `failed: false`; ModuleError fails it with its message. */

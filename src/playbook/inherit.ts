@@ -12,6 +12,7 @@ const KEYWORDS = {
   connection: 'connection', port: 'port', ignoreErrors: 'ignore_errors', ignoreUnreachable: 'ignore_unreachable',
   anyErrorsFatal: 'any_errors_fatal', noLog: 'no_log', checkMode: 'check_mode', diff: 'diff', runOnce: 'run_once',
   delegateTo: 'delegate_to', delegateFacts: 'delegate_facts', throttle: 'throttle', timeout: 'timeout',
+  collections: 'collections',
 } as const satisfies Partial<Record<keyof Inherited, string>>;
 
 /** Their fields. */

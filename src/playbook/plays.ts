@@ -4,6 +4,7 @@ import { originOf } from '../yaml/index.js';
 import { loadSpec } from './actions.js';
 import { complain, display, isFile, parseText, readYaml, type LoadContext } from './context.js';
 import { withDefaults } from './defaults.js';
+import { collectionPlaybook, pluginsIn } from './own.js';
 import { conditions, inherit, nothingInherited, tagsOf, varsOf } from './inherit.js';
 import { asList, checkKeywords, given, IMPORT_PLAYBOOK, keyPlace, place, PLAY, PROMPT, shown } from './keywords.js';
 import { loadRoles } from './roles.js';
@@ -43,6 +44,7 @@ const NOT_IMPORTED: Imported = { vars: new Map(), when: [], tags: [], via: '', f
 
 async function loadPlays(list: Value, path: string, ctx: LoadContext, imported: Imported): Promise<Play[]> {
   const top = { file: display(path), line: 1, column: 1 };
+  for (const folder of new Set([ctx.projectDir, dirname(path)])) await pluginsIn(folder, ctx);
   if (list === null) return [];
   if (!Array.isArray(list)) {
     complain(ctx, `a playbook is a list of plays, not ${shown(list)}`, top, 'begin each play with "- hosts:"');
@@ -63,7 +65,7 @@ async function importPlaybook(dict: Dict, at: Origin, path: string, ctx: LoadCon
   const origin = originOf(dict, 'import_playbook') ?? at;
   const name = staticText(dict.get('import_playbook')!, origin, 'the file of import_playbook', ctx, new Map([['playbook_dir', dirname(path)]]));
   if (name === undefined) return [];
-  const file = resolve(dirname(path), name);
+  const file = collectionPlaybook(name, [dirname(path), ctx.projectDir]) ?? resolve(dirname(path), name);
   if (file === path || outer.files.includes(file)) {
     complain(ctx, `${display(file)} imports itself`, origin);
     return [];

@@ -1,13 +1,15 @@
 import { readdir } from 'node:fs/promises';
 import { basename, extname, isAbsolute, join } from 'node:path';
 import { parseArgs } from '../modules/index.js';
+import { collectionOf } from '../plugins/index.js';
 import { isDict, Source, toPlain, type Dict, type Origin, type Value } from '../value/value.js';
 import { originOf } from '../yaml/index.js';
 import { loadSpec } from './actions.js';
 import { validationTask } from './argument_spec.js';
 import { complain, display, firstFile, isFile, isFolder, readVars as readVarsFile, readYaml, type LoadContext } from './context.js';
 import { inherit } from './inherit.js';
-import { checkKeywords, given, isKeyword, place, ROLE, shown } from './keywords.js';
+import { asList, checkKeywords, given, isKeyword, place, ROLE, shown } from './keywords.js';
+import { inCollections, pluginsIn } from './own.js';
 import { caught } from './problems.js';
 import { staticText } from './static.js';
 import { idOf, knownNames, loadEntries, loadTasksOf, type Frame } from './tasks.js';
@@ -106,6 +108,7 @@ export async function useRole(name: string, use: RoleUse, frame: Frame): Promise
   const { ctx } = frame;
   const path = await findRole(name, frame, use.origin);
   if (path === undefined) return undefined;
+  await pluginsIn(path, ctx);
   const meta = await readMeta(path, ctx);
   const role: Role = {
     name: basename(name), path, params: use.params, parent: use.parent, public: use.public,
@@ -121,7 +124,10 @@ export async function useRole(name: string, use: RoleUse, frame: Frame): Promise
   const entries = await useListed(given(meta, 'dependencies'), place(meta, 'dependencies', use.origin), { ...frame, role: undefined }, role);
   frame.play.roles.push(role);
 
-  const inner: Frame = { ...frame, role, files: frame.files };
+  // A role names the modules of its own collection, and of those its meta lists, without them; the play's list is not its own.
+  const inside = collectionOf(path);
+  const collections = [...(inside === undefined ? [] : [inside]), ...asList(given(meta, 'collections'))];
+  const inner: Frame = { ...frame, role, files: frame.files, inherit: { ...frame.inherit, collections: collections.length > 0 ? collections : undefined } };
   const handlersFile = await roleFile(path, 'handlers', use.from.handlers, use.origin, ctx);
   if (handlersFile !== undefined) {
     role.handlers = (await loadTasksOf(handlersFile, { ...inner, handlers: true }, use.origin)) as Task[];
@@ -153,9 +159,10 @@ async function findRole(name: string, frame: Frame, origin: Origin): Promise<str
     join(frame.baseDir, 'roles', name), ...rolesPath.map((folder) => join(folder, name)), join(frame.baseDir, name), ...beside,
     join(projectDir, 'roles', name), join(projectDir, 'playbooks', 'roles', name),
   ])];
+  const { found, collection } = inCollections(name, 'roles', frame);
+  if (found !== undefined) return found;
   for (const path of places) if (await isFolder(path)) return path;
-  const hint = /^\w+\.\w+\.\w+$/.test(name) ? 'roles of collections are not looked up: copy it into roles/' : `looked for ${places.map(display).join(', ')}`;
-  complain(frame.ctx, `there is no role "${name}"`, origin, hint);
+  complain(frame.ctx, `there is no role "${name}"`, origin, collection === undefined ? `looked for ${places.map(display).join(', ')}` : collection);
   return undefined;
 }
 

@@ -4,7 +4,8 @@ import { lookupNames } from '../expression/index.js';
 import { didYouMean } from '../value/errors.js';
 import { isDict, Secret, Source, type Dict, type Origin, type Value } from '../value/value.js';
 import { keyOrigin, originOf } from '../yaml/index.js';
-import { actionName, loadSpec, suggestAction } from './actions.js';
+import { loadSpec, suggestAction } from './actions.js';
+import { actionAt, isOwn, remarks } from './own.js';
 import { parseLine, pieceOf, pieceOrigin } from './arguments.js';
 import { confirmOf } from './confirm.js';
 import { withDefaults } from './defaults.js';
@@ -101,11 +102,12 @@ interface Action {
 async function loadTask(dict: Dict, at: Origin, frame: Frame): Promise<Entry[]> {
   const { ctx } = frame;
   const keywords = frame.handlers ? HANDLER : TASK;
-  const action = findAction(dict, at, frame);
+  const action = findAction(dict, at, dict.has('collections') ? { ...frame, inherit: inherit(frame.inherit, dict, at, ctx) } : frame);
   checkKeywords(dict, keywords, frame.handlers ? 'a handler' : 'a task', at, ctx, (key) => key.startsWith('with_') || action === undefined || key === action.written);
   if (action === undefined) return [];
   const id = idOf(at, frame.via);
   const own = inherit(frame.inherit, dict, at, ctx);
+  if (isOwn(action.name) && !(await loads(action.name, at, ctx))) return [];
   const args = await readArgs(dict, action, at, ctx);
   const spec = await loadSpec(action.name);
   args.args = withDefaults(action.name, spec, own.moduleDefaults, args.args, args.origins);
@@ -134,12 +136,23 @@ async function loadTask(dict: Dict, at: Origin, frame: Frame): Promise<Entry[]> 
   return [task];
 }
 
+/** Whether a module of the project can be loaded; what is wrong with it is told once. */
+async function loads(name: string, at: Origin, ctx: LoadContext): Promise<boolean> {
+  try {
+    await loadSpec(name);
+    return true;
+  } catch (error) {
+    ctx.problems.push(caught(error, at));
+    return false;
+  }
+}
+
 /** The one module or action of a task. */
 function findAction(dict: Dict, at: Origin, frame: Frame): Action | undefined {
   const { ctx } = frame;
   const keywords = frame.handlers ? HANDLER : TASK;
   const others = [...dict.keys()].map(String).filter((key) => !isKeyword(key, keywords) && key !== 'listen' && !key.startsWith('with_'));
-  const actions = [...others.filter((key) => actionName(key) !== undefined), ...['action', 'local_action'].filter((key) => dict.has(key))];
+  const actions = [...others.filter((key) => actionAt(key, frame) !== undefined), ...['action', 'local_action'].filter((key) => dict.has(key))];
   if (actions.length > 1) {
     complain(ctx, `a task has one module, this one has ${actions.map((key) => `"${key}"`).join(' and ')}`, keyPlace(dict, actions[1]!, at), 'begin another task with a dash, or mend the indentation');
     return undefined;
@@ -156,12 +169,14 @@ function findAction(dict: Dict, at: Origin, frame: Frame): Action | undefined {
   }
   const value = dict.get(written)!;
   const origin = place(dict, written, keyPlace(dict, written, at));
-  if (written === 'action' || written === 'local_action') return explicitAction(value, origin, written === 'local_action', ctx);
-  return { written, name: actionName(written)!, value, origin: originOf(dict, written) ?? keyOrigin(dict, written) ?? at, local: false };
+  if (written === 'action' || written === 'local_action') return explicitAction(value, origin, written === 'local_action', frame);
+  const name = remarks(actionAt(written, frame)!, keyPlace(dict, written, at), ctx);
+  return name === undefined ? undefined : { written, name, value, origin: originOf(dict, written) ?? keyOrigin(dict, written) ?? at, local: false };
 }
 
 /** `action: copy src=a dest=b`, or a dict with the module under `module`. */
-function explicitAction(value: Value, origin: Origin, local: boolean, ctx: LoadContext): Action | undefined {
+function explicitAction(value: Value, origin: Origin, local: boolean, frame: Frame): Action | undefined {
+  const { ctx } = frame;
   let written: string | undefined;
   let rest: Value = null;
   if (isDict(value)) {
@@ -173,10 +188,11 @@ function explicitAction(value: Value, origin: Origin, local: boolean, ctx: LoadC
     const offset = /^\s*\S*\s*/.exec(text)![0].length;
     rest = pieceOf(value, text.slice(offset), offset);
   }
-  const name = written === undefined ? undefined : actionName(written);
+  const found = written === undefined ? undefined : actionAt(written, frame);
   if (written?.startsWith('{{')) complain(ctx, 'the module of a task must be written out', origin, 'use "package", or one task for each with a condition');
   else if (written === undefined || written === '') complain(ctx, '"action" must be a module with its arguments', origin);
-  else if (name === undefined) complain(ctx, `there is no module "${written}"`, origin, suggestAction(written));
+  else if (found === undefined) complain(ctx, `there is no module "${written}"`, origin, suggestAction(written));
+  const name = found && remarks(found, origin, ctx);
   return name === undefined ? undefined : { written: written!, name, value: rest, origin, local };
 }
 

@@ -110,6 +110,8 @@ export interface Inherited {
   moduleDefaults: ReadonlyMap<string, { args: Dict | Source; origin: Origin }>;
   throttle: Value | undefined;
   timeout: Value | undefined;
+  /** Collections whose modules and roles may be named without them. */
+  collections: Value | undefined;
 }
 
 /** A bare expression (`when: x is defined`), or a literal boolean. */

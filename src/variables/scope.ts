@@ -95,7 +95,7 @@ export class VariableScope implements Scope {
   find(name: string): Found | undefined {
     for (const layer of this.#stack()) {
       // A fact is a variable only under its injected name: facts called "hostname" or "kernel" must not hide variables.
-      const key = layer.level !== 'facts' ? name : name.startsWith('ansible_') ? name.slice('ansible_'.length) : undefined;
+      const key = layer.level !== 'facts' ? name : name.startsWith('ansible_') ? name.slice('ansible_'.length) : this.variables.isNamedFact(this.context.host, name) ? name : undefined;
       if (key !== undefined && layer.vars.has(key)) return { layer, key };
     }
     return undefined;

@@ -21,6 +21,8 @@ export interface Explained {
 /** What tasks of a run have set for one host. */
 interface HostState {
   facts: Dict;
+  /** Facts that are variables by their own names. */
+  named: Set<string>;
   included: Dict;
   set: Dict;
 }
@@ -74,10 +76,21 @@ export class Variables {
   facts(host: string): Dict {
     return this.#state(host).facts;
   }
-  /** Adds facts; a prefix `ansible_` is dropped. */
-  setFacts(host: string, facts: Dict): void {
-    const known = this.facts(host);
-    for (const [name, value] of facts) known.set(String(name).replace(/^ansible_/, ''), value);
+  /**
+   * Adds facts; a prefix `ansible_` is dropped.
+   * @param named those without the prefix are variables by their own names too: a module other than `setup` found them
+   */
+  setFacts(host: string, facts: Dict, named = false): void {
+    const state = this.#state(host);
+    for (const [key, value] of facts) {
+      const name = String(key);
+      state.facts.set(name.replace(/^ansible_/, ''), value);
+      if (named && !name.startsWith('ansible_')) state.named.add(name);
+    }
+  }
+  /** Whether a fact is a variable by its own name. */
+  isNamedFact(host: string, name: string): boolean {
+    return this.#state(host).named.has(name);
   }
   /** `set_fact`: an evaluated value. */
   setFact(host: string, name: string, value: Value): void {
@@ -102,7 +115,7 @@ export class Variables {
 
   #state(host: string): HostState {
     let state = this.#states.get(host);
-    if (!state) this.#states.set(host, (state = { facts: new Map(), included: new Map(), set: new Map() }));
+    if (!state) this.#states.set(host, (state = { facts: new Map(), included: new Map(), set: new Map(), named: new Set() }));
     return state;
   }
 

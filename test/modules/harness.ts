@@ -96,6 +96,10 @@ export function controller(overrides: Partial<Controller> = {}): Controller {
     host: 'host1',
     facts: new Map(),
     registers: false,
+    variable: () => undefined,
+    diff: false,
+    verbosity: 0,
+    hides: false,
     ...overrides,
   };
 }

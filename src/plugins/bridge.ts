@@ -1,0 +1,63 @@
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { defineCommand, type Controller, type Step } from '../modules/module.js';
+import { bytes, join, sh, type Sh } from '../shell/sh.js';
+import { answerOf, anyParams, argumentsFor, json, soundsSecret } from './answer.js';
+import { pack, type Sources } from './pack.js';
+
+/** Where a host may have its Python: that of the system, whose packages bring what modules import, first. */
+const PYTHONS = ['/usr/bin/python3', 'python3', 'python3.13', 'python3.12', 'python3.11', 'python3.10', 'python3.9', 'python3.8', '/usr/libexec/platform-python'];
+
+/** Exit status where a host has none. */
+const NO_PYTHON = 127;
+
+/** Whether a file holds a module in Python that Ansible packs with what it imports. */
+export function isPythonModule(path: string): boolean {
+  const text = readFileSync(path, 'latin1');
+  return /^\s*(?:from\s+(?:ansible\.module_utils|ansible_collections|\.+)|import\s+ansible(?:\.module_utils|_collections))|#<<INCLUDE_ANSIBLE_MODULE_COMMON>>/m.test(text);
+}
+
+/**
+ * A Python module of Ansible's or of a collection, run as it is on a host that has Python: an effect, never looked ahead. In a
+ * plan it is run in check mode, where `AnsibleModule` itself refuses for modules that do not know it.
+ * @param module the dotted name it is run by
+ * @throws ContentError where something it needs is not on the controller
+ */
+export function pythonModule(path: string, module: string, sources: Sources) {
+  const name = basename(path, '.py').replace(/^_/, '');
+  const { archive } = pack(path, module, sources);
+  const step = ({ args, controller }: Wanted, check: boolean): Step => {
+    const input = json(argumentsFor(args, name, controller, check));
+    return {
+      script: join([python(controller.variable('ansible_python_interpreter')), sh`${bytes(input)} | $muster_python "$module" ${module}`]),
+      uploads: { module: { content: archive } },
+      hangsUp: true,
+    };
+  };
+  return defineCommand({
+    name,
+    summary: `A module in Python, run on the host by Python: ${path}`,
+    params: anyParams,
+    isSecret: soundsSecret,
+    returns: {},
+    examples: [],
+    answers: true,
+    prepare: async (args, controller): Promise<Wanted> => ({ args, controller }),
+    run: (wanted) => step(wanted, false),
+    plan: (wanted) => step(wanted, true),
+    result: (_wanted, output) => answerOf(name, output),
+  });
+}
+
+interface Wanted {
+  args: object;
+  controller: Controller;
+}
+
+/** Sets `muster_python`: what the host's variables name, else what is found there. */
+function python(given: unknown): Sh {
+  if (typeof given === 'string' && given !== '' && !/^auto/.test(given)) return sh`muster_python=${given}`;
+  return sh`muster_python=
+for p in ${PYTHONS}; do if command -v "$p" >/dev/null 2>&1; then muster_python=$p; break; fi; done
+[ -n "$muster_python" ] || { echo 'there is no Python on this host: install python3, or set ansible_python_interpreter' >&2; exit ${NO_PYTHON}; }`;
+}

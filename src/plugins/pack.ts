@@ -1,0 +1,121 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { zipSync } from 'fflate';
+import { ContentError } from '../value/errors.js';
+import { findCollection } from './collections.js';
+import { importsOf } from './imports.js';
+import { isFile, isFolder } from './places.js';
+
+/** Where the packages that a module may bring along lie on the controller. */
+export interface Sources {
+  /** The package `ansible` of ansible-core; undefined where it is not installed. */
+  core: string | undefined;
+  /** Folders `module_utils` of the project, which come before ansible-core's. */
+  utils: readonly string[];
+  /** Folders whose `collections/` are searched. */
+  beside: readonly string[];
+}
+
+/** What Python runs of the archive: it reads the arguments from its input, and runs the module as Ansible would. */
+const MAIN = `# Runs the module of Ansible's that came along in this archive; its arguments come on standard input.
+import json
+import os
+import runpy
+import sys
+
+arguments = json.loads(sys.stdin.buffer.read().decode('utf-8'))
+module = sys.argv.pop(1)
+arguments['_ansible_tmpdir'] = os.path.dirname(os.path.abspath(sys.argv[0]))
+from ansible.module_utils import basic
+from ansible.module_utils.common.parameters import PASS_VARS
+# Each release knows its own of these, and refuses others.
+known = dict((name, value) for name, value in arguments.items() if not name.startswith('_ansible_') or name[9:] in PASS_VARS)
+basic._ANSIBLE_ARGS = json.dumps({'ANSIBLE_MODULE_ARGS': known}).encode('utf-8')
+basic._ANSIBLE_PROFILE = 'legacy'
+runpy.run_module(module, init_globals={'_module_fqn': module, '_modlib_path': sys.path[0]}, run_name='__main__', alter_sys=True)
+`;
+
+/** ZIP knows no earlier day. A fixed one makes the same files the same archive. */
+const DAY = new Date(1980, 0, 2);
+
+/** A module as it goes to a host. */
+export interface Packed {
+  archive: Buffer;
+  /** Dotted name it is run by. */
+  module: string;
+  /** Names in the archive, sorted. */
+  files: string[];
+}
+
+/**
+ * Packs a Python module with all it imports from `ansible.module_utils` and from collections, followed to the end. What else it
+ * imports the host must have.
+ * @param path the module's file
+ * @param module the dotted name it gets: `ansible.modules.ping`, `ansible_collections.ns.coll.plugins.modules.thing`
+ * @throws ContentError where something it needs is not on the controller
+ */
+export function pack(path: string, module: string, sources: Sources): Packed {
+  const files = new Map<string, string>();
+  const queue: { text: string; module: string; isPackage: boolean; path: string }[] = [];
+  const add = (name: string, isPackage: boolean, file: string | undefined): void => {
+    const entry = `${name.replaceAll('.', '/')}${isPackage ? '/__init__' : ''}.py`;
+    if (files.has(entry)) return;
+    const text = file === undefined ? '' : readFileSync(file, 'utf8');
+    files.set(entry, text);
+    const parent = name.slice(0, Math.max(0, name.lastIndexOf('.')));
+    if (parent !== '') add(parent, true, packageFile(parent, sources));
+    // Of Ansible itself a module sees module_utils alone.
+    if (file !== undefined && name !== 'ansible') queue.push({ text, module: name, isPackage, path: file });
+  };
+  const follow = (name: string): boolean => {
+    const found = locate(name, sources);
+    if (found) add(name, found.isPackage, found.file);
+    // A module may make others itself, as six does `six.moves`: the nearest that has a text of its own has it travel.
+    else return name.split('.').length > 3 && locate(name.slice(0, name.lastIndexOf('.')), sources)?.file !== undefined && follow(name.slice(0, name.lastIndexOf('.')));
+    return true;
+  };
+  files.set('ansible/__init__.py', `__version__ = '${versionOf(sources.core)}'\n__author__ = 'Ansible, Inc.'\n`);
+  if (!follow('ansible.module_utils.basic')) throw new ContentError(`${path} needs ansible-core's module_utils, which this machine has not`, undefined, NO_CORE);
+  add(module, false, path);
+  for (let next = queue.shift(); next; next = queue.shift()) {
+    for (const wanted of importsOf(next.text, next.module, next.isPackage)) {
+      if (!/^ansible(?:_collections)?\./.test(wanted.name) || follow(wanted.name) || wanted.maybe || wanted.optional) continue;
+      if (!/^ansible(?:_collections|\.module_utils)\b/.test(wanted.name)) throw new ContentError(`${next.path} imports ${wanted.name}, which belongs to Ansible's controller`, undefined, 'a module may import ansible.module_utils alone');
+      const [, space, name] = wanted.name.split('.');
+      throw new ContentError(`${next.path} imports ${wanted.name}, which is not on this machine`, undefined, wanted.name.startsWith('ansible_collections.') ? `install the collection ${space}.${name}` : NO_CORE);
+    }
+  }
+  const names = [...files.keys()].sort();
+  const archive = zipSync(Object.fromEntries([['__main__.py', MAIN] as const, ...names.map((name) => [name, files.get(name)!] as const)].map(([name, text]) => [name, Buffer.from(text)])), { mtime: DAY });
+  return { archive: Buffer.from(archive), module, files: names };
+}
+
+const NO_CORE = 'install ansible-core on this machine, or set ansible_core in muster.yml to its folder';
+
+/** File of a module or package; undefined where a name is neither. Only what may travel is looked for. */
+function locate(name: string, sources: Sources): { file: string | undefined; isPackage: boolean } | undefined {
+  for (const base of basesOf(name, sources)) {
+    if (isFile(`${base}.py`)) return { file: `${base}.py`, isPackage: false };
+    if (isFolder(base)) return { file: isFile(join(base, '__init__.py')) ? join(base, '__init__.py') : undefined, isPackage: true };
+  }
+  return undefined;
+}
+
+function packageFile(name: string, sources: Sources): string | undefined {
+  const found = locate(name, sources);
+  return found?.isPackage ? found.file : undefined;
+}
+
+/** Paths, without ending, a dotted name may lie at. */
+function basesOf(name: string, { core, utils, beside }: Sources): string[] {
+  const parts = name.split('.');
+  if (parts[0] === 'ansible' && parts[1] === 'module_utils') return [...(parts.length > 2 ? utils.map((folder) => join(folder, ...parts.slice(2))) : []), ...(core === undefined ? [] : [join(core, ...parts.slice(1))])];
+  if (parts[0] !== 'ansible_collections' || parts.length < 4) return [];
+  const collection = findCollection(`${parts[1]}.${parts[2]}`, beside);
+  return collection && collection.name !== 'ansible.builtin' ? [join(collection.path, ...parts.slice(3))] : [];
+}
+
+function versionOf(core: string | undefined): string {
+  const file = core === undefined ? '' : join(core, 'release.py');
+  return (isFile(file) ? /^__version__ = ['"]([^'"]+)['"]/m.exec(readFileSync(file, 'utf8'))?.[1] : undefined) ?? '2.19.0';
+}
