@@ -58,7 +58,7 @@ test.serial('library/ in any language: words, JSON and embedded arguments, a fil
     'library/embedded.sh': "#!/bin/sh\ncat <<'X'\n{\"args\": <<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>}\nX\n",
     'library/fails.sh': '#!/bin/sh\necho \'{"failed": true, "msg": "not today", "code": 4}\'\n',
     'library/babbles.sh': '#!/bin/sh\necho what; echo why >&2; exit 3\n',
-    'library/knows.sh': '#!/bin/sh\n# _ansible_check_mode\n. "$1"\n[ "$_ansible_check_mode" = True ] || touch "$path"\necho \'{"changed": true, "diff": {"before": "a\\n", "after": "b\\n"}}\'\n',
+    'library/knows.sh': '#!/bin/sh\n# _ansible_check_mode\n. "$1"\n[ "$_ansible_check_mode" = True ] || touch "$path"\nprintf "%s\\n" \'{"changed": true, "diff": {"before": "a\\n", "after": "b\\n"}}\'\n',
     'site.yml': play(`- words: name="a b 'c'"
   register: words
 - json: {list: [1, {a: b}], password: geheim}
