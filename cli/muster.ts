@@ -15,6 +15,7 @@ const VERBS: { [verb: string]: { usage: string; about: string; load: () => Promi
   unlock: { usage: 'unlock <pattern>', about: 'show who holds the lock of hosts, and take it away', load: () => import('./unlock.js') },
   inventory: { usage: 'inventory', about: 'show the inventory: list, graph, host', load: () => import('./inventory.js') },
   lint: { usage: 'lint [playbook..]', about: 'check playbooks without touching a host', load: () => import('./lint.js') },
+  install: { usage: 'install', about: 'bring the roles and collections that requirements.yml names', load: () => import('./install.js') },
   doc: { usage: 'doc [module]', about: 'list modules, or show one\'s parameters and examples', load: () => import('./doc.js') },
   history: { usage: 'history', about: 'the runs that were kept; show RUN tells one again', load: () => import('./history.js') },
   report: { usage: 'report <run>', about: 'a run as one HTML page: changes, timeline, drift, slow tasks', load: () => import('./report.js') },

@@ -7,6 +7,7 @@ import { guardSettings } from '../src/drift/guards.js';
 import { ContentError, didYouMean } from '../src/value/errors.js';
 import { type Dict, isDict, toPlain } from '../src/value/value.js';
 import { keyOrigin, originOf, parseData } from '../src/yaml/index.js';
+import { usePlaces } from '../src/plugins/places.js';
 import { splitIdentity } from '../src/vault/index.js';
 import { readAnsibleConfiguration, type AnsibleConfiguration, type AnsibleSettings } from './ansible-cfg.js';
 import { UsageError } from './exit.js';
@@ -19,6 +20,10 @@ const texts = z.union([z.string().transform((text) => [text]), z.array(z.string(
 const schema = z.strictObject({
   inventory: texts.optional(),
   roles_path: texts.optional(),
+  /** Folders that hold `ansible_collections/`, besides those that are always searched. */
+  collections_path: texts.optional(),
+  /** Folder of ansible-core, or a checkout of it: for modules in Python. */
+  ansible_core: z.string().optional(),
   forks: z.int().min(1).optional(),
   /** Folder of the journal, or false for none. */
   journal: z.union([z.string(), z.literal(false)]).optional(),
@@ -58,7 +63,7 @@ export type Settings = z.output<typeof schema> & {
   ansible: Omit<AnsibleSettings, keyof z.output<typeof schema>>;
 };
 
-const PATHS = ['inventory', 'roles_path', 'journal', 'facts', 'private_key_file', 'ssh_config', 'known_hosts', 'vault_password_file'] as const;
+const PATHS = ['inventory', 'roles_path', 'collections_path', 'ansible_core', 'journal', 'facts', 'private_key_file', 'ssh_config', 'known_hosts', 'vault_password_file'] as const;
 
 /** Where `ansible-galaxy` puts roles (docs.ansible.com, DEFAULT_ROLES_PATH), unless a setting says otherwise. */
 const ROLES = [join(homedir(), '.ansible', 'roles'), '/usr/share/ansible/roles', '/etc/ansible/roles'];
@@ -74,7 +79,9 @@ export function loadSettings(playbook: string | undefined, env: NodeJS.ProcessEn
   const ours = { ...(file ? readFile(file) : {}), ...readEnvironment(env) };
   const configuration = readAnsibleConfiguration(env);
   for (const line of noteOf(configuration, ours)) say(line);
-  return { roles_path: ROLES, ...shared(configuration.settings), ...ours, projectDir: file ? dirname(file) : playbook ? dirname(resolve(playbook)) : process.cwd(), ansible: configuration.settings };
+  const settings = { roles_path: ROLES, ...shared(configuration.settings), ...ours };
+  usePlaces({ collectionsPath: settings.collections_path ?? [], ansibleCore: settings.ansible_core });
+  return { ...settings, projectDir: file ? dirname(file) : playbook ? dirname(resolve(playbook)) : process.cwd(), ansible: configuration.settings };
 }
 
 /** Those of Ansible's settings that muster.yml has by the same name. */
@@ -141,7 +148,7 @@ function readEnvironment(env: NodeJS.ProcessEnv): z.output<typeof schema> {
     if (value === undefined || value === '') continue;
     if (key === 'forks' || key === 'timeout' || key === 'lock_timeout') given[key] = Number(value);
     else if ((key === 'journal' || key === 'facts') && /^(no|false|off)$/i.test(value)) given[key] = false;
-    else given[key] = key === 'roles_path' ? value.split(':') : value;
+    else given[key] = key === 'roles_path' || key === 'collections_path' ? value.split(':') : value;
   }
   return check(given, (key) => (message) => new UsageError(`MUSTER_${key.toUpperCase()}: ${message}`));
 }
