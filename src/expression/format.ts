@@ -184,6 +184,7 @@ export function formatSpec(given: Value, spec: string): string {
   const [, fillGiven, alignGiven, sign, alternate, zero, width, group, precision, type] = parts!;
   const number = numeric(value);
   let text: string;
+  if (number !== undefined && type === 's' && typeof value !== 'boolean') fail(`unknown format code 's' for object of type '${typeName(value)}'`, 'convert it with | string');
   if (number === undefined || type === 's') {
     if (type !== undefined && type !== 's') fail(`unknown format code '${type}' for ${typeName(value)}`, 'convert it with | int or | float');
     text = characters(str(value)).slice(0, precision === undefined ? undefined : Number(precision)).join('');

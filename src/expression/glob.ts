@@ -20,7 +20,8 @@ function list(path: string): string[] {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ? readdirSync(path) : [];
 }
 
-function globRegex(part: string): RegExp {
+/** One part of a path or name with `*`, `?` and `[…]`, as a regular expression for the whole of it. */
+export function globRegex(part: string): RegExp {
   const source = part.replace(/\[(!?)([^\]]+)\]|[*?]|[^]/g, (whole, not: string | undefined, set: string | undefined) => {
     if (set !== undefined) return `[${not ? '^' : ''}${set.replace(/[\\\]^]/g, '\\$&')}]`;
     return whole === '*' ? '.*' : whole === '?' ? '.' : whole.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');

@@ -74,6 +74,8 @@ function lookup(env: Env, [name, ...terms]: Value[], given: Map<string, Value>, 
   const errors = str(named.get('errors') ?? 'strict');
   named.delete('wantlist');
   named.delete('errors');
+  named.delete('allow_unsafe');
+
   if (!['strict', 'warn', 'ignore'].includes(errors)) fail(`lookup knows no errors="${errors}"`, 'it knows strict, warn and ignore');
   let found: Value[];
   try {

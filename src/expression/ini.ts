@@ -24,7 +24,7 @@ export function parseIni(text: string, { delimiters = ['=', ':'], caseSensitive 
     const content = line.trim();
     if (content === '' || content.startsWith('#') || content.startsWith(';')) {
       // An empty line within a value of several lines is a part of it, unless it ends it.
-      if (content === '' && key !== undefined) current!.set(key, `${current!.get(key) ?? ''}\n`);
+      if (content === '' && key !== undefined && current!.get(key) !== null) current!.set(key, `${current!.get(key) ?? ''}\n`);
       return;
     }
     const depth = line.length - line.trimStart().length;

@@ -1,34 +1,23 @@
 /** Lookups read the controller: each gets its terms as a list, options by name, and gives a list. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { basename, isAbsolute, resolve } from 'node:path';
 import { NotAheadError } from '../value/errors.js';
 import { Secret, type Dict, type Value } from '../value/value.js';
 import { opened } from '../vault/index.js';
-import { member } from './access.js';
 import { product, subelements } from './filters/lists.js';
 import { percentFormat } from './format.js';
-import { globPaths } from './glob.js';
+import { globPaths, globRegex } from './glob.js';
 import { templateOptions } from './header.js';
-import { asDict, asInt, iterate, keyOf, read, str, truthy } from './python.js';
+import { asDict, asInt, iterate, parseInteger, read, str, truthy } from './python.js';
 import { lookupPassword } from './password.js';
 import { random } from './random.js';
 import { pythonRegex } from './regex.js';
 import { Record } from './index.js';
-import { table, type Env } from './registry.js';
+import { FILE_LOOKUPS, findFile, readText } from './lookups-files.js';
+import { MADE_LOOKUPS } from './lookups-made.js';
+import { NET_LOOKUPS } from './lookups-net.js';
+import { table, type Env, type Table } from './registry.js';
 import { fail, Undefined } from './undefined.js';
-
-function findFile(env: Env, name: string, folder: 'files' | 'templates' | 'vars' | ''): string {
-  return env.scope.services.find(name, folder) ?? fail(`there is no file "${name}"`, folder === '' ? 'check the path' : `put it into a ${folder}/ folder of the role, the playbook or the project`);
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    return fail(`${path} cannot be read: ${(error as NodeJS.ErrnoException).code}`, 'check that it is a file and its permissions');
-  }
-}
 
 /** A file that may be encrypted; what is read from a vault is secret. */
 function readSealed(path: string, change: (text: string) => string = (text) => text): Value {
@@ -51,41 +40,47 @@ function sequenceOptions(term: string): Map<string, string> {
   return new Map([['start', start ?? '1'], ['end', end!], ['stride', stride ?? ''], ['format', format ?? '']].filter(([, value]) => value !== '') as [string, string][]);
 }
 
-function csvRow(line: string, delimiter: string): string[] {
-  const cells: string[] = [];
-  const cell = /"((?:[^"]|"")*)"|([^]*)/y;
-  for (let at = 0; at <= line.length; ) {
-    let text: string;
-    cell.lastIndex = at;
-    if (line[at] === '"') {
-      text = cell.exec(line)?.[1] ?? '';
-      at = cell.lastIndex;
-      cells.push(text.replaceAll('""', '"'));
-      at = line.indexOf(delimiter, at);
-    } else {
-      const end = line.indexOf(delimiter, at);
-      cells.push(line.slice(at, end < 0 ? line.length : end));
-      at = end;
-    }
-    if (at < 0) break;
-    at += delimiter.length;
+/** What a command prints on the controller. */
+function output(env: Env, what: string, command: string): string {
+  if (env.scope.services.ahead) throw new NotAheadError(`the lookup "${what}"`);
+  try {
+    return execFileSync('/bin/sh', ['-c', command], { cwd: env.scope.services.baseDir, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 64 * 1024 * 1024 }).trimEnd();
+  } catch (error) {
+    const { status, stderr } = error as { status?: number; stderr?: string };
+    return fail(`the command of the lookup "${what}" failed with exit status ${status ?? '?'}${stderr ? `: ${stderr.trim()}` : ''}`, `it was: ${command}`);
   }
-  return cells;
 }
 
-function ini(text: string, section: string): Map<string, string> {
-  const values = new Map<string, string>();
-  let current = '';
-  for (const line of text.split(/\r?\n/)) {
-    const header = /^\s*\[([^\]]+)\]/.exec(line);
-    const pair = /^\s*([^#;=:[][^=:]*?)\s*[=:]\s*(.*?)\s*$/.exec(line);
-    if (header) current = header[1]!;
-    else if (pair && current === section) values.set(pair[1]!, pair[2]!);
-  }
-  return values;
+/** Hosts of the inventory that a pattern names: groups and hosts, `*`, `~regex`, `:` or `,` between them, `!` without, `&` only those. */
+function hostsOf(env: Env, pattern: string): Value[] {
+  const groups = env.scope.get('groups', env.record);
+  const members = (name: string) => iterate(groups instanceof Map ? (groups.get(name) ?? []) : []);
+  const all = members('all');
+  const known = groups instanceof Map ? [...groups.keys()].map(str) : [];
+  const named = (one: string): Value[] => {
+    if (one === 'all' || one === '*') return all;
+    const matches = one.startsWith('~') ? (name: string) => pythonRegex(one.slice(1)).exec(name)?.index === 0 : (name: string) => globRegex(one).test(name);
+    const found = [...known.filter(matches).flatMap(members), ...all.filter((host) => matches(str(host)))];
+    return found.length > 0 || one.startsWith('~') || /[*?[]/.test(one) ? found : [one];
+  };
+  const parts = (pattern.startsWith('~') ? [pattern] : pattern.split(/[:,](?![^[]*\])/)).map((part) => part.trim()).filter((part) => part !== '');
+  const plain = parts.filter((part) => !/^[!&]/.test(part));
+  let hosts = (plain.length === 0 ? ['all'] : plain).flatMap(named);
+  for (const part of parts.filter((one) => one.startsWith('&'))) hosts = hosts.filter((host) => named(part.slice(1)).includes(host));
+  for (const part of parts.filter((one) => one.startsWith('!'))) hosts = hosts.filter((host) => !named(part.slice(1)).includes(host));
+  return [...new Set(hosts)];
 }
 
-export const LOOKUPS = table<Value[]>({
+/** A copy of a dict without what a path names. */
+function lacking(value: Value, [step, ...rest]: string[]): Value {
+  if (!(value instanceof Map) || step === undefined) return value;
+  const copy: Dict = new Map(value);
+  if (rest.length === 0) copy.delete(step);
+  else copy.set(step, lacking(copy.get(step)!, rest));
+  return copy;
+}
+
+const OWN = table<Value[]>({
   'env(_terms, default="")': (_, terms: Value[], fallback) => terms.map((term) => process.env[str(term)] ?? (fallback instanceof Undefined ? fallback.raise() : fallback)),
   'file(_terms, lstrip=false, rstrip=true)': (env, terms: Value[], lstrip, rstrip) =>
     terms.map((term) =>
@@ -107,22 +102,8 @@ export const LOOKUPS = table<Value[]>({
       for (const [name, origin] of record.origins) env.record.origins.set(name, origin);
       return record.secret ? new Secret(text) : text;
     }),
-  'pipe(_terms)': (env, terms: Value[]) => {
-    if (env.scope.services.ahead) throw new NotAheadError('the lookup "pipe"');
-    return terms.map((term) => {
-      const command = str(term);
-      try {
-        return execFileSync('/bin/sh', ['-c', command], { cwd: env.scope.services.baseDir, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 64 * 1024 * 1024 }).trimEnd();
-      } catch (error) {
-        const { status, stderr } = error as { status?: number; stderr?: string };
-        return fail(`the command of the lookup "pipe" failed with exit status ${status ?? '?'}${stderr ? `: ${stderr.trim()}` : ''}`, `it was: ${command}`);
-      }
-    });
-  },
-  'lines(_terms)': (env, terms: Value[]) => {
-    if (env.scope.services.ahead) throw new NotAheadError('the lookup "lines"');
-    return terms.flatMap((term) => execFileSync('/bin/sh', ['-c', str(term)], { cwd: env.scope.services.baseDir, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trimEnd().split('\n'));
-  },
+  'pipe(_terms)': (env, terms: Value[]) => terms.map((term) => output(env, 'pipe', str(term))),
+  'lines(_terms)': (env, terms: Value[]) => terms.flatMap((term) => output(env, 'lines', str(term)).split(/\r?\n/)),
   'fileglob(_terms)': (env, terms: Value[]) =>
     terms.flatMap((term) => {
       const pattern = str(term);
@@ -174,17 +155,23 @@ export const LOOKUPS = table<Value[]>({
     const lists = terms.map(iterate);
     return Array.from({ length: Math.max(0, ...lists.map((list) => list.length)) }, (_none, i) => lists.map((list) => list[i] ?? null));
   },
-  'subelements(_terms)': (_, [items, path, flags]: Value[]) => subelements(items ?? fail('subelements needs a list'), path ?? fail('subelements needs a key'), flags instanceof Map && truthy(flags.get('skip_missing') ?? false)),
+  'subelements(_terms)': (_, [items, path, flags]: Value[]) => {
+    const pairs = subelements(items ?? fail('subelements needs a list'), path ?? fail('subelements needs a key'), flags instanceof Map && truthy(flags.get('skip_missing') ?? false));
+    const steps = str(path!).split('.');
+    // The lookup, unlike the filter, takes the list out of the items; what a task skipped is no item.
+    return pairs.filter((pair) => !truthy(((pair as Value[])[0] as Dict).get('skipped') ?? false)).map((pair) => [lacking((pair as Value[])[0]!, steps), (pair as Value[])[1]!]);
+  },
   'sequence(_terms, start=null, end=null, count=null, stride=null, format=null)': (_, terms: Value[], start, end, count, stride, format) => {
     const options = terms.length > 0 ? terms.map((term) => sequenceOptions(str(term))) : [new Map<string, string>()];
     return options.flatMap((option) => {
-      const value = (name: string, given: Value) => (given !== null ? asInt(given, name) : option.has(name) ? Number(option.get(name)) : undefined);
+      const value = (name: string, given: Value) => (given !== null ? asInt(given, name) : option.has(name) ? Number(parseInteger(option.get(name)!, 0) ?? fail(`${name} of sequence must be a number, not "${option.get(name)}"`)) : undefined);
       const from = value('start', start) ?? 1;
       const by = value('stride', stride);
       const times = value('count', count);
       const to = times !== undefined ? from + (times - 1) * (by ?? 1) : (value('end', end) ?? fail('sequence needs "end" or "count"', 'write start=1 end=4'));
       if (times === 0) return [];
-      const step = by ?? (to < from ? -1 : 1);
+      if (to < from && (by ?? 1) > 0) fail(`sequence goes from ${from} to ${to} with steps of ${by ?? 1}`, 'give a negative stride to count backwards');
+      const step = by ?? 1;
       if (step === 0) return [];
       if ((to - from) / step > 1_000_000) fail('sequence of more than a million members', 'use a smaller one');
       const pattern = format !== null ? str(format) : option.get('format');
@@ -195,27 +182,8 @@ export const LOOKUPS = table<Value[]>({
     const values = flat(terms);
     return values.length === 0 ? [] : [values[Math.floor(random(env, null)() * values.length)]!];
   },
-  'csvfile(_terms, file="ansible.csv", col="1", delimiter="TAB", default=null, encoding="utf-8", keycol=0)': (env, terms: Value[], file, column, delimiter, fallback, _encoding, keyColumn) =>
-    terms.map((term) => {
-      const [key, ...pairs] = str(term).split(' ');
-      const option = new Map(pairs.map((pair) => pair.split('=', 2) as [string, string]));
-      const by = (option.get('delimiter') ?? str(delimiter)).replace(/^(?:TAB|t)$/, '\t');
-      const row = readText(findFile(env, option.get('file') ?? str(file), 'files')).split(/\r?\n/).map((line) => csvRow(line, by)).find((cells) => cells[asInt(keyColumn, 'keycol')] === key);
-      return row?.[Number(option.get('col') ?? str(column))] ?? fallback;
-    }),
-  'ini(_terms, file="ansible.ini", section="global", default="", re=false, type="ini")': (env, terms: Value[], file, section, fallback) =>
-    terms.map((term) => {
-      const [key, ...pairs] = str(term).split(' ');
-      const option = new Map(pairs.map((pair) => pair.split('=', 2) as [string, string]));
-      const text = readText(findFile(env, option.get('file') ?? str(file), 'files'));
-      return ini(text, option.get('section') ?? str(section)).get(key!) ?? option.get('default') ?? fallback;
-    }),
-  'inventory_hostnames(_terms)': (env, terms: Value[]) => {
-    const groups = env.scope.get('groups', env.record);
-    return terms.flatMap((term) => str(term).split(/[:,]/)).flatMap((name) => {
-      const members = groups instanceof Map ? member(groups, keyOf(name)) : undefined;
-      return members === undefined || members instanceof Undefined ? [name] : iterate(members);
-    });
-  },
+  'inventory_hostnames(_terms)': (env, terms: Value[]) => terms.flatMap((term) => hostsOf(env, str(term))),
 });
 
+/** Every lookup by name. */
+export const LOOKUPS: Table<Value[]> = new Map([...OWN, ...FILE_LOOKUPS, ...NET_LOOKUPS, ...MADE_LOOKUPS]);

@@ -2,7 +2,7 @@
 import { Callable, type Dict, type Value } from '../value/value.js';
 import { bind, signature, type Signature } from './binding.js';
 import { braceFormat } from './format.js';
-import { asInt, characters, compare, equals, iterate, keyOf, read, typeName } from './python.js';
+import { asInt, characters, compare, equals, isFloat, iterate, keyOf, numeric, read, typeName } from './python.js';
 import { fail } from './undefined.js';
 
 interface Method<Self> {
@@ -26,7 +26,8 @@ export function findMethod(value: Value, name: string): Callable | undefined {
   if (typeof value === 'string') return bound(TEXT, value, name);
   if (value instanceof Map) return bound(DICT, value, name);
   if (Array.isArray(value)) return bound(LIST, value, name);
-  if (typeof value === 'number' && name === 'is_integer') return new Callable(name, () => Number.isInteger(value));
+  const number = numeric(value);
+  if (number !== undefined) return bound(NUMBER, value, name);
   return undefined;
 }
 
@@ -137,8 +138,10 @@ const TEXT: Methods<string> = methods<string>({
     const wanted = text(sub!, 'count');
     return wanted === '' ? characters(part).length + 1 : part.split(wanted).length - 1;
   },
+  // Bytes are text here.
+  'decode(encoding="utf-8", errors="strict")': (self) => self,
   'encode(encoding="utf-8", errors="strict")': (self) => self,
-  'endswith(suffix)': (self, suffix) => affix(suffix!, (part) => self.endsWith(part)),
+  'endswith(suffix, start=0, end=null)': (self, suffix, from, to) => affix(suffix!, (part) => window(self, from!, to!).part.endsWith(part)),
   'expandtabs(tabsize=8)': (self, size) => {
     let column = 0;
     return self.replace(/[\t\n]|[^\t\n]+/g, (piece) => {
@@ -166,6 +169,7 @@ const TEXT: Methods<string> = methods<string>({
   'isidentifier()': all(/^[\p{L}_][\p{L}\p{N}_]*$/u),
   'islower()': (self) => self === self.toLowerCase() && self !== self.toUpperCase(),
   'isnumeric()': all(/^\p{N}+$/u),
+  'isprintable()': (self) => !/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u.test(self),
   'isspace()': all(/^\s+$/),
   'istitle()': (self) => self === titleCase(self) && /\p{L}/u.test(self),
   'isupper()': (self) => self === self.toUpperCase() && self !== self.toLowerCase(),
@@ -197,10 +201,18 @@ const TEXT: Methods<string> = methods<string>({
     const lines = self.match(/[^\n\r]*(?:\r\n|\n|\r)|[^\n\r]+$/g) ?? [];
     return keep === true ? [...lines] : lines.map((line) => line.replace(/[\r\n]+$/, ''));
   },
-  'startswith(prefix)': (self, prefix) => affix(prefix!, (part) => self.startsWith(part)),
+  'startswith(prefix, start=0, end=null)': (self, prefix, from, to) => affix(prefix!, (part) => window(self, from!, to!).part.startsWith(part)),
   'strip(chars=null)': (self, set) => strip(self, set!, true, true),
   'swapcase()': (self) => characters(self).map((one) => (one === one.toUpperCase() ? one.toLowerCase() : one.toUpperCase())).join(''),
   'title()': (self) => titleCase(self),
+  'translate(table)': (self, table) => {
+    const by = read(table!);
+    if (!(by instanceof Map)) return fail(`translate takes a dict, not ${typeName(by)}`);
+    return characters(self).map((one) => {
+      const given = by.get(one.codePointAt(0)!);
+      return given === undefined ? one : given === null ? '' : typeof given === 'number' ? String.fromCodePoint(given) : text(given, 'translate');
+    }).join('');
+  },
   'upper()': (self) => self.toUpperCase(),
   'zfill(width)': (self, width) => {
     const [, sign, digits] = /^([-+]?)(.*)$/s.exec(self)!;
@@ -208,8 +220,13 @@ const TEXT: Methods<string> = methods<string>({
   },
 });
 
+const NUMBER: Methods<Value> = methods<Value>({
+  'bit_length()': (self) => (isFloat(self) ? fail("'float' object has no attribute 'bit_length'") : Number(self) === 0 ? 0 : BigInt(numeric(self)!).toString(2).replace('-', '').length),
+  'is_integer()': (self) => Number.isInteger(Number(numeric(self))),
+});
+
 /** Methods that change the list or dict they are called on. */
-export const MUTATORS: ReadonlySet<string> = new Set(['append', 'clear', 'extend', 'insert', 'pop', 'remove', 'reverse', 'sort', 'setdefault', 'update']);
+export const MUTATORS: ReadonlySet<string> = new Set(['append', 'clear', 'extend', 'insert', 'pop', 'popitem', 'remove', 'reverse', 'sort', 'setdefault', 'update']);
 
 const LIST: Methods<Value[]> = methods<Value[]>({
   'append(object)': (self, member) => (self.push(member!), null),
@@ -220,8 +237,9 @@ const LIST: Methods<Value[]> = methods<Value[]>({
     for (const member of [...iterate(iterable!)]) self.push(member);
     return null;
   },
-  'index(value)': (self, value) => {
-    const at = self.findIndex((one) => equals(one, value!));
+  'index(value, start=0, end=null)': (self, value, from, to) => {
+    const [low, high] = [asInt(from!, 'start'), to === null ? self.length : asInt(to!, 'end')].map((one) => (one < 0 ? one + self.length : one)) as [number, number];
+    const at = self.findIndex((one, i) => i >= low && i < high && equals(one, value!));
     return at < 0 ? fail('the value is not in the list') : at;
   },
   'insert(index, object)': (self, index, member) => (self.splice(asInt(index!, 'the index'), 0, member!), null),
@@ -253,6 +271,11 @@ const DICT: Methods<Dict> = methods<Dict>({
     if (found === undefined) return (fallback as Value[])[0] ?? fail(`the dict has no "${String(key)}"`);
     self.delete(keyOf(key!));
     return found;
+  },
+  'popitem()': (self) => {
+    const last = [...self].at(-1) ?? fail('popitem(): dictionary is empty');
+    self.delete(last[0]);
+    return [...last];
   },
   'setdefault(key, default=null)': (self, key, fallback) => {
     const name = keyOf(key!);
