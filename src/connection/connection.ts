@@ -70,6 +70,8 @@ export interface Connection {
   trip(trip: Trip): Promise<TripResult>;
   /** A byte stream to a socket or port of the host. */
   open(target: { socket: string } | { host: string; port: number }, become: Become | undefined): Promise<Duplex>;
+  /** A byte stream to the standard input and output of a script on the host; what it writes to standard error is lost. */
+  program(script: Sh, become: Become | undefined): Promise<Duplex>;
   /** Starts a script whose standard input ends with the connection, or with Muster. @throws ConnectionError where it cannot be had */
   beside(script: Sh, become: Become | undefined): Promise<Beside>;
   /** Ends the running effect on the host (its process group), and lets go of looks and uploads, for Ctrl-C. */

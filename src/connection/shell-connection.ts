@@ -91,11 +91,19 @@ export abstract class ShellConnection implements Connection {
   }
 
   /** A stream to a Unix socket by way of a command on the host. */
-  protected async bridge(become: Become | undefined, socket: string): Promise<Duplex> {
+  protected bridge(become: Become | undefined, socket: string): Promise<Duplex> {
+    return this.#starting(become, bridge(socket), `${socket} cannot be reached`, 'is the server running, and does the socket stand there?');
+  }
+
+  async program(script: Sh, wanted: Become | undefined): Promise<Duplex> {
+    this.counters.conversations++;
+    return this.#starting(this.#needed(wanted), sh`printf %s ${bridge.ready.toString()}\n${script}`, 'the program cannot be started');
+  }
+
+  async #starting(become: Become | undefined, script: Sh, fault: string, remedy?: string): Promise<Duplex> {
     if (become) checkBecome(become, this.name);
     if (become) await this.#prove(become);
-    const remote = await this.#as(become, bridge(socket));
-    return await bridged(remote, this.name, socket);
+    return await bridged(await this.#as(become, script), `${this.name}: ${fault}`, remedy);
   }
 
   async beside(script: Sh, wanted: Become | undefined): Promise<Beside> {
@@ -336,7 +344,7 @@ function* pieces(content: Buffer): Iterable<Buffer> {
 }
 
 /** The stream behind the line with which the bridge says that it is connected. */
-async function bridged(remote: Remote, host: string, socket: string): Promise<Duplex> {
+async function bridged(remote: Remote, fault: string, remedy: string | undefined): Promise<Duplex> {
   const errors: Buffer[] = [];
   remote.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
   let head = Buffer.alloc(0);
@@ -356,7 +364,7 @@ async function bridged(remote: Remote, host: string, socket: string): Promise<Du
     return Duplex.from({ readable: remote.stdout, writable: remote.stdin });
   }
   remote.close();
-  throw new ConnectionError('refused', `${host}: ${socket} cannot be reached: ${Buffer.concat(errors).toString('utf8').trim()}`, 'is the server running, and does the socket stand there?');
+  throw new ConnectionError('refused', `${fault}: ${Buffer.concat(errors).toString('utf8').trim()}`, remedy);
 }
 
 async function settled(promise: Promise<unknown>): Promise<boolean> {

@@ -80,6 +80,7 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
   const diff = task.diff === undefined ? run.options.diff : truthy(evaluate(task.diff, scope));
   const controller: Controller = {
     host: host.name,
+    delegate: task.delegateTo === undefined ? undefined : goesTo,
     facts: facts as unknown as ReadonlyMap<string, unknown>,
     registers: task.register !== undefined,
     variable: (name) => {

@@ -268,6 +268,7 @@ async function conversation(job: Job, module: Conversation<any, any, any, any>, 
   const { machine, way } = job;
   const channel: Channel = {
     open: (target) => way.connection.open(target, way.become),
+    program: (script) => way.connection.program(script, way.become),
     ask: (script) => machine.ask(way, inspectionOf(way, script), job.ahead),
   };
   let session: unknown;

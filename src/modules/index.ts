@@ -10,7 +10,7 @@ const COLLECTIONS: { [collection: string]: readonly string[] } = {
     'ping', 'raw', 'replace', 'script', 'service', 'setup', 'shell', 'slurp', 'stat', 'systemd', 'tempfile', 'template',
     'unarchive', 'uri', 'user', 'wait_for',
   ],
-  'ansible.posix': ['authorized_key', 'mount', 'sysctl'],
+  'ansible.posix': ['authorized_key', 'mount', 'synchronize', 'sysctl'],
   'community.general': ['alternatives', 'haproxy', 'ini_file', 'locale_gen', 'modprobe', 'pam_limits', 'timezone'],
   'community.mysql': ['mysql_db', 'mysql_query', 'mysql_replication', 'mysql_user', 'mysql_variables'],
 };

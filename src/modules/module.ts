@@ -45,6 +45,8 @@ export interface Controller {
   render(path: string, options?: TemplateOptions, dest?: string): Promise<Rendered>;
   /** Inventory name of the host the task runs on. */
   host: string;
+  /** Inventory name of the host it is delegated to, where it is. */
+  delegate?: string | undefined;
   /** Facts of that host gathered so far, flat (`os_family`, `distribution`, `service_mgr`, `pkg_mgr`, …); empty if none. */
   facts: ReadonlyMap<string, unknown>;
   /** Whether the task's result is kept (`register`): what is costly to find out may be left out of it otherwise. */
@@ -156,6 +158,8 @@ export interface Imperative<P extends z.ZodType, Wanted> extends Described<P> {
 export interface Channel {
   /** A stream to a Unix socket or a TCP port of the host, under the task's become user. */
   open(target: { socket: string } | { host: string; port: number }): Promise<Duplex>;
+  /** A stream to the standard input and output of a script on the host; what it writes to standard error is lost. */
+  program(script: Sh): Promise<Duplex>;
   /** Runs a read-only script on the host (to find a socket or a configuration file). */
   ask(script: Sh): Promise<Output>;
 }
@@ -172,7 +176,7 @@ export interface Conversation<P extends z.ZodType, Wanted, Session, Observed> ex
   /** `applied` is what apply returned; absent when nothing was changed or in a plan. */
   result(wanted: Wanted, observed: Observed, applied?: Returns): Returns;
   /** See Declarative.verify. */
-  verify?: boolean;
+  verify?: boolean | ((wanted: Wanted) => boolean);
   readOnly?: boolean;
 }
 

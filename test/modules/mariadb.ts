@@ -60,6 +60,7 @@ export function talk(t: ExecutionContext, connection: Connection = new LocalConn
   const channel: Channel = {
     open: (target) => connection.open(target, become),
     ask: async (script) => (await connection.trip({ effect: undefined, inspections: [{ script, become, environment: {} }] })).inspections[0]!,
+    program: (script) => connection.program(script, become),
   };
   const look = async <T>(module: Conversation<any, any, any, any>, args: object, act: (wanted: any, session: any, observed: any) => Promise<T>): Promise<T> => {
     const wanted = module.params.parse(args);
