@@ -38,7 +38,7 @@ export const knownHosts = defineModule<typeof schema, Edited, Wanted>({
   name: 'known_hosts',
   summary: "Puts a host's public key into a known_hosts file, or takes it out.",
   params: schema,
-  returns: { name: 'The host.', key: 'The line.', path: 'The file.', hash_host: 'Whether its name is hashed.', state: '`present` or `absent`.' },
+  returns: { name: 'The host.', key: 'The line.', path: 'The file.', hash_host: 'Whether its name is hashed.', state: '`present` or `absent`.', diff: 'The file before and after: before, after, before_header, after_header.' },
   examples: [
     `- known_hosts:
     name: git.example.org
@@ -57,9 +57,13 @@ export const knownHosts = defineModule<typeof schema, Edited, Wanted>({
   touches: (_wanted, { entry }) => touchesFile(entry),
   undo: (_wanted, { entry }, changes) => undoFile(entry, changes),
   before: (_wanted, _observed, change) => beforeEdit(change),
-  result({ args }, { entry }, output) {
-    if (output) replaced(output, 1, `writing ${entry.path}`);
-    return { ...args, path: entry.path, key: args.key ?? null };
+  result(wanted, observed, output) {
+    const { args } = wanted;
+    const { path } = observed.entry;
+    if (output) replaced(output, 1, `writing ${path}`);
+    const before = observed.content?.toString() ?? '';
+    const diff = { before_header: observed.content === undefined ? '/dev/null' : path, after_header: path, before, after: edit(wanted, observed)?.toString() ?? before };
+    return { ...args, path, key: args.key ?? null, diff };
   },
 });
 export default knownHosts;
