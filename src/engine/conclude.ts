@@ -1,6 +1,8 @@
 import type { Task } from '../playbook/types.js';
 import type { Status } from '../report/events.js';
 import { toPlain, Unknown, type Dict, type Value } from '../value/value.js';
+import { ContentError } from '../value/errors.js';
+import { handlersCalled } from './called.js';
 import { argumentsOf, isTrue, scopeFor, type Call } from './call.js';
 import { evaluate } from './evaluate.js';
 import type { HostRun } from './host.js';
@@ -27,6 +29,8 @@ export function conclude(call: Call, name: string, result: Outcome, seconds: num
   const delegate = task.delegateTo === undefined ? undefined : run.delegates.get(`${task.id} ${host.name}`);
   const factsOfDelegate = delegate !== undefined && says(task.delegateFacts);
   const notified = result.changed && !result.failed ? handlersOf(call) : [];
+  const missing = notified.find((handler) => handlersCalled(run, call.frame, handler, host).length === 0);
+  if (missing !== undefined) throw new ContentError(`there is no handler "${missing}"`, task.notifyOrigin ?? task.origin, 'what a dynamic include brings can be notified once it is loaded');
 
   const facts = result.data.get('ansible_facts');
   for (const sharer of sharers) {

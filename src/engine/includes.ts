@@ -30,7 +30,7 @@ interface Wanted {
  */
 export async function include(run: Run, frame: Frame, task: Task, hosts: readonly HostRun[]): Promise<void> {
   const name = nameOf(callOf(run, frame, task, hosts[0]!));
-  run.emit({ event: 'task', task: name, id: task.id, origin: task.origin, handler: false, action: task.action });
+  run.emit({ event: 'task', task: name, id: task.id, origin: task.origin, handler: frame.unit === 'handlers', action: task.action });
   const groups = new Map<string, { load: Wanted['load']; hosts: HostRun[]; vars: Map<string, Dict> }>();
   for (const host of hosts) {
     try {

@@ -25,7 +25,7 @@ const ABREAST = 16;
 export async function runTask(run: Run, frame: Frame, task: Task, hosts: readonly HostRun[]): Promise<void> {
   const first = callOf(run, frame, task, hosts[0]!);
   const name = nameOf(first);
-  run.emit({ event: 'task', task: name, id: task.id, origin: task.origin, handler: run.isHandler(task), action: task.action });
+  run.emit({ event: 'task', task: name, id: task.id, origin: task.origin, handler: frame.unit === 'handlers' || run.isHandler(task), action: task.action });
   if (happensOnce(task.action) || (task.runOnce !== undefined && isTrue(first, task.runOnce))) {
     await runOnHost(first, name, hosts);
     for (const host of hosts) {

@@ -129,11 +129,15 @@ class Walk {
   }
 
   #handler(handler: Task): void {
+    if (handler.action === 'meta' && handler.freeForm === 'flush_handlers') complain(this.ctx, 'flush_handlers cannot be a handler', handler.origin, 'handlers are flushed when it would run');
     if (typeof handler.name === 'string') {
       this.#names.add(handler.name);
       if (handler.role) this.#names.add(`${handler.role.name} : ${handler.name}`);
     } else if (handler.name !== undefined || handler.action === 'include_tasks' || handler.action === 'include_role') this.#open = true;
-    for (const topic of handler.listen) this.#names.add(topic);
+    for (const topic of handler.listen) {
+      if (typeof topic === 'string') this.#names.add(topic);
+      else this.#open = true;
+    }
   }
 
   async entries(entries: readonly Entry[]): Promise<void> {
@@ -156,7 +160,7 @@ class Walk {
   async #task(task: Task): Promise<void> {
     const { ctx } = this;
     checkKeywordValues(task, ctx);
-    for (const value of [task.name, task.loop?.value, task.loopControl.label, task.loopControl.pause, task.retries, task.delay, task.async, task.poll, task.notify, task.args]) {
+    for (const value of [task.name, task.loop?.value, task.loopControl.label, task.loopControl.pause, task.retries, task.delay, task.async, task.poll, task.notify, task.listen, task.args]) {
       checkValue(value, ctx);
     }
     for (const condition of [...task.until, ...(task.changedWhen ?? []), ...(task.failedWhen ?? [])]) syntax(condition.expression, condition.origin, ctx);

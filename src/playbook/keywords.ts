@@ -19,7 +19,7 @@ export const INSIDE: Keywords = { ...COMMON, when: 'conditions', delegate_to: 't
 
 export const PLAY: Keywords = {
   ...COMMON, hosts: 'texts', gather_facts: 'bool', gather_subset: 'texts', gather_timeout: 'number',
-  fact_path: 'text', order: 'text', vars_prompt: 'any', vars_files: 'any', strategy: 'word', serial: 'any',
+  fact_path: 'text', order: 'text', vars_prompt: 'any', vars_files: 'any', strategy: 'text', serial: 'any',
   max_fail_percentage: 'number', force_handlers: 'bool', pre_tasks: 'entries', roles: 'entries', tasks: 'entries',
   post_tasks: 'entries', handlers: 'entries',
 };

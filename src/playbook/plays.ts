@@ -146,7 +146,9 @@ const STRATEGIES = ['linear', 'free', 'host_pinned'] as const;
 function strategyOf(dict: Dict, at: Origin, ctx: LoadContext): Play['strategy'] {
   const value = given(dict, 'strategy');
   if (value === undefined) return ctx.playDefaults?.strategy ?? 'linear';
-  const name = typeof value === 'string' ? value.replace(/^ansible\.builtin\./, '') : '';
+  const text = staticText(value, place(dict, 'strategy', at), 'the strategy', ctx, new Map());
+  if (text === undefined) return 'linear';
+  const name = text.replace(/^ansible\.builtin\./, '');
   const known = STRATEGIES.find((each) => each === name);
   if (known === undefined) complain(ctx, `there is no strategy ${shown(value)}`, place(dict, 'strategy', at), `there are ${STRATEGIES.join(', ')}`);
   return known ?? 'linear';

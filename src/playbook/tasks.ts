@@ -130,7 +130,7 @@ async function loadTask(dict: Dict, at: Origin, frame: Frame): Promise<Entry[]> 
     until: conditions(dict, 'until', at, ctx), async: given(dict, 'async'), poll: given(dict, 'poll'), retries: given(dict, 'retries'), delay: given(dict, 'delay'),
     changedWhen: given(dict, 'changed_when') === undefined ? undefined : conditions(dict, 'changed_when', at, ctx),
     failedWhen: given(dict, 'failed_when') === undefined ? undefined : conditions(dict, 'failed_when', at, ctx),
-    ...(dict.has('notify') ? { notifyOrigin: place(dict, 'notify', at) } : {}), listen: asList(given(dict, 'listen')).map(String),
+    ...(dict.has('notify') ? { notifyOrigin: place(dict, 'notify', at) } : {}), listen: asList(given(dict, 'listen')),
     role: frame.role, fileDir: frame.fileDir,
   };
   return [task];

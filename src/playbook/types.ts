@@ -158,7 +158,7 @@ export interface Task extends Inherited {
   /** Where `notify` stands. */
   notifyOrigin?: Origin;
   /** Only handlers. */
-  listen: string[];
+  listen: Value[];
   /** The role whose task this is: its defaults, vars and folders count. */
   role: Role | undefined;
   /** Folder of the file the task stands in: relative includes and the search for files begin there. */
