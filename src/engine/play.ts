@@ -4,6 +4,7 @@ import { ORDERS } from '../playbook/index.js';
 import { ContentError } from '../value/errors.js';
 import { Source, toPlain, type Dict, type Origin, type Value } from '../value/value.js';
 import { evaluate, truthy } from './evaluate.js';
+import type { HostRun } from './host.js';
 import type { Run } from './run.js';
 import { scopeOf } from './scope.js';
 
@@ -109,9 +110,10 @@ export class PlayRun {
     }
   }
 
-  /** Hosts of the batch that are still in the play (`ansible_play_hosts`). */
-  alive(): string[] {
-    return this.batch.filter((name) => this.run.hosts.get(name)?.running ?? true);
+  /** Those of some hosts of the play that are still in it: a failure that a rescue is about to meet takes none out. */
+  alive(names: readonly string[]): string[] {
+    const isIn = (host: HostRun) => host.running || (host.rescuers > 0 && !host.lost);
+    return names.filter((name) => isIn(this.run.admit(name)));
   }
 
   /** The batches of `serial`: numbers, percentages, or a list of them whose last repeats. */

@@ -56,9 +56,11 @@ export function scopeOf(run: Run, where: Where): Scope {
     play: play.play,
     playHostsAll: play.members,
     get playHosts() {
-      return play.alive();
+      return play.alive(play.members);
     },
-    batch: play.batch,
+    get batch() {
+      return play.alive(play.batch);
+    },
     task,
     loop: where.loop,
     extra: where.extra,

@@ -15,7 +15,7 @@ export interface Context {
   services: Services;
   play?: Play | undefined;
   task?: Task | undefined;
-  /** Hosts of the play that still run, all of them, and those of the present batch. */
+  /** Hosts of the play that still run, all of them, and those of the present batch that still run. */
   playHosts?: readonly string[] | undefined;
   playHostsAll?: readonly string[] | undefined;
   batch?: readonly string[] | undefined;

@@ -28,6 +28,7 @@ export async function groupBy(call: Call): Promise<Outcome> {
   const group = clean(String(args.key));
   const parents = (args.parents as string[]).map(clean);
   const changed = !run.inventory.groups.get(group)?.hosts.includes(host.name);
-  run.addToInventory((inventory) => addToGroup(inventory, host.name, group, parents));
+  // In an inventory read anew the host may be gone.
+  run.addToInventory((inventory) => void (inventory.hosts.has(host.name) && addToGroup(inventory, host.name, group, parents)));
   return outcome({ add_group: group, parent_groups: parents, changed });
 }

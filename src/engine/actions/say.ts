@@ -57,7 +57,7 @@ export async function setFact(call: Call): Promise<Outcome> {
   const owners = task.delegateTo !== undefined && task.delegateFacts !== undefined && isTrue(call, task.delegateFacts)
     ? [String(toPlain(evaluate(task.delegateTo, scopeFor(call)), true))]
     : task.runOnce !== undefined && isTrue(call, task.runOnce)
-      ? [host.name, ...frame.play.alive()]
+      ? [host.name, ...frame.play.alive(frame.play.batch)]
       : [host.name];
   for (const [name, value] of facts) for (const owner of owners) run.variables.setFact(owner, String(name), value);
   return outcome({ ansible_facts: facts });
