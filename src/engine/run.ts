@@ -12,6 +12,7 @@ import type { Event, HostStats } from '../report/events.js';
 import { Templates } from '../template/index.js';
 import { Variables } from '../variables/index.js';
 import { ContentError } from '../value/errors.js';
+import { toPlain, type Dict } from '../value/value.js';
 import { prefetch } from './ahead.js';
 import type { Started } from './async.js';
 import { FactCache } from './fact-cache.js';
@@ -48,6 +49,8 @@ export class Run {
   readonly locks: HostLocks | undefined;
   /** Jobs that hosts go on with by themselves: those of this run. */
   readonly jobs = new Map<string, Started>();
+  /** What `set_stats` keeps, by host or `_run`. */
+  readonly customStats = new Map<string, Dict>();
   readonly pending = new Pending(this);
   /** What an earlier run did that this one goes on with. */
   readonly resume: Resume | undefined;
@@ -330,7 +333,8 @@ function conclude(run: Run, began: number): RunSummary {
   else if (any((host) => host.recap.failed > 0)) exitCode = 3;
   else if (any((host) => host.recap.unreachable > 0)) exitCode = 4;
   else if (run.options.check && (run.pending.found || any((host) => host.recap.changed > 0))) exitCode = 2;
-  run.emit({ event: 'recap', hosts: Object.fromEntries(recaps), seconds, exitCode });
+  const custom = Object.fromEntries([...run.customStats].map(([whose, stats]) => [whose, toPlain(stats, false) as { [name: string]: unknown }]));
+  run.emit({ event: 'recap', hosts: Object.fromEntries(recaps), ...(run.customStats.size > 0 ? { custom } : {}), seconds, exitCode });
   run.closeJournal();
   return { hosts: recaps, exitCode };
 }

@@ -24,6 +24,17 @@ const ACTIONS: readonly Spec[] = [
     examples: ['- set_fact:\n    release: "{{ lookup(\'env\', \'RELEASE\') }}"\n'],
   },
   {
+    name: 'set_stats',
+    summary: 'Keeps statistics of the playbook that are told at the end of the run.',
+    params: params({
+      data: dict('Names and values.'),
+      per_host: bool('Keeps them for each host, not for the run as a whole.').default(false),
+      aggregate: any('Adds to what is known (numbers, texts, lists, dicts) instead of replacing it.').default(true),
+    }),
+    returns: { ansible_stats: 'data, per_host and aggregate.' },
+    examples: ['- set_stats:\n    data:\n      upgraded: "{{ upgrade.changed | ternary(1, 0) }}"\n'],
+  },
+  {
     name: 'add_host',
     summary: 'Adds a host, and groups it is in, to the inventory of this run.',
     params: z.looseObject({

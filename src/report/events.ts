@@ -65,7 +65,8 @@ export type Event =
   | { event: 'drift'; findings: Finding[]; held: string[] }
   /** `cpu` in seconds and `memory` in bytes are of Muster's own process. */
   | { event: 'stats'; hosts: { [host: string]: HostStats }; slowest: { task: string; host: string; seconds: number }[]; seconds: number; cpu: number; memory: number }
-  | { event: 'recap'; hosts: { [host: string]: Recap }; seconds: number; exitCode: number };
+  /** `custom` is what set_stats kept, by host or `_run`. */
+  | { event: 'recap'; hosts: { [host: string]: Recap }; custom?: { [hostOrRun: string]: { [name: string]: unknown } }; seconds: number; exitCode: number };
 
 export type Status = 'ok' | 'changed' | 'failed' | 'unreachable' | 'skipped' | 'ignored' | 'rescued' | 'unknown';
 

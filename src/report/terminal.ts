@@ -186,7 +186,8 @@ export class TerminalReporter implements Reporter {
     const lines = recapLines(event.hosts, this.#paint);
     const count = Object.keys(event.hosts).length;
     const hosts = count === 1 ? '1 host' : `${count} hosts`;
-    this.#print(['', ...lines, this.#paint('dim', `${hosts}, ${duration(event.seconds)}`)]);
+    const custom = Object.entries(event.custom ?? {}).map(([whose, stats]) => `${whose === '_run' ? 'the run' : oneLine(whose)}: ${oneLine(Object.entries(stats).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`).join(' '))}`);
+    this.#print(['', ...lines, ...custom, this.#paint('dim', `${hosts}, ${duration(event.seconds)}`)]);
   }
 
   /** What had drifted and has been put right since the last look, by somebody else. */

@@ -90,7 +90,7 @@ test('vars_prompt asks before the run, what -e gives is not asked for', async (t
   });
   t.deepEqual(asked, ['Your name?', 'input for password (hidden)', 'confirm input for password (hidden)', 'the two differ; input for password (hidden)', 'confirm input for password (hidden)', 'input for hashed (hidden)', 'input for release [1.0]']);
   t.is(data('said').msg, '{{ me }} 1.0 given');
-  t.regex(await read('a/p'), /^secret-1 \$6\$abcdefgh\$/);
+  t.regex(await read('a/p'), /^secret-1 \$6\$(rounds=\d+\$)?abcdefgh\$/);
   t.false(JSON.stringify(rig.events).includes('secret-1'));
   const error = await t.throwsAsync(rig.run({ extraVars: new Map([['given', 'x']]) }));
   t.is(error?.message, '"who" has to be asked for, and there is no terminal');
@@ -108,4 +108,42 @@ test('collections are taken, and become_exe is the program that becomes', async 
 `;
   const { data } = await play(t, site, { files: { 'files/exe': exe } });
   t.is(data('who').stdout, 'by-it');
+});
+
+test('set_stats is told with the recap, added up unless said otherwise', async (t) => {
+  const { rig, data } = await play(t, `- hosts: a,b
+  gather_facts: false
+  tasks:
+    - set_stats: {data: {n: 2, text: x, list: [1], dict: {a: {b: 1}}, odd: 1}}
+    - set_stats: {data: {n: "{{ 2 }}", dict: {a: {c: 2}}, odd: text}}
+    - set_stats: {data: {"last": "{{ inventory_hostname }}"}, aggregate: false}
+    - {name: own, set_stats: {data: {own: 1}, per_host: true}}
+    - {set_stats: {data: {"1x": 1}}, ignore_errors: true}
+`);
+  const recap = rig.events.findLast((event) => event.event === 'recap');
+  t.deepEqual(recap?.event === 'recap' && recap.custom, {
+    _run: { n: 8, text: 'xx', list: [1, 1], dict: { a: { b: 1, c: 2 } }, odd: 2, last: 'b' }, a: { own: 1 }, b: { own: 1 },
+  });
+  t.deepEqual(data('own').ansible_stats, { data: { own: 1 }, per_host: true, aggregate: true });
+  t.regex(rig.failures()[0]!, /^a: The variable name '1x' is not valid/);
+});
+
+test('handlers: templated topics, meta, those that notify each other, and one that is missing', async (t) => {
+  const { rig, told, data } = await play(t, `- hosts: a
+  gather_facts: false
+  vars: {topic: news, name: none}
+  tasks:
+    - {name: one, command: "true", notify: [news, first, nothing]}
+    - meta: flush_handlers
+    - {name: lost, command: "true", notify: "{{ name }}", ignore_errors: true}
+    - {name: listed, debug: {msg: "{{ ansible_play_hosts }} {{ ansible_play_batch }}"}}
+  handlers:
+    - {name: heard, debug: , listen: ["{{ topic }}"]}
+    - {name: first, command: "true", notify: [second, first]}
+    - {name: second, command: "true", notify: first}
+    - {name: nothing, meta: noop}
+`);
+  t.deepEqual(rig.failures(), ['a: there is no handler "none"']);
+  t.deepEqual(told, ['one a changed', 'heard a ok', 'first a changed', 'second a changed', 'lost a failed']);
+  t.is(data('listed'), undefined);
 });

@@ -5,6 +5,7 @@ import { asyncStatus } from './async.js';
 import { addHost, groupBy } from './inventory.js';
 import { assert, debug, fail, includeVars, setFact } from './say.js';
 import { fetch } from './fetch.js';
+import { setStats } from './stats.js';
 import { pause, reboot, waitForConnection } from './wait.js';
 
 /** What happens on the controller, or takes more than one module's trip. Each gets the call as it stands. */
@@ -20,6 +21,7 @@ const ACTIONS: { [name: string]: (call: Call) => Promise<Outcome> } = {
   fetch,
   async_status: asyncStatus,
   reboot,
+  set_stats: setStats,
   validate_argument_spec: validateArgumentSpec,
   wait_for_connection: waitForConnection,
 };
