@@ -46,7 +46,7 @@ export function scopeOf(run: Run, where: Where): Scope {
     baseDir: task ? (task.role?.path ?? task.fileDir) : play.play.baseDir,
     render: (file, record, overrides, options) => {
       const extra = new Map([...(where.extra ?? []), ...templateVariables(file, undefined, scopeOf(run, where)), ...overrides]);
-      return run.templates.render(file, scopeOf(run, { ...where, extra }), record, options).text;
+      return run.templates.value(file, scopeOf(run, { ...where, extra }), record, options);
     },
     template: (file, options) => run.templates.jinja(file, options),
     ahead: where.ahead,

@@ -41,8 +41,8 @@ export interface Services {
   find(name: string, folder: 'files' | 'templates' | 'vars' | ''): string | undefined;
   /** Folder that relative paths of this task start from (for `fileglob`, `password`, `pipe`). */
   baseDir: string;
-  /** Renders a template file for the `template` lookup. */
-  render(path: string, record: Record, overrides: Map<string, Value>, options?: TemplateOptions): string;
+  /** Renders a template file for the `template` lookup; one that is a single expression keeps its type. */
+  render(path: string, record: Record, overrides: Map<string, Value>, options?: TemplateOptions): Value;
   /** A compiled Jinja template, for `include`, `import` and `extends`. @throws ContentError */
   template(path: string, options?: TemplateOptions): Template;
   /** True while the engine looks ahead: whatever has an effect or is random throws NotAheadError. */

@@ -4,11 +4,15 @@ import { basename, isAbsolute, resolve } from 'node:path';
 import { NotAheadError } from '../value/errors.js';
 import { Secret, type Dict, type Value } from '../value/value.js';
 import { opened } from '../vault/index.js';
+import { negate } from './arithmetic.js';
+import type { Node } from './ast.js';
 import { product, subelements } from './filters/lists.js';
 import { percentFormat } from './format.js';
 import { globPaths, globRegex } from './glob.js';
 import { templateOptions } from './header.js';
-import { asDict, asInt, iterate, parseInteger, read, str, truthy } from './python.js';
+import { asDict, asInt, iterate, keyOf, parseInteger, read, str, toFloat, truthy } from './python.js';
+import { lexExpression } from './lexer.js';
+import { ExpressionParser } from './parser.js';
 import { lookupPassword } from './password.js';
 import { random } from './random.js';
 import { pythonRegex } from './regex.js';
@@ -71,6 +75,35 @@ function hostsOf(env: Env, pattern: string): Value[] {
   return [...new Set(hosts)];
 }
 
+/**
+ * The data that a rendered text spells, where it is a list or dict of nothing but constants; else the text. Ansible did
+ * so until 2.18 (`convert_data`).
+ */
+function literalValue(text: string): Value {
+  if (!/^\s*[[{]/.test(text)) return text;
+  try {
+    return constantOf(new ExpressionParser(lexExpression(text)).whole());
+  } catch {
+    return text;
+  }
+}
+
+function constantOf(node: Node): Value {
+  switch (node.kind) {
+    case 'constant':
+      return typeof node.value === 'object' && node.value !== null ? toFloat(node.value.float) : node.value;
+    case 'list':
+      return node.members.map(constantOf);
+    case 'dict':
+      return new Map(node.entries.map(([key, value]) => [keyOf(constantOf(key)), constantOf(value)]));
+    case 'name':
+      return node.name === 'null' ? null : fail('no constant');
+    case 'unary':
+      return node.operator === '-' ? negate(constantOf(node.of)) : fail('no constant');
+  }
+  return fail('no constant');
+}
+
 /** A copy of a dict without what a path names. */
 function lacking(value: Value, [step, ...rest]: string[]): Value {
   if (!(value instanceof Map) || step === undefined) return value;
@@ -90,17 +123,19 @@ const OWN = table<Value[]>({
       }),
     ),
   'unvault(_terms)': (env, terms: Value[]) => terms.map((term) => readSealed(findFile(env, str(term), 'files'))),
-  'template(_terms, template_vars={}, convert_data=null, jinja2_native=false, **options)': (env, terms: Value[], vars, _convert, _native, options: Dict) =>
+  'template(_terms, template_vars={}, convert_data=null, jinja2_native=false, **options)': (env, terms: Value[], vars, convert, native, options: Dict) =>
     terms.map((term) => {
       const written = templateOptions(options) ?? fail('an option of the lookup "template" is of the wrong type', 'marks are texts, trim_blocks and lstrip_blocks booleans');
       for (const name of options.keys()) if (!Object.hasOwn(written, str(name))) fail(`the lookup "template" has no option "${str(name)}"`);
       const overrides = new Map([...asDict(vars, 'template_vars')].map(([key, value]) => [str(key), value]));
       const record = new Record();
-      const text = env.scope.services.render(findFile(env, str(term), 'templates'), record, overrides, written);
+      const value = env.scope.services.render(findFile(env, str(term), 'templates'), record, overrides, written);
       for (const host of record.hosts) env.record.hosts.add(host);
       for (const fact of record.facts) env.record.facts.add(fact);
       for (const [name, origin] of record.origins) env.record.origins.set(name, origin);
-      return record.secret ? new Secret(text) : text;
+      const isText = typeof value === 'string';
+      if (isText && record.secret) return new Secret(value);
+      return isText && (convert === null || truthy(convert)) && !truthy(native) ? literalValue(value) : value;
     }),
   'pipe(_terms)': (env, terms: Value[]) => terms.map((term) => output(env, 'pipe', str(term))),
   'lines(_terms)': (env, terms: Value[]) => terms.flatMap((term) => output(env, 'lines', str(term)).split(/\r?\n/)),

@@ -116,15 +116,16 @@ const OWN = table<boolean>({
   'link|is_link(path)': (_, path) => stat(path, true)?.isSymbolicLink() ?? false,
   'abs|is_abs(path)': (_, path) => str(path).startsWith('/'),
   'same_file|is_same_file(path, other)': (_, a, b) => realpathSync(str(a)) === realpathSync(str(b)),
-  'mount|is_mount(path)': (_, path) => str(path) === '/' || stat(path)?.dev !== stat(dirname(str(path)))?.dev,
+  'mount|is_mount(path)': (_, path) => stat(path) !== undefined && (str(path) === '/' || stat(path)?.dev !== stat(dirname(str(path)))?.dev),
   'url(value, schemes=null)': (_, value, schemes) => {
-    const found = /^([a-z][a-z0-9+.-]*):\/\/[^/?#\s]+/i.exec(str(value));
+    const found = /^([a-z][a-z0-9+.-]*):\/\/[^?#]/i.exec(str(value));
     return found !== null && (schemes === null || contains(schemes, found[1]!.toLowerCase()));
   },
   'urn(value)': (_, value) => /^urn:[^:]+:.+/i.test(str(value)),
-  'uri(value)': (_, value) => /^[a-z][a-z0-9+.-]*:\S+/i.test(str(value)),
+  // Nearly anything is: the scheme may be left out.
+  'uri(value, schemes=null)': (_, value, schemes) => schemes === null || contains(schemes, /^([a-z][a-z0-9+.-]*):/i.exec(str(value))?.[1]?.toLowerCase() ?? ''),
   'vault_encrypted(value)': (_, value) => isEncrypted(str(value)),
-  'nan|isnan(value)': (_, value) => Number.isNaN(Number(numeric(plain(value)))),
+  'nan|isnan(value)': (_, value) => Number.isNaN(numeric(plain(value)) ?? 0),
   'hashable(value)': (_, value) => !Array.isArray(plain(value)) && !(plain(value) instanceof Map) && keyOf(value) !== undefined,
 });
 

@@ -3,7 +3,7 @@ import { dirname, extname, join } from 'node:path';
 import { compileJinja, Record, type Scope, type Template as Jinja, type TemplateOptions } from '../expression/index.js';
 import { ContentError, discreetly } from '../value/errors.js';
 import { readText } from '../vault/index.js';
-import type { Origin } from '../value/value.js';
+import { Secret, type Origin, type Value } from '../value/value.js';
 import { Template } from './compile.js';
 import type { Rendered } from '../value/value.js';
 
@@ -27,6 +27,16 @@ export class Templates {
     const rendered = this.#open(path, options).render(scope, record);
     if (rendered.secrets.length > 0) record.secret = true;
     return rendered;
+  }
+
+  /** What a template gives: one that is a single expression keeps its type. @throws as render */
+  value(path: string, scope: Scope, record: Record, options?: TemplateOptions): Value {
+    const renderer = this.#open(path, options);
+    if (renderer instanceof Template) {
+      const { text, secrets } = this.render(path, scope, record, options);
+      return secrets.length > 0 ? new Secret(text) : text;
+    }
+    return (renderer as Jinja).evaluate(scope, record) ?? '';
   }
 
   /** Compiles a template and its partials without rendering: finds what is wrong whatever the values. @throws ContentError */

@@ -56,6 +56,16 @@ test('first_found', (t) => {
   t.throws(() => run("{{ lookup('first_found', 'none') }}"), { message: /found none/ });
 });
 
+test('template: text that spells data is data, unless convert_data is false', (t) => {
+  const text = '{"a": [1, -2.5, null, true]}';
+  const run = (options: string, rendered = text) => evaluate(`{{ lookup('template', '/x'${options}) }}`, {}, { render: () => rendered });
+  t.deepEqual(run(''), toValue({ a: [1, -2.5, null, true] }));
+  t.is(run(', convert_data=false'), text);
+  t.is(run('', '[x]'), '[x]');
+  t.is(run('', '[section]\nkey=1\n'), '[section]\nkey=1\n');
+  t.throws(() => run(', nope=1'), { message: /no option "nope"/ });
+});
+
 test('template', (t) => t.is(folder(t).run("{{ lookup('template', 'files/a.txt', template_vars={'x': 1}) }}"), 'files/a.txt x'));
 
 test('pipe runs in the base folder and says why it failed', (t) => {

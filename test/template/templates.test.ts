@@ -65,6 +65,17 @@ test('.j2 is Jinja on the same engine, with secrets marked', (t) => {
   t.regex(error!.describe(), /t\.j2:2:4: /);
 });
 
+test('as a value, one expression keeps its type', (t) => {
+  const root = folder(t, { 'a.j2': '{{ [1, pw] }}\n', 'b.j2': 'x{{ 1 }}\n', 'c.hbs': '{{pw}}', 'd.j2': '' });
+  const value = (name: string) => new Templates().value(join(root, name), scopeOf(new Map<Value, Value>([['pw', new Secret('hush')]])), new Record());
+  const [one, secret] = value('a.j2') as [Value, Secret];
+  t.is(one, 1);
+  t.is(secret.reveal(), 'hush');
+  t.is(value('b.j2'), 'x1\n');
+  t.is((value('c.hbs') as Secret).reveal(), 'hush');
+  t.is(value('d.j2'), '');
+});
+
 test('any other name is Jinja', (t) => {
   t.is(render(t, 'port {{ port }}\n', { port: 80 }, new Record(), 'haproxy.cfg').text, 'port 80\n');
   const root = folder(t, { 'a.cfg': "{% include 'b.hbs' %}", 'b.hbs': '' });

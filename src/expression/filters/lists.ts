@@ -2,7 +2,7 @@
 import type { Value } from '../../value/value.js';
 import { attributePath, Group, member } from '../access.js';
 import { arithmetic } from '../arithmetic.js';
-import { asInt, compare, equals, isNumber, iterate, numeric, read, str, truthy, typeName, characters } from '../python.js';
+import { asInt, compare, equals, isNumber, iterate, keyOf, numeric, read, str, truthy, typeName, characters } from '../python.js';
 import { random, shuffle } from '../random.js';
 import { table, type Env } from '../registry.js';
 import { defined, fail, Undefined, type Result } from '../undefined.js';
@@ -158,8 +158,11 @@ export const LISTS = table<Result>({
   'sum(iterable, attribute=null, start=0)': (_, values, attribute, start) =>
     iterate(values).reduce<Value>((total, value) => arithmetic('+', total, attribute === null ? value : defined(attributePath(value, attribute))), start),
   'sort(value, reverse=false, case_sensitive=false, attribute=null)': (_, value, reverse, sensitive, attribute) => sorted([...iterate(value)], byAttribute(attribute, truthy(sensitive)), truthy(reverse)),
-  'unique(value, case_sensitive=false, attribute=null)': (_, value, sensitive, attribute) =>
-    unique(iterate(value), byAttribute(attribute, truthy(sensitive))),
+  'unique(value, case_sensitive=null, attribute=null)': (_, value, sensitive, attribute) => {
+    const key = byAttribute(attribute, sensitive !== null && truthy(sensitive));
+    // Asked for by name, this is Jinja's own filter, which takes only what a dict could have as key.
+    return unique(iterate(value), sensitive === null && attribute === null ? key : (one) => keyOf(key(one)));
+  },
   'reverse(value)': (_, given) => {
     const value = read(given);
     return typeof value === 'string' ? characters(value).reverse().join('') : [...iterate(value)].reverse();
