@@ -41,6 +41,7 @@ export interface AnsibleSettings {
   inventory_ignore?: { extensions?: string[]; patterns?: string[] };
   inventory_cache?: { on?: boolean; seconds?: number; folder?: string };
   any_unparsed_is_failed?: boolean;
+  facts_cache?: { on?: boolean; seconds?: number };
 }
 
 /** @param base folder that relative paths start from @throws Error for a value that cannot be */
@@ -93,6 +94,8 @@ const KNOWN: { [name: string]: Known } = {
     // "smart" saves gathering twice; gathering comes with the first trip of a play anyway.
     into.gathering = one(text, ['implicit', 'explicit', 'smart']) === 'explicit' ? 'explicit' : 'implicit';
   }),
+  fact_caching: known('defaults.fact_caching', 'ANSIBLE_CACHE_PLUGIN', (text, _, into) => ((into.facts_cache ??= {}).on = !/^(ansible\.builtin\.)?memory$/.test(text))),
+  fact_caching_timeout: known('defaults.fact_caching_timeout', 'ANSIBLE_CACHE_PLUGIN_TIMEOUT', (text, _, into) => ((into.facts_cache ??= {}).seconds = whole(text))),
   strategy: known('defaults.strategy', 'ANSIBLE_STRATEGY', (text, _, into) => {
     into.strategy = one(text.replace(/^ansible\.builtin\.|^mitogen_/, ''), ['linear', 'free', 'host_pinned']);
   }),

@@ -31,6 +31,8 @@ const schema = z.strictObject({
   journal_keep: z.strictObject({ runs: z.int().min(1).optional(), days: z.number().positive().optional() }).optional(),
   /** Folder facts are kept in for the next run, or false for none. */
   facts: z.union([z.string(), z.literal(false)]).optional(),
+  /** How long facts of earlier runs count as known. */
+  fact_caching: z.string().transform((text, context) => parseDuration(text) ?? (context.addIssue(`"${text}" is no duration; write 90s, 30m, 24h or 7d`), z.NEVER)).optional(),
   remote_user: z.string().optional(),
   private_key_file: z.string().optional(),
   timeout: z.number().positive().optional(),

@@ -40,6 +40,7 @@ export function conclude(call: Call, name: string, result: Outcome, seconds: num
       const owner = factsOfDelegate ? delegate : sharer.name;
       run.variables.setFacts(owner, facts, task.action !== 'setup');
       if (task.action === 'setup') run.factCache.keep(owner, run.variables.facts(owner));
+      else run.factCache.keepSet(owner, facts);
     }
     for (const handler of notified) sharer.notified.add(handler);
   }

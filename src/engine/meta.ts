@@ -29,7 +29,10 @@ const WORDS: { [word: string]: (run: Run, frame: Frame, task: Task, hosts: reado
     for (const host of hosts) host.endedRole = task.role?.path;
   },
   clear_facts: (run, _frame, _task, hosts) => {
-    for (const host of hosts) run.variables.facts(host.name).clear();
+    for (const host of hosts) {
+      run.variables.facts(host.name).clear();
+      run.factCache.forget(host.name);
+    }
   },
   clear_host_errors: (run, frame) => {
     for (const name of frame.play.members) {

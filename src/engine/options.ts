@@ -76,6 +76,8 @@ export interface RunOptions {
   journalKeep?: Retention;
   /** Folder the facts of hosts are kept in for the next run's looking ahead; undefined keeps none. */
   factsDir: string | undefined;
+  /** Seconds for which facts kept there, and facts set to be kept, are those of the host; undefined keeps them out of the variables. */
+  factCaching?: number | undefined;
   /** Asks a question of `vars_prompt`; undefined where nobody can be asked. */
   ask?: (question: string, hidden: boolean) => Promise<string | undefined>;
   emit: (event: Event) => void;

@@ -74,7 +74,7 @@ export class Run {
     readonly variables: Variables,
   ) {
     this.machines = new Machines(new Semaphore(options.forks), options.connect ?? connect);
-    this.factCache = new FactCache(options.factsDir);
+    this.factCache = new FactCache(options.factsDir, options.factCaching);
     this.startAt = options.startAtTask;
     this.load = { projectDir: options.projectDir, rolesPath: options.rolesPath, extraVars: options.extraVars, playDefaults: options.playDefaults, problems: [] };
     this.#journal = options.journalDir === undefined ? undefined : new Journal(options.journalDir, this.id);
@@ -91,7 +91,14 @@ export class Run {
   /** A host may appear during the run (`add_host`). */
   admit(name: string): HostRun {
     let host = this.hosts.get(name);
-    if (!host) this.hosts.set(name, (host = new HostRun(name)));
+    if (!host) {
+      this.hosts.set(name, (host = new HostRun(name)));
+      const known = this.factCache.known(name);
+      if (known) {
+        this.variables.setFacts(name, known.facts);
+        this.variables.setFacts(name, known.set, true);
+      }
+    }
     return host;
   }
 

@@ -147,3 +147,39 @@ test('handlers: templated topics, meta, those that notify each other, and one th
   t.deepEqual(told, ['one a changed', 'heard a ok', 'first a changed', 'second a changed', 'lost a failed']);
   t.is(data('listed'), undefined);
 });
+
+test('cached facts, and what was set to be kept, are known to later runs', async (t) => {
+  const { rig, data } = await play(t, `- hosts: a
+  gather_subset: [min]
+  tasks:
+    - {set_fact: {kept: "{{ 40 + 2 }}", cacheable: true}}
+    - {set_fact: {more: [1], cacheable: yes}}
+    - {set_fact: {passing: 1}}
+    - {name: now, debug: {msg: "{{ ansible_facts.kept }} {{ kept }} {{ ansible_facts.passing is defined }}"}}
+`, {});
+  const factsDir = path.join(rig.folder, 'facts');
+  t.is(data('now').msg, '42 42 False');
+  await rig.run({ factsDir, factCaching: 3600 });
+  await rig.write({ 'site.yml': `- hosts: b
+  gather_facts: false
+  vars: {more: of the play}
+  tasks:
+    - {name: later, debug: {msg: "{{ hostvars.a.kept }} {{ hostvars.a.ansible_facts.more }} {{ more }} {{ hostvars.a.passing is defined }} {{ hostvars.a.ansible_system }}"}}
+- hosts: a
+  gather_facts: false
+  tasks:
+    - {name: own, debug: {msg: "{{ kept }}"}}
+    - meta: clear_facts
+    - {name: cleared, debug: {msg: "{{ kept is defined }} {{ ansible_facts }}"}}
+` });
+  const later = () => data('later', 'b')?.msg;
+  await rig.run({ factsDir, factCaching: 3600, limit: 'b' });
+  t.is(later(), '42 [1] of the play False Linux');
+  await rig.run({ factsDir, limit: 'a' });
+  t.regex(rig.failures()[0]!, /"kept" is undefined/);
+  await rig.run({ factsDir, factCaching: 3600, limit: 'a' });
+  t.is(data('own').msg, 42);
+  t.is(data('cleared').msg, 'False {}');
+  await rig.run({ factsDir, factCaching: 3600, limit: 'a' });
+  t.regex(rig.failures()[0]!, /"kept" is undefined/);
+});

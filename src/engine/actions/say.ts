@@ -60,6 +60,12 @@ export async function setFact(call: Call): Promise<Outcome> {
       ? [host.name, ...frame.play.alive(frame.play.batch)]
       : [host.name];
   for (const [name, value] of facts) for (const owner of owners) run.variables.setFact(owner, String(name), value);
+  if (task.args.has('cacheable') && (await parsedArguments(call)).args.cacheable) {
+    for (const owner of owners) {
+      run.variables.setFacts(owner, facts, true);
+      run.factCache.keepSet(owner, facts);
+    }
+  }
   return outcome({ ansible_facts: facts });
 }
 
