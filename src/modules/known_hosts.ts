@@ -13,10 +13,9 @@ const schema = params({
   hash_host: bool('Write the name hashed.').default(false),
   state: choice(['absent', 'present'], 'Whether the key shall be there.').default('present'),
 }).check((context) => {
-  const { name, key, state } = context.value;
+  const { key, state } = context.value;
   const issue = (message: string, at: string) => context.issues.push({ code: 'custom', message, input: context.value, path: [at] });
   if (!key && state === 'present') issue('No key specified when adding a host', 'key');
-  if (key && /,/.test(name)) issue('Comma separated list of names is not supported. Please pass a single name to lookup in the known_hosts file.', 'name');
 });
 
 type Args = typeof schema._output;
@@ -48,6 +47,7 @@ export const knownHosts = defineModule<typeof schema, Edited, Wanted>({
   ],
   async prepare(args) {
     const name = args.name.toLowerCase();
+    if (args.key && name.includes(',')) throw new ModuleError('Comma separated list of names is not supported. Please pass a single name to lookup in the known_hosts file.');
     return { path: args.path, backup: false, args, name, line: args.key ? lineOf(name, args.key, args.hash_host) : undefined };
   },
   inspect: ({ path }) => inspectText(path),
