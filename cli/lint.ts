@@ -27,9 +27,10 @@ export default lint;
 
 /** Prints every problem; exit 1 where one is an error. */
 export async function check(given: string[], flags: Pick<Flags, 'extraVars' | 'output' | keyof VaultFlags>): Promise<number> {
-  const playbooks = given.length > 0 ? given : all();
-  for (const path of playbooks) if (!existsSync(path)) throw new UsageError(`muster: there is no playbook ${path}`);
-  const settings = loadSettings(playbooks[0], process.env);
+  const named = given.length > 0 ? given : all();
+  const settings = loadSettings(named[0], process.env);
+  const { playbookAt } = await import('./run.js');
+  const playbooks = await Promise.all(named.map((path) => playbookAt(path, settings)));
   keyring.use(await identitiesOf(flags, settings));
   keyring.isStrict = false;
   const { checkProject, renderProblem, sorted } = await import('../src/playbook/index.js');

@@ -21,8 +21,8 @@ export type Prepared = Omit<RunOptions, 'emit' | 'stop' | 'kill'>;
  * @param settings of the project, where they were read already
  * @throws UsageError, ContentError: before any host was touched
  */
-export async function prepare(verb: RunOptions['verb'], playbooks: string[], flags: Flags, settings = loadSettings(playbooks[0], process.env)): Promise<Prepared> {
-  for (const path of playbooks) if (!existsSync(path)) throw new UsageError(`muster: there is no playbook ${path}`);
+export async function prepare(verb: RunOptions['verb'], given: string[], flags: Flags, settings = loadSettings(given[0], process.env)): Promise<Prepared> {
+  const playbooks = await Promise.all(given.map((path) => playbookAt(path, settings)));
   if (flags.forks !== undefined && !(Number.isInteger(flags.forks) && flags.forks >= 1)) throw new UsageError('muster: --forks must be a whole number, 1 or more');
   if (flags.timeout !== undefined && !(flags.timeout > 0)) throw new UsageError('muster: --timeout must be a number of seconds');
   keyring.use(await identitiesOf(flags, settings));
@@ -76,6 +76,14 @@ export async function prepare(verb: RunOptions['verb'], playbooks: string[], fla
     journalDir: journalOf(settings),
     journalKeep: { runs: 100, days: 90, ...settings.journal_keep },
   };
+}
+
+/** A playbook as it was named: its path, or `namespace.collection.playbook`. @throws UsageError where there is none */
+export async function playbookAt(path: string, { projectDir }: Settings): Promise<string> {
+  if (existsSync(path)) return path;
+  const found = /^\w+\.\w+\.\w+(?:\.\w+)*$/.test(path) ? (await import('../src/playbook/own.js')).collectionPlaybook(path, [projectDir]) : undefined;
+  if (found === undefined) throw new UsageError(`muster: there is no playbook ${path}`);
+  return display(found);
 }
 
 /** The folder runs are journalled under; undefined where none is kept. */

@@ -1,4 +1,5 @@
 import { describeParams, WHOLE, type Spec } from '../modules/index.js';
+import { findCollection, splitName } from '../plugins/index.js';
 import { isDict, Source, type Dict, type Origin, type Value } from '../value/value.js';
 import { keyOrigin } from '../yaml/index.js';
 import { actionName, suggestAction } from './actions.js';
@@ -10,6 +11,13 @@ import type { Inherited } from './types.js';
 const GROUPS: { [group: string]: readonly string[] } = {
   'community.mysql.all': ['mysql_db', 'mysql_query', 'mysql_replication', 'mysql_user', 'mysql_variables'],
 };
+
+/** Full names of the modules of `group/NAMESPACE.COLLECTION.GROUP`, from the meta/runtime.yml of an installed collection. */
+function groupOf(key: string, ctx: LoadContext): ReadonlySet<string> | undefined {
+  const split = splitName(key.slice('group/'.length));
+  const members = split && findCollection(split.collection, [ctx.projectDir])?.group(split.name);
+  return members && new Set(members.map((member) => (member.includes('.') ? member : `${split.collection}.${member}`)));
+}
 
 /**
  * The `module_defaults` of a play, block, role or task laid over those around it. What is said of a module (or group)
@@ -29,12 +37,14 @@ export function moduleDefaults(around: Inherited['moduleDefaults'], dict: Dict, 
       const origin = keyPlace(layer, key, at);
       if (args !== null && !isDict(args) && !(args instanceof Source)) complain(ctx, `the defaults of ${written} must be a dict, not ${shown(args)}`, origin);
       else if (written.startsWith('group/')) {
-        if (!Object.hasOwn(GROUPS, written.slice('group/'.length))) warn(ctx, `no module that is here belongs to ${written}`, origin, `groups with modules here: ${Object.keys(GROUPS).map((name) => `group/${name}`).join(', ')}`);
+        if (!Object.hasOwn(GROUPS, written.slice('group/'.length)) && groupOf(written, ctx) === undefined) warn(ctx, `no module that is here belongs to ${written}`, origin, `groups with modules here: ${Object.keys(GROUPS).map((name) => `group/${name}`).join(', ')}`);
         all.set(written, { args: args ?? new Map(), origin });
       } else {
         const name = actionName(written);
-        if (name === undefined) warn(ctx, `module_defaults names "${written}", which is no module`, origin, suggestAction(written));
-        else all.set(name, { args: args ?? new Map(), origin });
+        // It may be the project's own or a collection's: of that only a name that is nearly one of ours is doubtful.
+        const near = name === undefined && !written.includes('.') ? suggestAction(written) : undefined;
+        if (near?.startsWith('did')) warn(ctx, `module_defaults names "${written}", which is no module`, origin, near);
+        all.set(name ?? written, { args: args ?? new Map(), origin });
       }
     }
   }
@@ -44,10 +54,13 @@ export function moduleDefaults(around: Inherited['moduleDefaults'], dict: Dict, 
 /**
  * Arguments with those that `module_defaults` adds: of the groups the module is in, over them its own, over them what
  * the task says. A dict that is only known when the task runs stands under `WHOLE`.
+ * @param written the module as the task names it: what is none of ours is found by that
  */
-export function withDefaults(name: string, spec: Spec, defaults: Inherited['moduleDefaults'], args: Dict, origins: Map<string, Origin>): Dict {
-  const layers = [...defaults].filter(([key]) => key.startsWith('group/') && GROUPS[key.slice('group/'.length)]?.includes(name)).map(([, layer]) => layer);
-  const own = defaults.get(name);
+export function withDefaults(name: string, written: string, spec: Spec, defaults: Inherited['moduleDefaults'], args: Dict, origins: Map<string, Origin>, ctx: LoadContext): Dict {
+  if (defaults.size === 0) return args;
+  const isIn = (key: string): boolean => GROUPS[key.slice('group/'.length)]?.includes(name) === true || groupOf(key, ctx)?.has(written) === true;
+  const layers = [...defaults].filter(([key]) => key.startsWith('group/') && isIn(key)).map(([, layer]) => layer);
+  const own = defaults.get(name) ?? defaults.get(written);
   if (own) layers.push(own);
   if (layers.length === 0) return args;
   const named = new Map(describeParams(spec).flatMap((param) => [param.name, ...param.aliases].map((written) => [written, param.name] as const)));

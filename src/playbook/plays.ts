@@ -113,7 +113,7 @@ async function loadPlay(dict: Dict, at: Origin, path: string, ctx: LoadContext, 
   const handlers = (await loadEntries(given(dict, 'handlers'), place(dict, 'handlers', at), { ...frame, handlers: true })) as Task[];
   return {
     origin: at, baseDir: dirname(path), name: given(dict, 'name'), hosts: hosts ?? 'all',
-    gatherFacts: given(dict, 'gather_facts') ?? ctx.playDefaults?.gatherFacts, gather: withDefaults('setup', await loadSpec('setup'), keywords.moduleDefaults, gatherOf(dict), new Map()), order: orderOf(dict, at, ctx),
+    gatherFacts: given(dict, 'gather_facts') ?? ctx.playDefaults?.gatherFacts, gather: withDefaults('setup', 'setup', await loadSpec('setup'), keywords.moduleDefaults, gatherOf(dict), new Map(), ctx), order: orderOf(dict, at, ctx),
     vars: layered(vars, imported.vars), varsPrompt: promptsOf(dict, at, ctx), varsFiles: asList(given(dict, 'vars_files')),
     strategy: strategyOf(dict, at, ctx), serial: given(dict, 'serial'), maxFailPercentage: given(dict, 'max_fail_percentage'),
     anyErrorsFatal: given(dict, 'any_errors_fatal'), forceHandlers: given(dict, 'force_handlers'),

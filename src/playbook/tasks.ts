@@ -110,7 +110,7 @@ async function loadTask(dict: Dict, at: Origin, frame: Frame): Promise<Entry[]> 
   if (isOwn(action.name) && !(await loads(action.name, at, ctx))) return [];
   const args = await readArgs(dict, action, at, ctx);
   const spec = await loadSpec(action.name);
-  args.args = withDefaults(action.name, spec, own.moduleDefaults, args.args, args.origins);
+  args.args = withDefaults(action.name, action.written, spec, own.moduleDefaults, args.args, args.origins, ctx);
   if (action.name === 'import_tasks' || action.name === 'import_role') {
     for (const key of dict.keys()) {
       if (!['loop', 'loop_control', 'register', 'until', 'retries', 'delay', 'async', 'poll', 'notify', 'changed_when', 'failed_when'].includes(String(key)) && !String(key).startsWith('with_')) continue;
