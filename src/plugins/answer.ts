@@ -14,7 +14,7 @@ export function soundsSecret(name: string): boolean {
   return SECRET.test(name) && !NOT_SECRET.test(name);
 }
 
-/** A file mode as a list of octets would lose what it is: bigints and floats are numbers to a module. */
+/** JSON has one kind of number. */
 function plain(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? Number(value) : value;
 }
@@ -22,8 +22,9 @@ function plain(_key: string, value: unknown): unknown {
 /**
  * The arguments with what Ansible adds of its own (`_ansible_*`, as `lib/ansible/module_utils/common/parameters.py` names them).
  * @param check a plan: the module must change nothing
+ * @param version of the ansible-core it takes itself to be run by
  */
-export function argumentsFor(args: object, name: string, controller: Controller, check: boolean): { [key: string]: unknown } {
+export function argumentsFor(args: object, name: string, controller: Controller, check: boolean, version = '2.19.0'): { [key: string]: unknown } {
   const { diff, verbosity, hides } = controller;
   return {
     ...args,
@@ -32,7 +33,7 @@ export function argumentsFor(args: object, name: string, controller: Controller,
     _ansible_debug: false,
     _ansible_diff: diff,
     _ansible_verbosity: verbosity,
-    _ansible_version: '2.19.0',
+    _ansible_version: version,
     _ansible_module_name: name,
     _ansible_syslog_facility: 'LOG_USER',
     _ansible_selinux_special_fs: ['fuse', 'nfs', 'vboxsf', 'ramfs', '9p', 'vfat'],
@@ -64,13 +65,28 @@ export function answerOf(name: string, output: Output): Returns {
       rc: output.rc, module_stdout: output.stdout, module_stderr: output.stderr, stderr: output.stderr, changed: false,
     });
   }
-  const returns = Object.fromEntries(Object.entries(data).filter(([key]) => !key.startsWith('_ansible_')));
+  const returns = Object.fromEntries(Object.entries(data).filter(([key]) => !key.startsWith('_ansible_')).map(([key, value]) => [key, summaries(key, value)]));
   const { failed, rc, msg, exception } = returns;
   const bad = failed === undefined ? typeof rc === 'number' && rc !== 0 : truth(failed);
   returns['changed'] = truth(returns['changed']);
   if (!bad) return { ...returns, failed: false };
   const trace = typeof exception === 'string' ? { stderr: exception } : {};
   throw new ModuleError(typeof msg === 'string' && msg !== '' ? msg : `${name} failed`, { ...trace, ...returns });
+}
+
+/** Since 2.19 what is said besides a result comes as a summary of an event; here it is what it was before. */
+function summaries(key: string, value: unknown): unknown {
+  const eventOf = (each: unknown): { [part: string]: unknown } | undefined => (typeof each === 'object' && each !== null && '__ansible_type' in each ? (each as unknown as { event: { [part: string]: unknown } }).event : undefined);
+  if (key === 'exception') return eventOf(value) ? eventOf(value)!['formatted_traceback'] : value;
+  if (!Array.isArray(value)) return value;
+  if (key === 'warnings') return value.map((each: unknown) => eventOf(each)?.['msg'] ?? each);
+  if (key !== 'deprecations') return value;
+  return value.map((each: unknown) => {
+    const event = eventOf(each);
+    if (!event) return each;
+    const { version, date, deprecator } = each as { version?: unknown; date?: unknown; deprecator?: { resolved_name?: unknown } | null };
+    return { msg: event['msg'], version: version ?? null, date: date ?? null, collection_name: deprecator?.resolved_name ?? null };
+  });
 }
 
 /** Old modules answer `"yes"`. */

@@ -25,9 +25,9 @@ export function isPythonModule(path: string): boolean {
  */
 export function pythonModule(path: string, module: string, sources: Sources) {
   const name = basename(path, '.py').replace(/^_/, '');
-  const { archive } = pack(path, module, sources);
+  const { archive, version } = pack(path, module, sources);
   const step = ({ args, controller }: Wanted, check: boolean): Step => {
-    const input = json(argumentsFor(args, name, controller, check));
+    const input = json(argumentsFor(args, name, controller, check, version));
     return {
       script: join([python(controller.variable('ansible_python_interpreter')), sh`${bytes(input)} | $muster_python "$module" ${module}`]),
       uploads: { module: { content: archive } },

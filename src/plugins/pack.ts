@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { zipSync } from 'fflate';
 import { ContentError } from '../value/errors.js';
@@ -41,8 +41,8 @@ const DAY = new Date(1980, 0, 2);
 /** A module as it goes to a host. */
 export interface Packed {
   archive: Buffer;
-  /** Dotted name it is run by. */
-  module: string;
+  /** Of the ansible-core whose `module_utils` it has. */
+  version: string;
   /** Names in the archive, sorted. */
   files: string[];
 }
@@ -70,16 +70,24 @@ export function pack(path: string, module: string, sources: Sources): Packed {
   const follow = (name: string): boolean => {
     const found = locate(name, sources);
     if (found) add(name, found.isPackage, found.file);
-    // A module may make others itself, as six does `six.moves`: the nearest that has a text of its own has it travel.
-    else return name.split('.').length > 3 && locate(name.slice(0, name.lastIndexOf('.')), sources)?.file !== undefined && follow(name.slice(0, name.lastIndexOf('.')));
-    return true;
+    return found !== undefined;
   };
-  files.set('ansible/__init__.py', `__version__ = '${versionOf(sources.core)}'\n__author__ = 'Ansible, Inc.'\n`);
+  /** A module may make others itself, as six does `six.moves.urllib`: the nearest above that has a text of its own travels. */
+  const made = (name: string): boolean => {
+    const above = name.slice(0, name.lastIndexOf('.'));
+    if (above.split('.').length < 3) return false;
+    const found = locate(above, sources);
+    return found === undefined ? made(above) : found.file !== undefined && statSync(found.file).size > 0 && follow(above);
+  };
+  const version = versionOf(sources.core);
+  files.set('ansible/__init__.py', `__version__ = '${version}'\n__author__ = 'Ansible, Inc.'\n`);
   if (!follow('ansible.module_utils.basic')) throw new ContentError(`${path} needs ansible-core's module_utils, which this machine has not`, undefined, NO_CORE);
+  // Since 2.19 arguments and results are read by a profile, which is named and not imported.
+  for (const way of ['c2m', 'm2c']) follow(`ansible.module_utils._internal._json._profiles._module_legacy_${way}`);
   add(module, false, path);
   for (let next = queue.shift(); next; next = queue.shift()) {
     for (const wanted of importsOf(next.text, next.module, next.isPackage)) {
-      if (!/^ansible(?:_collections)?\./.test(wanted.name) || follow(wanted.name) || wanted.maybe || wanted.optional) continue;
+      if (!/^ansible(?:_collections)?\./.test(wanted.name) || follow(wanted.name) || made(wanted.name) || wanted.maybe || wanted.optional) continue;
       if (!/^ansible(?:_collections|\.module_utils)\b/.test(wanted.name)) throw new ContentError(`${next.path} imports ${wanted.name}, which belongs to Ansible's controller`, undefined, 'a module may import ansible.module_utils alone');
       const [, space, name] = wanted.name.split('.');
       throw new ContentError(`${next.path} imports ${wanted.name}, which is not on this machine`, undefined, wanted.name.startsWith('ansible_collections.') ? `install the collection ${space}.${name}` : NO_CORE);
@@ -87,7 +95,7 @@ export function pack(path: string, module: string, sources: Sources): Packed {
   }
   const names = [...files.keys()].sort();
   const archive = zipSync(Object.fromEntries([['__main__.py', MAIN] as const, ...names.map((name) => [name, files.get(name)!] as const)].map(([name, text]) => [name, Buffer.from(text)])), { mtime: DAY });
-  return { archive: Buffer.from(archive), module, files: names };
+  return { archive: Buffer.from(archive), version, files: names };
 }
 
 const NO_CORE = 'install ansible-core on this machine, or set ansible_core in muster.yml to its folder';

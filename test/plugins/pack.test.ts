@@ -14,8 +14,9 @@ test('a module travels with all it imports, to the end, and runs from its archiv
     [`${COLL}/plugins/modules/thing.py`]: 'from ansible.module_utils.basic import AnsibleModule\nfrom ..module_utils.deep import one\nmodule = AnsibleModule()\nmodule.exit_json(said=one.say(), name=module.params["name"], known=sorted(k for k in module.params if k.startswith("_ansible_")))\n',
     [`${COLL}/plugins/module_utils/deep/__init__.py`]: '',
     [`${COLL}/plugins/module_utils/deep/one.py`]: 'from .two import three\nfrom ansible_collections.ns.other.plugins.module_utils.far import FAR\ndef say():\n    return three() + FAR\n',
-    [`${COLL}/plugins/module_utils/deep/two.py`]: 'from ansible.module_utils.helper import GREETING\ntry:\n    from ansible.module_utils import nowhere\nexcept ImportError:\n    pass\ndef three():\n    return GREETING\n',
+    [`${COLL}/plugins/module_utils/deep/two.py`]: 'from ansible.module_utils.helper import GREETING\nfrom ansible.module_utils.makes.up.more import MADE\ntry:\n    from ansible.module_utils import nowhere\nexcept ImportError:\n    pass\ndef three():\n    return GREETING\n',
     [`${COLL}/plugins/module_utils/unused.py`]: '',
+    'core/module_utils/makes.py': "import sys, types\n__path__ = []\nfor n in ('up', 'up.more'):\n    m = sys.modules[__name__ + '.' + n] = types.ModuleType(n)\n    m.__path__ = []\n    m.MADE = 1\n",
     'collections/ansible_collections/ns/other/plugins/module_utils/far.py': 'FAR = " world"\n',
   });
   const sources = { core: join(folder, 'core'), utils: [], beside: [folder] };
