@@ -10,7 +10,7 @@ import { table, type Env } from './registry.js';
 import { fail } from './undefined.js';
 
 export function findFile(env: Env, name: string, folder: 'files' | 'templates' | 'vars' | ''): string {
-  return env.scope.services.find(name, folder) ?? fail(`there is no file "${name}"`, folder === '' ? 'check the path' : `put it into a ${folder}/ folder of the role, the playbook or the project`);
+  return env.scope.services.find(name, folder) ?? fail(`there is no file "${name}" (No such file or directory)`, folder === '' ? 'check the path' : `put it into a ${folder}/ folder of the role, the playbook or the project`);
 }
 
 const ENCODINGS: { [name: string]: BufferEncoding } = { 'utf-8': 'utf8', utf8: 'utf8', ascii: 'latin1', 'latin-1': 'latin1', latin1: 'latin1', 'iso-8859-1': 'latin1', 'utf-16-le': 'utf16le' };
@@ -34,6 +34,9 @@ function inline(term: string, names: readonly string[]): { key: string; option: 
 
 function csvfile(env: Env, term: Value, given: { [name: string]: Value }): Value[] {
   const { key, option } = inline(str(term), ['file', 'delimiter', 'col', 'keycol', 'default', 'encoding']);
+  if (key === '') fail('Search key is required but was not found', "write lookup('csvfile', 'key', file=…)");
+  const stray = /(?:^|\s)(\w+)=/.exec(key);
+  if (stray) fail(`'${stray[1]}' is not a valid option`, 'the lookup "csvfile" takes file, delimiter, col, keycol, default and encoding');
   const of = (name: string): Value => option.get(name) ?? given[name]!;
   const delimiter = str(of('delimiter')).replace(/^(?:TAB|\\t)$/, '\t');
   const keyColumn = asInt(of('keycol'), 'keycol');
@@ -93,7 +96,7 @@ function filetree(root: string): Value[] {
 
 export const FILE_LOOKUPS = table<Value[]>({
   'csvfile(_terms, file="ansible.csv", col="1", delimiter="TAB", default=null, encoding="utf-8", keycol=0)': (env, terms: Value[], file, col, delimiter, fallback, encoding, keycol) =>
-    terms.flatMap((term) => csvfile(env, term, { file, col, delimiter, default: fallback, encoding, keycol })),
+    (terms.length > 0 ? terms : ['']).flatMap((term) => csvfile(env, term, { file, col, delimiter, default: fallback, encoding, keycol })),
   'ini(_terms, file="ansible.ini", section="global", default="", re=false, type="ini", encoding="utf-8", case_sensitive=false, allow_no_value=null, allow_none=false, interpolation=true)': (env, terms: Value[], file, section, fallback, re, type, encoding, caseSensitive, allowNoValue, allowNone, interpolation) =>
     terms.flatMap((term) => ini(env, term, { file, section, default: fallback, re, type, encoding, case_sensitive: caseSensitive, allow_no_value: allowNoValue ?? allowNone, interpolation })),
   'filetree(_terms, exclude=null)': (env, terms: Value[], exclude) =>

@@ -7,10 +7,9 @@ import { opened } from '../vault/index.js';
 import { negate } from './arithmetic.js';
 import type { Node } from './ast.js';
 import { product, subelements } from './filters/lists.js';
-import { percentFormat } from './format.js';
 import { globPaths, globRegex } from './glob.js';
 import { templateOptions } from './header.js';
-import { asDict, asInt, iterate, keyOf, parseInteger, read, str, toFloat, truthy } from './python.js';
+import { asDict, iterate, keyOf, read, str, toFloat, truthy, typeName } from './python.js';
 import { lexExpression } from './lexer.js';
 import { ExpressionParser } from './parser.js';
 import { lookupPassword } from './password.js';
@@ -20,6 +19,7 @@ import { Record } from './index.js';
 import { FILE_LOOKUPS, findFile, readText } from './lookups-files.js';
 import { MADE_LOOKUPS } from './lookups-made.js';
 import { NET_LOOKUPS } from './lookups-net.js';
+import { sequence } from './sequence.js';
 import { table, type Env, type Table } from './registry.js';
 import { fail, Undefined } from './undefined.js';
 
@@ -31,18 +31,6 @@ function readSealed(path: string, change: (text: string) => string = (text) => t
 
 /** Each term of a list of lists; a term that is a list is taken apart. */
 const flat = (terms: Value[]): Value[] => terms.flatMap((term) => (Array.isArray(read(term)) ? iterate(term) : [term]));
-
-function* sequence(start: number, end: number, stride: number): Generator<number> {
-  for (let i = start; stride > 0 ? i <= end : i >= end; i += stride) yield i;
-}
-
-/** `start=1 end=4 format=web%02d`, or the short form `1-8/2:host%d`. */
-function sequenceOptions(term: string): Map<string, string> {
-  const short = /^(?:(0x[\da-f]+|0[0-7]*|\d+)-)?(0x[\da-f]+|\d+)(?:\/(-?\d+))?(?::(.+))?$/i.exec(term.trim());
-  if (!short) return new Map([...term.matchAll(/(\w+)=("[^"]*"|\S+)/g)].map(([, key, value]) => [key!, value!.replace(/^"|"$/g, '')]));
-  const [, start, end, stride, format] = short;
-  return new Map([['start', start ?? '1'], ['end', end!], ['stride', stride ?? ''], ['format', format ?? '']].filter(([, value]) => value !== '') as [string, string][]);
-}
 
 /** What a command prints on the controller. */
 function output(env: Env, what: string, command: string): string {
@@ -171,11 +159,13 @@ const OWN = table<Value[]>({
   },
   'vars(_terms, **options)': (env, terms: Value[], options: Dict) =>
     terms.map((term) => {
+      if (typeof read(term) !== 'string') fail(`Invalid setting identifier, "${str(term)}" is not a string, it is a ${typeName(term)}`);
       const value = env.scope.get(str(term), env.record);
       if (value !== undefined) return value;
-      return options.has('default') ? options.get('default')! : fail(`there is no variable "${str(term)}"`, 'give default=…');
+      return options.has('default') ? options.get('default')! : fail(`No variable found with this name: ${str(term)}`, 'give default=…');
     }),
   'varnames(_terms)': (env, terms: Value[]) => {
+    for (const term of terms) if (typeof read(term) !== 'string') fail(`Invalid setting identifier, "${str(term)}" is not a string, it is a ${typeName(term)}`);
     const all = [...env.scope.names()];
     return terms.flatMap((term) => all.filter((name) => pythonRegex(str(term)).test(name)));
   },
@@ -187,6 +177,7 @@ const OWN = table<Value[]>({
   'indexed_items(_terms)': (_, terms: Value[]) => flat(terms).map((item, i) => [i, item]),
   'nested|cartesian(_terms)': (_, terms: Value[]) => product(terms.map(iterate)).map((row) => row.flat(1) as Value[]),
   'together(_terms)': (_, terms: Value[]) => {
+    if (terms.length === 0) fail('with_together requires at least one element in each list');
     const lists = terms.map(iterate);
     return Array.from({ length: Math.max(0, ...lists.map((list) => list.length)) }, (_none, i) => lists.map((list) => list[i] ?? null));
   },
@@ -196,23 +187,8 @@ const OWN = table<Value[]>({
     // The lookup, unlike the filter, takes the list out of the items; what a task skipped is no item.
     return pairs.filter((pair) => !truthy(((pair as Value[])[0] as Dict).get('skipped') ?? false)).map((pair) => [lacking((pair as Value[])[0]!, steps), (pair as Value[])[1]!]);
   },
-  'sequence(_terms, start=null, end=null, count=null, stride=null, format=null)': (_, terms: Value[], start, end, count, stride, format) => {
-    const options = terms.length > 0 ? terms.map((term) => sequenceOptions(str(term))) : [new Map<string, string>()];
-    return options.flatMap((option) => {
-      const value = (name: string, given: Value) => (given !== null ? asInt(given, name) : option.has(name) ? Number(parseInteger(option.get(name)!, 0) ?? fail(`${name} of sequence must be a number, not "${option.get(name)}"`)) : undefined);
-      const from = value('start', start) ?? 1;
-      const by = value('stride', stride);
-      const times = value('count', count);
-      const to = times !== undefined ? from + (times - 1) * (by ?? 1) : (value('end', end) ?? fail('sequence needs "end" or "count"', 'write start=1 end=4'));
-      if (times === 0) return [];
-      if (to < from && (by ?? 1) > 0) fail(`sequence goes from ${from} to ${to} with steps of ${by ?? 1}`, 'give a negative stride to count backwards');
-      const step = by ?? 1;
-      if (step === 0) return [];
-      if ((to - from) / step > 1_000_000) fail('sequence of more than a million members', 'use a smaller one');
-      const pattern = format !== null ? str(format) : option.get('format');
-      return [...sequence(from, to, step)].map((one) => (pattern === undefined ? String(one) : percentFormat(pattern, one)));
-    });
-  },
+  'sequence(_terms, start=null, end=null, count=null, stride=null, format=null)': (_, terms: Value[], start, end, count, stride, format) =>
+    (terms.length > 0 ? terms.map(str) : [undefined]).flatMap((term) => sequence(term, { start, end, count, stride, format })),
   'random_choice(_terms)': (env, terms: Value[]) => {
     const values = flat(terms);
     return values.length === 0 ? [] : [values[Math.floor(random(env, null)() * values.length)]!];

@@ -120,6 +120,8 @@ class Walk {
   #includes = new Set<string>();
   /** The confirmed block the pass is in. */
   #confirmed: Block | undefined;
+  /** How many blocks with a rescue the pass is in. */
+  #rescued = 0;
 
   constructor(
     readonly play: { baseDir: string; handlers?: readonly Task[] },
@@ -152,20 +154,19 @@ class Walk {
       if (around) complain(this.ctx, 'a confirmed block cannot stand in another', block.confirm.origin, 'one confirmation at the end of the outer one is enough');
       this.#confirmed = block;
     }
+    if (block.rescue.length > 0) this.#rescued++;
     await this.entries(block.block);
+    if (block.rescue.length > 0) this.#rescued--;
     this.#confirmed = around;
     for (const part of [block.rescue, block.always]) await this.entries(part);
   }
 
   async #task(task: Task): Promise<void> {
     const { ctx } = this;
-    checkKeywordValues(task, ctx);
-    for (const value of [task.name, task.loop?.value, task.loopControl.label, task.loopControl.pause, task.retries, task.delay, task.async, task.poll, task.notify, task.listen, task.args]) {
-      checkValue(value, ctx);
-    }
-    for (const condition of [...task.until, ...(task.changedWhen ?? []), ...(task.failedWhen ?? [])]) syntax(condition.expression, condition.origin, ctx);
-    const spec = await loadSpec(task.action);
-    for (const error of checkArgs(spec, task.args, task.argOrigins, task.origin)) ctx.problems.push(caught(error, task.origin));
+    const first = ctx.problems.length;
+    await this.#values(task);
+    // A task that may fail fails when its turn comes: that is what is written.
+    if (task.ignoreErrors === true || this.#rescued > 0) for (const each of ctx.problems.slice(first)) each.severity = 'warning';
     this.#async(task);
     this.#bareExpressions(task);
     await this.#files(task);
@@ -177,6 +178,18 @@ class Walk {
       if (this.#confirmed) for (const handler of this.#called(name)) await this.#confirmable(handler, this.#confirmed, origin);
     }
     if (task.action === 'include_tasks' || task.action === 'include_role') await this.#include(task);
+  }
+
+  /** Keywords and arguments. */
+  async #values(task: Task): Promise<void> {
+    const { ctx } = this;
+    checkKeywordValues(task, ctx);
+    for (const value of [task.name, task.loop?.value, task.loopControl.label, task.loopControl.pause, task.retries, task.delay, task.async, task.poll, task.notify, task.listen, task.args]) {
+      checkValue(value, ctx);
+    }
+    for (const condition of [...task.until, ...(task.changedWhen ?? []), ...(task.failedWhen ?? [])]) syntax(condition.expression, condition.origin, ctx);
+    const spec = await loadSpec(task.action);
+    for (const error of checkArgs(spec, task.args, task.argOrigins, task.origin)) ctx.problems.push(caught(error, task.origin));
   }
 
   /** Only what a host can go on with by itself can be a job. */

@@ -81,7 +81,7 @@ test('vars and varnames', (t) => {
   t.is(run("{{ lookup('vars', 'web_' ~ 'port') }}", vars), 80);
   t.is(run("{{ lookup('vars', 'none', default=5) }}", vars), 5);
   t.is(run("{{ lookup('vars', 'nothing', default=5) }}", { nothing: null }), null);
-  t.throws(() => run("{{ lookup('vars', 'none') }}", vars), { message: /no variable "none"/ });
+  t.throws(() => run("{{ lookup('vars', 'none') }}", vars), { message: /No variable found with this name: none/ });
   t.deepEqual(run("{{ query('varnames', '^web_') }}", vars), ['web_port', 'web_name']);
 });
 

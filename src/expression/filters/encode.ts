@@ -73,7 +73,7 @@ export const ENCODING = table<Result>({
       ['username', username],
     ]);
     if (str(query) === '') return parts;
-    return parts.get(str(query)) ?? (parts.has(str(query)) ? null : fail(`urlsplit knows no part "${str(query)}"`, `it knows ${[...parts.keys()].join(', ')}`));
+    return parts.get(str(query)) ?? (parts.has(str(query)) ? null : fail(`unknown URL component: ${str(query)}`, `it knows ${[...parts.keys()].join(', ')}`));
   },
 });
 
