@@ -66,7 +66,7 @@ export const GLOBALS: ReadonlyMap<string, Global | Value> = new Map<string, Glob
   ['q', (env, args, named) => lookup(env, args, named, true)],
 ]);
 
-/** `lookup` joins what it finds with commas, or gives the only one; `query` and `wantlist=True` give the list. */
+/** `lookup` joins what it finds with commas, or gives the only one, or an empty list; `query` and `wantlist=True` give the list. */
 function lookup(env: Env, [name, ...terms]: Value[], given: Map<string, Value>, isQuery: boolean): Value {
   if (name === undefined) return fail('lookup needs the name of a lookup', 'write lookup("file", "name")');
   const named = new Map(given);
@@ -86,6 +86,7 @@ function lookup(env: Env, [name, ...terms]: Value[], given: Map<string, Value>, 
   }
   if (wantList) return found;
   if (found.length === 1) return found[0]!;
+  if (found.length === 0) return [];
   return found.every((one) => typeof read(one) === 'string') ? found.map(str).join(',') : found;
 }
 

@@ -29,7 +29,7 @@ export function readText(path: string, encoding: Value = 'utf-8'): string {
 function inline(term: string, names: readonly string[]): { key: string; option: Map<string, string> } {
   const pattern = new RegExp(`(?:^|\\s)(${names.join('|')})=("[^"]*"|'[^']*'|\\S*)`, 'g');
   const option = new Map([...term.matchAll(pattern)].map(([, name, value]) => [name!, value!.replace(/^(["'])(.*)\1$/, '$2')]));
-  return { key: term.replace(pattern, '').trim().replace(/^(["'])(.*)\1$/, '$2'), option };
+  return { key: term.replace(pattern, '').trim(), option };
 }
 
 function csvfile(env: Env, term: Value, given: { [name: string]: Value }): Value[] {
@@ -40,9 +40,9 @@ function csvfile(env: Env, term: Value, given: { [name: string]: Value }): Value
   const of = (name: string): Value => option.get(name) ?? given[name]!;
   const delimiter = str(of('delimiter')).replace(/^(?:TAB|\\t)$/, '\t');
   const keyColumn = asInt(of('keycol'), 'keycol');
-  const column = parseInteger(str(of('col'))) ?? fail(`col must be a number, not "${str(of('col'))}"`);
   const row = parseCsv(readText(findFile(env, str(of('file')), 'files'), of('encoding')), { delimiter }).find((cells) => cells[keyColumn] === key);
-  const found = row ? (row[Number(column)] ?? fail(`the line of "${key}" has no column ${column}`, 'the first one is 0')) : of('default');
+  const column = () => Number(parseInteger(str(of('col'))) ?? fail(`col must be a number, not "${str(of('col'))}"`));
+  const found = row ? (row[column()] ?? fail(`the line of "${key}" has no column ${str(of('col'))}`, 'the first one is 0')) : of('default');
   return found === null ? [] : Array.isArray(found) ? found : [found];
 }
 

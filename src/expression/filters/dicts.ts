@@ -3,7 +3,7 @@ import type { Dict, Value } from '../../value/value.js';
 import { pairs } from '../methods.js';
 import { asDict, compare, equals, iterate, keyOf, read, str, truthy, typeName } from '../python.js';
 import { table } from '../registry.js';
-import { defined, fail, type Result } from '../undefined.js';
+import { defined, fail, Undefined, type Result } from '../undefined.js';
 import { member } from '../access.js';
 
 type ListMerge = 'replace' | 'keep' | 'append' | 'prepend' | 'append_rp' | 'prepend_rp';
@@ -61,10 +61,14 @@ export const DICTS = table<Result>({
   'rekey_on_member(data, key, duplicates="error")': (_, data, key, duplicates) => {
     const rekeyed: Dict = new Map();
     const open = read(data);
+    const how = str(duplicates);
+    if (how !== 'error' && how !== 'overwrite') fail(`duplicates parameter to rekey_on_member has unknown value: ${how}`, 'it takes error and overwrite');
+    if (!(open instanceof Map || Array.isArray(open))) fail(`Type is not a valid list, set, or dict: rekey_on_member was given a ${typeName(open)}`);
     for (const item of open instanceof Map ? open.values() : iterate(open)) {
-      if (!(item instanceof Map)) fail(`rekey_on_member takes dicts, not ${typeName(item)}`);
-      const name = keyOf(defined(member(item, key)));
-      if (rekeyed.has(name) && str(duplicates) === 'error') fail(`rekey_on_member found "${str(name)}" twice`, 'give duplicates="overwrite"');
+      if (!(item instanceof Map)) fail(`List item is not a valid dict: rekey_on_member met a ${typeName(item)}`);
+      const own = member(item, key);
+      const name = keyOf(own instanceof Undefined ? fail(`Key ${str(key)} was not found by rekey_on_member`) : own);
+      if (rekeyed.has(name) && how === 'error') fail(`Key ${str(name)} is not unique, cannot correctly turn into dict`, 'give duplicates="overwrite"');
       rekeyed.set(name, item);
     }
     return rekeyed;

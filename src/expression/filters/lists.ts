@@ -161,7 +161,8 @@ export const LISTS = table<Result>({
   'unique(value, case_sensitive=null, attribute=null)': (_, value, sensitive, attribute) => {
     const key = byAttribute(attribute, sensitive !== null && truthy(sensitive));
     // Asked for by name, this is Jinja's own filter, which takes only what a dict could have as key.
-    return unique(iterate(value), sensitive === null && attribute === null ? key : (one) => keyOf(key(one)));
+    const hashable = (one: Value) => (Array.isArray(read(one)) || read(one) instanceof Map ? fail(`unique with case_sensitive or attribute cannot fall back to comparing a ${typeName(one)}`, 'leave the argument out') : keyOf(one));
+    return unique(iterate(value), sensitive === null && attribute === null ? key : (one) => hashable(key(one)));
   },
   'reverse(value)': (_, given) => {
     const value = read(given);

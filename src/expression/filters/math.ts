@@ -7,7 +7,7 @@ import { fail, type Result } from '../undefined.js';
 
 function number(given: Value, what: string): number {
   const found = numeric(read(given));
-  return found === undefined ? fail(`${what} takes a number, not ${typeName(given)}`, 'convert it with | int or | float') : Number(found);
+  return found === undefined ? fail(`${what}() can only be used on numbers, not ${typeName(given)}`, 'convert it with | int or | float') : Number(found);
 }
 
 /** Rounds half to even on the decimal digits, as Python's round. */
@@ -59,7 +59,7 @@ export const MATHS = table<Result>({
     return toFloat(by === 2 ? Math.sqrt(value) : by === 3 ? Math.cbrt(value) : value ** (1 / by));
   },
   'human_readable(size, isbits=false, unit=null)': (_, size, isbits, unit) => {
-    const value = number(size, 'human_readable');
+    const value = numeric(read(size)) === undefined ? fail(`human_readable() failed on bad input: it is a ${typeName(size)}`, 'convert it with | int') : number(size, 'human_readable');
     const base = truthy(isbits) ? 'bits' : 'Bytes';
     const wanted = unit === null ? undefined : str(unit).charAt(0).toUpperCase();
     for (const [power, suffix] of [...UNITS.entries()].toReversed()) {
