@@ -39,8 +39,8 @@ export interface AnsibleSettings {
   tags?: string[];
   skip_tags?: string[];
   inventory_ignore?: { extensions?: string[]; patterns?: string[] };
-  inventory_cache?: { on?: boolean; seconds?: number; folder?: string };
-  any_unparsed_is_failed?: boolean;
+  /** Seconds; only where the cache is on. */
+  inventory_cache?: number;
   facts_cache?: { on?: boolean; seconds?: number };
 }
 
@@ -105,10 +105,12 @@ const KNOWN: { [name: string]: Known } = {
   skip_tags: known('tags.skip', 'ANSIBLE_SKIP_TAGS', (text, _, into) => (into.skip_tags = list(text))),
   inventory_ignore_extensions: known('inventory.ignore_extensions defaults.inventory_ignore_extensions', 'ANSIBLE_INVENTORY_IGNORE', (text, _, into) => ((into.inventory_ignore ??= {}).extensions = list(text))),
   inventory_ignore_patterns: known('inventory.ignore_patterns defaults.inventory_ignore_patterns', 'ANSIBLE_INVENTORY_IGNORE_REGEX', (text, _, into) => ((into.inventory_ignore ??= {}).patterns = list(text))),
-  inventory_cache: known('inventory.cache', 'ANSIBLE_INVENTORY_CACHE', (text, _, into) => ((into.inventory_cache ??= {}).on = bool(text))),
-  inventory_cache_timeout: known('inventory.cache_timeout', 'ANSIBLE_INVENTORY_CACHE_TIMEOUT', (text, _, into) => ((into.inventory_cache ??= {}).seconds = whole(text))),
-  inventory_cache_connection: known('inventory.cache_connection', 'ANSIBLE_INVENTORY_CACHE_CONNECTION', (text, base, into) => ((into.inventory_cache ??= {}).folder = place(text, base))),
-  any_unparsed_is_failed: known('inventory.any_unparsed_is_failed', 'ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED', (text, _, into) => (into.any_unparsed_is_failed = bool(text))),
+  inventory_cache: known('inventory.cache', 'ANSIBLE_INVENTORY_CACHE', (text, _, into) => {
+    if (bool(text)) into.inventory_cache = 3600;
+  }),
+  inventory_cache_timeout: known('inventory.cache_timeout', 'ANSIBLE_INVENTORY_CACHE_TIMEOUT', (text, _, into) => {
+    if (into.inventory_cache !== undefined) into.inventory_cache = whole(text);
+  }),
 };
 
 /** What would change what playbooks mean and is not there: told with its place. `when` says for which values. */

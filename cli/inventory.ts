@@ -10,7 +10,17 @@ import { inventoryOf } from './run.js';
 import { loadSettings } from './settings.js';
 import { parseExtraVars } from './vars.js';
 
-type InventoryFlags = Flags & { pattern?: string; group?: string; host?: string };
+type InventoryFlags = Flags & { pattern?: string; group?: string; host?: string; of?: string; list?: boolean; graph?: boolean; vars?: boolean; export?: boolean; yaml?: boolean };
+
+/** The flags of `ansible-inventory`, whose output is that of `muster inventory` with them. */
+const asAnsible = {
+  list: { type: 'boolean', describe: 'the whole inventory as JSON, as ansible-inventory prints it' },
+  host: { type: 'string', requiresArg: true, describe: 'the variables of a host as JSON' },
+  graph: { type: 'boolean', describe: 'groups and hosts as a tree' },
+  vars: { type: 'boolean', describe: 'with --graph: variables too' },
+  export: { type: 'boolean', describe: 'with --list: variables stay with their groups' },
+  yaml: { type: 'boolean', alias: 'y', describe: 'with --list and --host: as YAML' },
+} as const;
 
 /** `muster inventory list|graph|host` */
 const inventory: CommandModule<object, InventoryFlags> = {
@@ -20,7 +30,7 @@ const inventory: CommandModule<object, InventoryFlags> = {
       .command('list [pattern]', 'hosts with their groups', (y) => y.positional('pattern', { type: 'string', default: 'all', describe: 'hosts and groups' }), list as never)
       .command('graph [group]', 'groups and hosts as a tree', (y) => y.positional('group', { type: 'string', default: 'all', describe: 'where to begin' }), graph as never)
       .command('host <host>', 'the variables of a host, and where each was written', (y) => y.positional('host', { type: 'string', demandOption: true }), host as never)
-      .demandCommand(1, 'say what to show: list, graph or host') as never,
+      .command('$0 [of]', false, (y) => y.positional('of', { type: 'string' }).options(asAnsible), told as never) as never,
   handler: () => {},
 };
 export default inventory;
@@ -49,19 +59,28 @@ async function list(flags: InventoryFlags): Promise<void> {
 }
 
 async function graph(flags: InventoryFlags): Promise<void> {
-  const inventory = await load(flags);
-  const name = flags.group ?? 'all';
-  if (!inventory.groups.has(name)) throw new UsageError(`muster: there is no group "${name}"`);
-  print([`@${name}:`, ...branch(inventory, name, '')]);
+  return told({ ...flags, graph: true, of: flags.group ?? 'all' });
 }
 
-/** As `ansible-inventory --graph` draws it. */
-function branch(inventory: Inventory, name: string, indent: string): string[] {
-  const group = inventory.groups.get(name)!;
-  const lines: string[] = [];
-  for (const child of group.children) lines.push(`${indent}  |--@${child}:`, ...branch(inventory, child, `${indent}  |`));
-  if (name !== 'all') for (const host of group.hosts) lines.push(`${indent}  |--${host}`);
-  return lines;
+/** What the flags of `ansible-inventory` ask for, in its words. */
+async function told(flags: InventoryFlags): Promise<void> {
+  if (!flags.list && !flags.graph && flags.host === undefined) throw new UsageError('muster inventory: say what to show: list, graph or host (or --list, --graph, --host as ansible-inventory has them)');
+  const { matchHosts } = await import('../src/inventory/index.js');
+  const { Variables } = await import('../src/variables/index.js');
+  const { Told } = await import('./inventory-ansible.js');
+  const inventory = await load(flags);
+  const variables = new Variables(inventory, { extraVars: parseExtraVars(flags.extraVars) });
+  await variables.load();
+  const { hosts } = matchHosts('all', inventory, { limit: flags.limit });
+  const tell = new Told(inventory, variables, new Set(hosts), flags.export === true && flags.list === true);
+  if (flags.graph) {
+    const name = flags.of ?? 'all';
+    if (!inventory.groups.has(name)) throw new UsageError(`muster: there is no group "${name}"`);
+    print(tell.graph(name, flags.vars === true));
+  } else if (flags.host !== undefined) {
+    if (!inventory.hosts.has(flags.host)) throw new UsageError(`muster: there is no host "${flags.host}"`);
+    print([tell.host(flags.host, flags.yaml === true)]);
+  } else print([flags.yaml ? tell.yaml() : tell.json()]);
 }
 
 async function host(flags: InventoryFlags): Promise<void> {

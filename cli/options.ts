@@ -19,6 +19,7 @@ const inventory = {
   ...vaultOptions,
   inventory: texts('inventory file or folder, or "host1,host2,"; repeatable', { alias: 'i' }),
   limit: text('only these hosts of the pattern', { alias: 'l' }),
+  'flush-cache': flag('ask inventory scripts anew, whatever is kept of their answers'),
   'extra-vars': texts('variables that win over all others: key=value, JSON, YAML or @file; repeatable', { alias: 'e' }),
   verbose: { type: 'count', alias: 'v', describe: 'tell more; -vvv even more' } as Options,
   output: text('for people or programs', { choices: ['text', 'json'], default: 'text' }),
@@ -136,6 +137,7 @@ export interface Flags extends VaultFlags {
   connection?: string;
   privateKey?: string;
   sshCommonArgs?: string;
+  flushCache?: boolean;
   sshExtraArgs?: string;
   timeout?: number;
   hostKeyChecking?: 'yes' | 'accept-new' | 'off';

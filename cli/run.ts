@@ -6,6 +6,7 @@ import type { Event } from '../src/report/events.js';
 import type { Output, Reporter } from '../src/report/reporter.js';
 import { wantsColour } from '../src/report/style.js';
 import type { TerminalOptions } from '../src/report/terminal.js';
+import { useReading } from '../src/inventory/reading.js';
 import { keyring } from '../src/vault/index.js';
 import { EXIT, UsageError } from './exit.js';
 import type { Flags } from './options.js';
@@ -98,7 +99,9 @@ export function lockTimeoutOf({ lockTimeout }: Pick<Flags, 'lockTimeout'>, setti
 }
 
 /** `-i`, else muster.yml's. @throws UsageError where there is none, or a path is missing */
-export function inventoryOf(flags: Pick<Flags, 'inventory'>, settings: Settings): string[] {
+export function inventoryOf(flags: Pick<Flags, 'inventory' | 'flushCache'>, settings: Settings): string[] {
+  const { extensions, patterns = [] } = settings.ansible.inventory_ignore ?? {};
+  useReading({ ignoreExtensions: extensions, ignorePatterns: patterns, cacheSeconds: settings.inventory_cache ?? 0, isFresh: flags.flushCache === true });
   const sources = flags.inventory.length > 0 ? flags.inventory : (settings.inventory ?? []);
   for (const source of sources)
     if (!source.includes(',') && !existsSync(source)) throw new UsageError(`muster: there is no inventory ${source}; -i takes a file, a folder or "host1,host2,"`);

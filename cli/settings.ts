@@ -24,6 +24,8 @@ const schema = z.strictObject({
   collections_path: texts.optional(),
   /** Folder of ansible-core, or a checkout of it: for modules in Python. */
   ansible_core: z.string().optional(),
+  /** Seconds that answers of inventory scripts are kept. */
+  inventory_cache: z.number().min(0).optional(),
   forks: z.int().min(1).optional(),
   /** Folder of the journal, or false for none. */
   journal: z.union([z.string(), z.literal(false)]).optional(),
@@ -148,7 +150,7 @@ function readEnvironment(env: NodeJS.ProcessEnv): z.output<typeof schema> {
   for (const key of Object.keys(schema.shape)) {
     const value = env[`MUSTER_${key.toUpperCase()}`];
     if (value === undefined || value === '') continue;
-    if (key === 'forks' || key === 'timeout' || key === 'lock_timeout') given[key] = Number(value);
+    if (key === 'forks' || key === 'timeout' || key === 'lock_timeout' || key === 'inventory_cache') given[key] = Number(value);
     else if ((key === 'journal' || key === 'facts') && /^(no|false|off)$/i.test(value)) given[key] = false;
     else given[key] = key === 'roles_path' || key === 'collections_path' ? value.split(':') : value;
   }

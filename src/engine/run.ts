@@ -4,7 +4,7 @@ import { hostname, userInfo } from 'node:os';
 import path from 'node:path';
 import { connect } from '../connection/index.js';
 import { Journal, prune, thisProcess, UndoStore } from '../journal/index.js';
-import { addHost, loadInventory, matchHosts, replaceInventory, type Inventory } from '../inventory/index.js';
+import { addHost, loadInventory, matchHosts, replaceInventory, useReading, type Inventory } from '../inventory/index.js';
 import { checkProject, loadPlaybook, warning, type LoadContext, type Problem } from '../playbook/index.js';
 import type { Play, Task } from '../playbook/types.js';
 import { mask } from '../report/mask.js';
@@ -170,6 +170,7 @@ export class Run {
   }
 
   async refreshInventory(): Promise<void> {
+    useReading({ isFresh: true });
     replaceInventory(this.inventory, await loadInventory(this.options.inventory));
     for (const addition of this.#additions) addition(this.inventory);
     for (const name of this.inventory.hosts.keys()) this.admit(name);

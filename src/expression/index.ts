@@ -92,6 +92,7 @@ export type FilterFunction = (args: Value[], named: Map<string, Value>, env: { s
 export { addFilter, addLookup, addTest, type OwnFunction, type OwnLookup } from './extend.js';
 export { pythonRegex, replacement, substitute } from './regex.js';
 export { templateOptions, type TemplateOptions } from './header.js';
+export { toJson } from './json.js';
 export { OMIT } from './globals.js';
 export { str as pythonText, truthy, equals } from './python.js';
 

@@ -5,8 +5,7 @@ import type { Group, Host, Inventory } from './types.js';
 
 export function emptyInventory(sources: string[] = []): Inventory {
   const inventory: Inventory = { groups: new Map(), hosts: new Map(), sources };
-  ensureGroup(inventory, 'all');
-  ensureGroup(inventory, 'ungrouped');
+  addChild(inventory, ensureGroup(inventory, 'all'), ensureGroup(inventory, 'ungrouped'));
   return inventory;
 }
 

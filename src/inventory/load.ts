@@ -7,12 +7,13 @@ import type { Origin } from '../value/value.js';
 import { addChild, checkLoops, emptyInventory, ensureHost, tidyUngrouped } from './graph.js';
 import { readIni } from './ini.js';
 import { expandHost } from './ranges.js';
+import { reading } from './reading.js';
 import { readScript } from './script.js';
 import type { Inventory } from './types.js';
 import { readYaml } from './yaml.js';
 
 /** What Ansible leaves alone in an inventory folder (INVENTORY_IGNORE_EXTS): backups, byte code, notes, settings. */
-const ignored = /^\.|^(?:host_vars|group_vars|vars_plugins)$|(?:~|\.(?:pyc|pyo|swp|bak|rpm|md|txt|rst|orig|ini|cfg|retry))$/;
+const IGNORED = ['~', '.pyc', '.pyo', '.swp', '.bak', '.rpm', '.md', '.txt', '.rst', '.orig', '.ini', '.cfg', '.retry'];
 const yamlExtensions = new Set(['.yml', '.yaml', '.json']);
 
 /**
@@ -98,14 +99,26 @@ async function readSource(path: string, loading: Loading): Promise<void> {
 
 /** What of an inventory folder is inventory, in the order it is read. */
 export async function filesIn(folder: string): Promise<string[]> {
-  return (await readdir(folder)).sort().filter((name) => !ignored.test(name)).map((name) => joinPath(folder, name));
+  const ends = reading.ignoreExtensions ?? IGNORED;
+  const patterns = reading.ignorePatterns.map(ignorePattern);
+  const isIgnored = (name: string): boolean => /^\.|^(?:host_vars|group_vars|vars_plugins)$/.test(name) || ends.some((end) => name.endsWith(end)) || patterns.some((pattern) => pattern.test(name));
+  return (await readdir(folder)).sort().filter((name) => !isIgnored(name)).map((name) => joinPath(folder, name));
 }
 
-/** How an inventory file is written. */
+function ignorePattern(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch (error) {
+    throw new ContentError(`"${text}" of the inventory's ignore_patterns is no regular expression: ${(error as Error).message}`);
+  }
+}
+
+/** How an inventory file is written. @throws ContentError for TOML */
 export async function formOf(path: string, text: string): Promise<'yaml' | 'ini' | 'script'> {
   const extension = extname(path);
   if (yamlExtensions.has(extension)) return 'yaml';
-  if (text.startsWith('#!') && (await isExecutable(path))) return 'script';
+  if (/^(?:#!|\x7fELF)/.test(text) && (await isExecutable(path))) return 'script';
+  if (extension === '.toml') throw new ContentError('inventories in TOML are not read', { file: path, line: 1, column: 1 }, 'ansible-inventory --list --export --yaml writes it as YAML');
   return extension === '' && looksLikeYaml(text) ? 'yaml' : 'ini';
 }
 

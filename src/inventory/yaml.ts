@@ -3,6 +3,7 @@ import { isDict, type Dict, type Origin, type Value } from '../value/value.js';
 import { containerOrigin, keyOrigin, originOf, parseYaml } from '../yaml/index.js';
 import { addChild, ensureGroup, ensureHost, join, setVar } from './graph.js';
 import type { Loading } from './load.js';
+import { readPlugin } from './plugins.js';
 import { expandHost } from './ranges.js';
 import type { Group, Host } from './types.js';
 
@@ -17,6 +18,7 @@ export function readYaml(text: string, file: string, loading: Loading, isSecret 
   const content = parseYaml(text, file, isSecret);
   if (content === null) return;
   if (!isDict(content)) throw new ContentError('an inventory is a dict of groups', start, 'begin with "all:" and put "hosts:" or "children:" below it');
+  if (typeof content.get('plugin') === 'string') return readPlugin(content, file, loading);
   for (const [name, body] of content) {
     readGroup(groupName(name, keyOrigin(content, name) ?? start), body, originOf(content, name) ?? start, loading);
   }

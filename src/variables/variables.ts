@@ -1,12 +1,11 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { evaluateDeep, Record, type Scope } from '../expression/index.js';
-import { groupsOf, type Group, type Inventory } from '../inventory/index.js';
+import { groupsOf, readVarsFile, VarsFolder, type Group, type Inventory } from '../inventory/index.js';
 import type { Play } from '../playbook/types.js';
 import { ContentError, UndefinedError } from '../value/errors.js';
 import type { Dict, Origin, Value } from '../value/value.js';
 import { originOf } from '../yaml/index.js';
-import { readVarsFile, VarsFolder } from './files.js';
 import { merge, originOfFound, valueOf, type Layer, type Level } from './layers.js';
 import { VariableScope, type Context } from './scope.js';
 
@@ -124,12 +123,13 @@ export class Variables {
     const groups = groupsOf(this.inventory, host);
     const known = this.#hostLayers.get(host);
     if (known?.groups === groups) return known.layers;
-    const layers = [...this.#ownLayers(host), ...this.#layersOfGroups(groups)];
+    const layers = [...this.ownLayers(host), ...this.layersOfGroups(groups)];
     this.#hostLayers.set(host, { groups, layers });
     return layers;
   }
 
-  #ownLayers(host: string): Layer[] {
+  /** Those of a host itself, without its groups', strongest first. */
+  ownLayers(host: string): readonly Layer[] {
     const named = this.inventory.hosts.get(host);
     const files = (of: 'inventory' | 'playbook'): Layer[] =>
       this.#folders.filter((folder) => folder.of === of).flatMap((folder) => folder.host.of(host).map((vars) => ({ level: `host_vars of the ${of}` as const, vars })));
@@ -137,16 +137,18 @@ export class Variables {
     return [...own, ...files('inventory'), ...files('playbook')].reverse();
   }
 
-  #layersOfGroups(groups: readonly Group[]): readonly Layer[] {
+  /** Those of groups in merge order, strongest first. */
+  layersOfGroups(groups: readonly Group[]): readonly Layer[] {
     const known = this.#groupLayers.get(groups);
     if (known) return known;
-    const [all, ...others] = groups as [Group, ...Group[]];
+    const all = groups.filter((group) => group.name === 'all');
+    const others = groups.filter((group) => group.name !== 'all');
     const files = (of: 'inventory' | 'playbook', level: Level, group: Group): Layer[] =>
       this.#folders.filter((folder) => folder.of === of).flatMap((folder) => folder.group.of(group.name).map((vars) => ({ level, vars })));
     const layers = [
       ...groups.map((group): Layer => ({ level: 'inventory group vars', vars: group.vars, origins: group.origins })),
-      ...files('inventory', 'group_vars/all of the inventory', all),
-      ...files('playbook', 'group_vars/all of the playbook', all),
+      ...all.flatMap((group) => files('inventory', 'group_vars/all of the inventory', group)),
+      ...all.flatMap((group) => files('playbook', 'group_vars/all of the playbook', group)),
       ...others.flatMap((group) => files('inventory', 'group_vars of the inventory', group)),
       ...others.flatMap((group) => files('playbook', 'group_vars of the playbook', group)),
     ].filter((layer) => layer.vars.size > 0).reverse();
