@@ -22,9 +22,10 @@ async function ask(question: string, echo: boolean): Promise<string> {
   } catch {
     throw new UsageError(`muster: cannot ask for the ${question}: there is no terminal`);
   }
-  writeSync(fd, `${question}: `);
   const tty = new ReadStream(fd);
+  // Before the question is seen: what is typed in answer to it must not be echoed.
   tty.setRawMode(true);
+  writeSync(fd, `${question}: `);
   try {
     return await new Promise<string>((resolve, reject) => {
       let typed = '';

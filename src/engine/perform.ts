@@ -323,7 +323,7 @@ function withTimeout<T extends { timeout?: number }>(step: T, seconds: number | 
 }
 
 function ended(output: Output, timeout: number | undefined, what: string): ModuleError {
-  if (output.rc === 124 && timeout !== undefined) return new ModuleError(`ended after ${timeout} s`, { ...output });
+  if (output.rc === 124 && timeout !== undefined) return new ModuleError(`ended after ${timeout} s`, { ...output, timedout: { period: timeout } });
   const last = output.stderr.trim().split('\n').at(-1);
   return new ModuleError(last ? `${what}: ${last}` : `${what} with exit status ${output.rc}`, { ...output });
 }

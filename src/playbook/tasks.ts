@@ -180,7 +180,8 @@ function explicitAction(value: Value, origin: Origin, local: boolean, frame: Fra
   let written: string | undefined;
   let rest: Value = null;
   if (isDict(value)) {
-    written = String(value.get('module') ?? '');
+    const named = value.get('module') ?? '';
+    written = named instanceof Source ? named.text : String(named);
     rest = new Map([...value].filter(([key]) => key !== 'module'));
   } else if (typeof value === 'string' || value instanceof Source) {
     const text = value instanceof Source ? value.text : value;
