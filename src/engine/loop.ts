@@ -27,7 +27,7 @@ function describe(value: Value): string {
 
 /** Variables of one round of the loop. */
 export function loopVariables(task: Task, items: readonly Value[], index: number): Dict {
-  const { loopVar, indexVar, extended } = task.loopControl;
+  const { loopVar, indexVar, extended, allItems } = task.loopControl;
   const variables: Dict = new Map<Value, Value>([[loopVar, items[index]!]]);
   if (indexVar !== undefined) variables.set(indexVar, index);
   if (extended) {
@@ -35,7 +35,7 @@ export function loopVariables(task: Task, items: readonly Value[], index: number
     variables.set(
       'ansible_loop',
       new Map<Value, Value>([
-        ['allitems', [...items]],
+        ...(allItems ? ([['allitems', [...items]]] as [Value, Value][]) : []),
         ['index', index + 1],
         ['index0', index],
         ['revindex', items.length - index],

@@ -172,7 +172,7 @@ const NOTHING: Omit<Task, keyof Inherited | 'around' | 'id' | 'origin' | 'name' 
   kind: 'task',
   argOrigins: new Map(),
   loop: undefined,
-  loopControl: { loopVar: 'item', indexVar: undefined, label: undefined, pause: undefined, extended: false },
+  loopControl: { loopVar: 'item', indexVar: undefined, label: undefined, pause: undefined, extended: false, allItems: true, breakWhen: [] },
   register: undefined,
   until: [] as Condition[],
   async: undefined,

@@ -125,6 +125,7 @@ async function onHost(call: Call): Promise<Outcome | undefined> {
     run.emit({ event: 'item', host: host.name, id: task.id, label, result: told(result, plainStatus(result), seconds, hidden) });
     // A host out of reach ends the loop, unless others are to be tried all the same (items may go to different hosts).
     if (result.locked) break;
+    if (task.loopControl.breakWhen.length > 0 && holds(task.loopControl.breakWhen, scopeFor(each, { extra: registered(task, result.data) }))) break;
     if (result.unreachable && !(ignored !== undefined && isTrue(each, ignored))) break;
     if (index < items.length - 1 && task.loopControl.pause !== undefined) await run.sleep(numberOf(each, task.loopControl.pause, 'pause'));
   }

@@ -187,7 +187,7 @@ class Walk {
     for (const value of [task.name, task.loop?.value, task.loopControl.label, task.loopControl.pause, task.retries, task.delay, task.async, task.poll, task.notify, task.listen, task.args]) {
       checkValue(value, ctx);
     }
-    for (const condition of [...task.until, ...(task.changedWhen ?? []), ...(task.failedWhen ?? [])]) syntax(condition.expression, condition.origin, ctx);
+    for (const condition of [...task.until, ...task.loopControl.breakWhen, ...(task.changedWhen ?? []), ...(task.failedWhen ?? [])]) syntax(condition.expression, condition.origin, ctx);
     const spec = await loadSpec(task.action);
     for (const error of checkArgs(spec, task.args, task.argOrigins, task.origin)) ctx.problems.push(caught(error, task.origin));
   }

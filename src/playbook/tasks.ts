@@ -302,6 +302,8 @@ function loopControl(dict: Dict, at: Origin, ctx: LoadContext): Task['loopContro
     label: given(control, 'label'),
     pause: given(control, 'pause'),
     extended: given(control, 'extended') === true,
+    allItems: given(control, 'extended_allitems') !== false,
+    breakWhen: conditions(control, 'break_when', at, ctx),
   };
 }
 

@@ -145,6 +145,10 @@ export interface Task extends Inherited {
     label: Value | undefined;
     pause: Value | undefined;
     extended: boolean;
+    /** Whether `ansible_loop` holds all items too. */
+    allItems: boolean;
+    /** All of them true after an item: no further one. */
+    breakWhen: Condition[];
   };
   register: string | undefined;
   until: Condition[];

@@ -183,3 +183,18 @@ test('cached facts, and what was set to be kept, are known to later runs', async
   await rig.run({ factsDir, factCaching: 3600, limit: 'a' });
   t.regex(rig.failures()[0]!, /"kept" is undefined/);
 });
+
+test('a loop ends where break_when says so, and ansible_loop may do without all items', async (t) => {
+  const { data, rig } = await play(t, `- hosts: a
+  gather_facts: false
+  tasks:
+    - name: found
+      command: "test {{ item }} = c"
+      loop: [a, b, c, d]
+      register: found
+      failed_when: false
+      loop_control: {break_when: [found.rc == 0, ansible_loop.index > 1], extended: true, extended_allitems: false, label: "{{ 'allitems' in ansible_loop }}"}
+`);
+  t.deepEqual(data('found').results.map(({ item, rc }: { item: string; rc: number }) => [item, rc]), [['a', 1], ['b', 1], ['c', 0]]);
+  t.deepEqual(rig.events.flatMap((event) => (event.event === 'item' ? [event.label] : [])), ['false', 'false', 'false']);
+});
