@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { defineCommand, type Controller, type Step } from '../modules/module.js';
+import { defineCommand, ModuleError, type Controller, type Step } from '../modules/module.js';
 import { bytes, join, sh, type Sh } from '../shell/sh.js';
 import { answerOf, anyParams, argumentsFor, json, soundsSecret } from './answer.js';
 import { pack, type Sources } from './pack.js';
@@ -8,8 +8,9 @@ import { pack, type Sources } from './pack.js';
 /** Where a host may have its Python: that of the system, whose packages bring what modules import, first. */
 const PYTHONS = ['/usr/bin/python3', 'python3', 'python3.13', 'python3.12', 'python3.11', 'python3.10', 'python3.9', 'python3.8', '/usr/libexec/platform-python'];
 
-/** Exit status where a host has none. */
+/** Exit status where a host has none, and what is said then. */
 const NO_PYTHON = 127;
+const ABSENT = 'there is no Python on this host';
 
 /** Whether a file holds a module in Python that Ansible packs with what it imports. */
 export function isPythonModule(path: string): boolean {
@@ -45,7 +46,10 @@ export function pythonModule(path: string, module: string, sources: Sources) {
     prepare: async (args, controller): Promise<Wanted> => ({ args, controller }),
     run: (wanted) => step(wanted, false),
     plan: (wanted) => step(wanted, true),
-    result: (_wanted, output) => answerOf(name, output),
+    result(_wanted, output) {
+      if (output.rc === NO_PYTHON && output.stderr.startsWith(ABSENT)) throw new ModuleError(output.stderr.trim(), { rc: output.rc, changed: false });
+      return answerOf(name, output);
+    },
   });
 }
 
@@ -59,5 +63,5 @@ function python(given: unknown): Sh {
   if (typeof given === 'string' && given !== '' && !/^auto/.test(given)) return sh`muster_python=${given}`;
   return sh`muster_python=
 for p in ${PYTHONS}; do if command -v "$p" >/dev/null 2>&1; then muster_python=$p; break; fi; done
-[ -n "$muster_python" ] || { echo 'there is no Python on this host: install python3, or set ansible_python_interpreter' >&2; exit ${NO_PYTHON}; }`;
+[ -n "$muster_python" ] || { echo ${`${ABSENT}: install python3, or set ansible_python_interpreter`} >&2; exit ${NO_PYTHON}; }`;
 }

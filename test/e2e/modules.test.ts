@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import { need } from '../connection/shells.js';
 import { Pair } from './pair.js';
 import type { Outcome } from './stack.js';
 
@@ -71,6 +72,14 @@ test.serial('what runs, waits and asks; what happens on the controller; every wo
     t.deepEqual(changed(ran).sort(), [...always, ...(name === 'first' ? ['a command once'] : [])].sort());
     t.deepEqual([...new Set(ran.results('ignored').map(({ task }) => task))], ['a port that never opens', 'a page that is not there', 'a host that fails']);
   }
+});
+
+test.serial("modules of the project's own: in TypeScript, a program, and one in Python", async (t) => {
+  need('ansible-vault', 'ansible-core');
+  const first = await pair.muster('apply', 'own.yml');
+  t.is(first.code, 0, first.told);
+  t.deepEqual(changed(first), ['in TypeScript']);
+  t.deepEqual(first.results('ignored').map(({ task }) => task), ['Python where there is none']);
 });
 
 test.serial('changes of what is there, and its removal', async (t) => {
