@@ -20,6 +20,9 @@ import { asPart, defined, fail, Failure, Undefined, type Result } from './undefi
 
 export type Eval = (frame: Frame) => Result;
 
+/** A macro of a template. */
+export class MacroFunction extends Callable {}
+
 /** What is known while one text is compiled. */
 export class Context {
   readonly mentions = new Set<string>();
@@ -269,7 +272,7 @@ function compileArguments(args: Arguments, context: Context): CompiledArguments 
         given.push(...(Array.isArray(more) ? more : fail(`"*" takes a list, not ${typeName(more)}`)));
       }
       if (named.length === 0 && !spreadNamed) return { args: given, named: NONE };
-      const byName = new Map(named.map(([name, value]) => [name, defined(value(frame))]));
+      const byName = new Map(named.map(([name, value]) => [name, value(frame) as Value]));
       if (spreadNamed) {
         const more = read(defined(spreadNamed(frame)));
         if (!(more instanceof Map)) return fail(`"**" takes a dict, not ${typeName(more)}`);
@@ -289,10 +292,19 @@ export function compileFilter(of: Eval, use: FilterUse, context: Context): Eval 
     const value = of(frame);
     if (value instanceof Unknown && !entry.lenient) throw new UnknownError(value.why);
     const { args: given, named } = args.collect(frame, [value]);
+    const missing = missingOf(given, named, entry.lenient ? 1 : 0);
+    if (missing) return missing;
     const result = tracked(() => invoke(entry, 'filter', frame, given, named));
     if (result instanceof Undefined) result.place ??= place;
     return result;
   });
+}
+
+/** What is undefined among arguments: what is made from it is undefined too, so that `default` behind it serves it. */
+function missingOf(args: Result[], named: Map<string, Value>, from: number): Undefined | undefined {
+  for (let i = from; i < args.length; i++) if (args[i] instanceof Undefined) return args[i] as Undefined;
+  for (const value of named.values() as Iterable<Result>) if (value instanceof Undefined) return value;
+  return undefined;
 }
 
 /** `map('upper')`, `select('defined')`: a name written out is checked before anything runs. */
@@ -311,6 +323,8 @@ function compileTest(node: Node & { kind: 'test' }, context: Context): Eval {
   const args = compileArguments(node.args, context);
   return context.guard(node.at, (frame) => {
     const { args: given, named } = args.collect(frame, [of(frame)]);
+    const missing = missingOf(given, named, entry.lenient ? 1 : 0);
+    if (missing) return missing;
     return untracked(() => invoke(entry, 'test', frame, given, named)) !== node.negated;
   });
 }
@@ -329,7 +343,10 @@ function compileCall(node: Node & { kind: 'call' }, context: Context): Eval {
   return context.guard(node.at, (frame) => {
     const target = defined(callee(frame));
     const { args: given, named } = args.collect(frame, []);
-    const values = given.map(defined);
+    const values = given as Value[];
+    // What a macro is given may be undefined: it may have a default for it.
+    const missing = target instanceof MacroFunction ? undefined : missingOf(given, named, 0);
+    if (missing) return missing;
     if (target instanceof Callable) return tracked(() => target.call(values, named));
     if (target instanceof Unknown) throw new UnknownError(target.why);
     return fail(`'${typeName(target)}' object is not callable`, of.kind === 'name' ? `"${of.name}" is a variable here` : undefined);

@@ -2,7 +2,7 @@
 import { Callable, type Value } from '../value/value.js';
 import { Namespace } from './access.js';
 import type { FilterUse, Macro, Node, Statement, Target } from './ast.js';
-import { compileFilter, compileNode, type Context, type Eval } from './compile.js';
+import { compileFilter, compileNode, MacroFunction, type Context, type Eval } from './compile.js';
 import { Frame } from './frame.js';
 import { Out } from './out.js';
 import { importPage, include, mustOpen, openPage, writeBlock } from './pages.js';
@@ -307,7 +307,7 @@ function compileMacro(macro: Macro, context: Context): (frame: Frame) => Callabl
       const fallbacks = macro.params.map((param) => param.fallback && compileNode(param.fallback, context));
       const body = apart(context, () => compileBody(macro.body, context));
       return (frame) =>
-        new Callable(macro.name, (args, named) => {
+        new MacroFunction(macro.name, (args, named) => {
           const inner = frame.child();
           const rest = new Map<Value, Value>(named);
           macro.params.forEach(({ name }, i) => {

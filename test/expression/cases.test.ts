@@ -6,7 +6,7 @@ import { Source } from '../../src/value/value.js';
 import { scopeOf } from './scope.js';
 
 /** `expression => output`, or of templates `text => output`; ERROR where it is refused. What stands there is what ansible-core 2.19 gives. */
-for (const file of ['jinja', 'ansible', 'dates', 'gtid', 'ip', 'builtin', 'collections', 'python', 'templates']) {
+for (const file of ['jinja', 'ansible', 'dates', 'gtid', 'ip', 'builtin', 'collections', 'python', 'undefined', 'templates']) {
   const lines = readFileSync(`test/expression/cases/${file}.txt`, 'utf8').split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   lines.forEach((line, i) => {
     const split = line.lastIndexOf(' => ');
