@@ -289,7 +289,7 @@ function latestOf(wanted: Wanted, observed: Observed): string[] {
 }
 
 /** Updates the lists: waits for their lock, tries again when the net fails. What apt-get wrote last tells the reason. */
-function update(wanted: Wanted): Sh {
+export function update(wanted: Pick<Wanted, 'lock_timeout' | 'update_cache_retries' | 'update_cache_retry_max_delay'>): Sh {
   return sh`n=0 w=0
 while :; do
   { e=$(apt-get -q -o APT::Update::Error-Mode=any update 2>&1 >&3); r=$?; } 3>&1

@@ -62,7 +62,8 @@ export function fields(output: Output, what: string): string[] {
   return all;
 }
 
-const STAT = raw(`stat -c '%f %u %g %h %s %X %Y %Z %i %d
+/** What stat(1) is told to print of a path: three lines. */
+export const STAT = raw(`stat -c '%f %u %g %h %s %X %Y %Z %i %d
 %U
 %G' --`);
 
@@ -252,7 +253,8 @@ export function parseKind(hex: string): Pick<Stat, 'kind' | 'mode'> {
   return { kind, mode: bits & 0o7777 };
 }
 
-function parseStat([line, owner, group]: string[]): Stat {
+/** Reads three lines that STAT printed. */
+export function parseStat([line, owner, group]: string[]): Stat {
   const numbers = line?.split(' ') ?? [];
   if (numbers.length !== 10 || owner === undefined || group === undefined) {
     throw new ModuleError(`cannot read the output of stat: ${JSON.stringify([line, owner, group])}`);
