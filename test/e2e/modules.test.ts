@@ -64,6 +64,14 @@ test.serial('the system is as it was asked for', async (t) => {
   t.regex(await pair.on('two', 'cat /srv/alice/.ssh/authorized_keys; stat -c "%a %U" /srv/alice/.ssh/authorized_keys /srv/alice/.ssh'), /^no-port-forwarding ssh-ed25519 \S+ from the test\n600 alice\n700 alice$/);
 });
 
+test.serial('settings by modules of the collections: the second run changes nothing', async (t) => {
+  const first = await pair.muster('apply', 'settings.yml');
+  t.is(first.code, 0, first.told);
+  const second = await pair.muster('apply', 'settings.yml');
+  t.is(second.code, 0, second.told);
+  t.deepEqual(second.results('changed'), []);
+});
+
 test.serial('what runs, waits and asks; what happens on the controller; every word of meta', async (t) => {
   for (const name of ['first', 'second']) {
     const ran = await pair.muster('apply', 'running.yml');

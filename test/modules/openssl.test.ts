@@ -1,0 +1,96 @@
+/** Keys, requests and certificates by the real openssl; what comes out is read by Node's own crypto. */
+import test from 'ava';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { opensslCsr } from '../../src/modules/openssl_csr.js';
+import { opensslDhparam } from '../../src/modules/openssl_dhparam.js';
+import { opensslPrivatekey } from '../../src/modules/openssl_privatekey.js';
+import { x509Certificate } from '../../src/modules/x509_certificate.js';
+import { converge, inShells, look, modeOf, type Place } from './harness.js';
+
+/** openssl is no part of busybox: it stands beside its tools. */
+function openssl(place: Place): void {
+  if (place.shell === 'busybox') place.env['PATH'] = `${place.env['PATH']}:/usr/bin`;
+}
+
+inShells(test, 'private keys are made, told apart, and kept', async (t, place) => {
+  openssl(place);
+  const path = join(place.dir, 'a key');
+  const rsa = { path, size: 1024 };
+  const first = await converge(t, place, opensslPrivatekey, rsa);
+  t.like(first.result, { filename: path, type: 'RSA', size: 1024, mode: '0600', changed: undefined });
+  t.regex(String((first.result['fingerprint'] as any).sha256), /^([0-9a-f]{2}:){31}[0-9a-f]{2}$/);
+  t.regex(await readFile(path, 'utf8'), /^-----BEGIN RSA PRIVATE KEY-----/);
+  const again = await converge(t, place, opensslPrivatekey, rsa);
+  t.deepEqual([again.changes, again.result['fingerprint']], [[], first.result['fingerprint']]);
+  await t.throwsAsync(look(t, place, opensslPrivatekey, { ...rsa, size: 2048, regenerate: 'fail' }), { message: /holds another key: RSA 1024, not RSA 2048/ });
+  t.deepEqual((await look(t, place, opensslPrivatekey, { ...rsa, size: 2048, regenerate: 'never' })).changes, []);
+  const converted = await converge(t, place, opensslPrivatekey, { ...rsa, format: 'pkcs8', format_mismatch: 'convert' });
+  t.deepEqual([converted.changes.map(({ field }) => field), converted.result['fingerprint']], [['format'], first.result['fingerprint']]);
+  const ecc = await converge(t, place, opensslPrivatekey, { path, type: 'ECC', curve: 'secp256r1', backup: true });
+  t.like(ecc.result, { type: 'ECC', curve: 'secp256r1', size: 256 });
+  t.is(createPrivateKey(await readFile(String(ecc.result['backup_file']))).asymmetricKeyType, 'rsa');
+  await converge(t, place, opensslPrivatekey, { path, type: 'Ed25519', passphrase: "it's $ecret" });
+  t.is(createPrivateKey({ key: await readFile(path), passphrase: "it's $ecret" }).asymmetricKeyType, 'ed25519');
+  await t.throwsAsync(look(t, place, opensslPrivatekey, { path, type: 'Ed25519', passphrase: 'other', regenerate: 'partial_idempotence' }), { message: /cannot read the key/ });
+  await writeFile(path, 'broken');
+  await converge(t, place, opensslPrivatekey, { path, type: 'X25519' });
+  await converge(t, place, opensslPrivatekey, { path, state: 'absent' });
+});
+
+inShells(test, 'requests and certificates: signed by themselves and by an authority', async (t, place) => {
+  openssl(place);
+  const at = (name: string): string => join(place.dir, name);
+  const ec = { type: 'ECC', curve: 'secp256r1' };
+  await converge(t, place, opensslPrivatekey, { path: at('ca.key'), ...ec, passphrase: 'p w' });
+  await converge(t, place, opensslPrivatekey, { path: at('web.key'), ...ec });
+  const ca = { path: at('ca.csr'), privatekey_path: at('ca.key'), privatekey_passphrase: 'p w', common_name: 'Ünser "CA"', use_common_name_for_san: false };
+  await converge(t, place, opensslCsr, { ...ca, basic_constraints: ['CA:TRUE', 'pathlen:0'], basic_constraints_critical: true, key_usage: ['keyCertSign', 'cRLSign'], key_usage_critical: true });
+  await converge(t, place, x509Certificate, { path: at('ca.crt'), provider: 'selfsigned', csr_path: at('ca.csr'), privatekey_path: at('ca.key'), privatekey_passphrase: 'p w' });
+  const authority = new X509Certificate(await readFile(at('ca.crt')));
+  t.is(authority.subject, String.raw`CN=Ünser \"CA\"`);
+  t.true(authority.ca && authority.verify(authority.publicKey));
+
+  const request = { path: at('web.csr'), privatekey_path: at('web.key'), country_name: 'DE', organization_name: 'A, B & $C; #1', common_name: 'www.example.com', subject: { OU: ['x', 'y'] } };
+  const { result } = await converge(t, place, opensslCsr, request);
+  t.deepEqual(result['subject'], [['C', 'DE'], ['O', 'A, B & $C; #1'], ['CN', 'www.example.com'], ['OU', 'x'], ['OU', 'y']]);
+  t.deepEqual(result['subjectAltName'], ['DNS:www.example.com']);
+  const full = { ...request, subject_alt_name: ['DNS:a.example.com', 'IP:192.0.2.1', 'email:x@example.com', 'URI:https://example.com/?a=b,c'], extended_key_usage: ['serverAuth', 'clientAuth'], key_usage: ['digitalSignature'], ocsp_must_staple: true, name_constraints_permitted: ['DNS:.example.com', 'IP:192.0.2.0/20'], create_subject_key_identifier: true, crl_distribution_points: [{ full_name: ['URI:https://example.com/crl'], reasons: ['key_compromise'] }] };
+  t.is((await converge(t, place, opensslCsr, full)).changes.length, 1);
+
+  const issue = { path: at('web.crt'), provider: 'ownca', csr_path: at('web.csr'), ownca_path: at('ca.crt'), ownca_privatekey_path: at('ca.key'), ownca_privatekey_passphrase: 'p w', ownca_not_after: '+30d', mode: '0640', return_content: true };
+  const issued = await converge(t, place, x509Certificate, issue);
+  const text = await readFile(at('web.crt'), 'utf8');
+  t.is(issued.result['certificate'], text);
+  t.is(await modeOf(at('web.crt')), '0640');
+  const web = new X509Certificate(text);
+  t.true(web.verify(authority.publicKey) && web.checkIssued(authority) && web.checkPrivateKey(createPrivateKey(await readFile(at('web.key')))));
+  t.regex(web.subjectAltName!, /DNS:a\.example\.com, IP Address:192\.0\.2\.1, email:x@example\.com, URI:"?https:\/\/example\.com\/\?a=b(,|\\u002c)c/);
+  t.true(Math.abs(Date.parse(web.validTo) - Date.now() - 30 * 86400_000) < 60_000);
+  t.deepEqual((await converge(t, place, x509Certificate, { ...issue, ownca_not_after: '+60d' })).changes, []);
+
+  // Another request, and another authority of the same name.
+  await converge(t, place, opensslCsr, { ...full, extended_key_usage: ['serverAuth'] });
+  t.is((await converge(t, place, x509Certificate, issue)).changes[0]!.field, 'certificate');
+  await converge(t, place, opensslPrivatekey, { path: at('ca.key'), ...ec, passphrase: 'p w', force: true });
+  await converge(t, place, opensslCsr, { ...ca, basic_constraints: ['CA:TRUE'] });
+  await converge(t, place, x509Certificate, { path: at('ca.crt'), provider: 'selfsigned', csr_path: at('ca.csr'), privatekey_path: at('ca.key'), privatekey_passphrase: 'p w' });
+  t.is((await converge(t, place, x509Certificate, { ...issue, ownca_create_authority_key_identifier: true })).changes.length, 1);
+  await converge(t, place, x509Certificate, { path: at('web.crt'), state: 'absent' });
+  // What is given as text goes the same way.
+  const given = { path: at('given.csr'), privatekey_content: await readFile(at('web.key'), 'utf8'), common_name: 'x' };
+  await converge(t, place, opensslCsr, given);
+  const csr_content = await readFile(at('given.csr'), 'utf8');
+  await converge(t, place, x509Certificate, { path: at('given.crt'), provider: 'selfsigned', csr_content, privatekey_content: given.privatekey_content });
+  t.throws(() => x509Certificate.params.parse({ path: '/x', provider: 'ownca' }), { message: /csr_path/ });
+  await t.throwsAsync(look(t, place, opensslCsr, { path: at('x'), privatekey_path: at('nowhere') }), { message: /nowhere/ });
+});
+
+inShells(test, 'Diffie-Hellman parameters', async (t, place) => {
+  openssl(place);
+  const path = join(place.dir, 'dh.pem');
+  const { result } = await converge(t, place, opensslDhparam, { path, size: 512, return_content: true });
+  t.is(result['dhparams'], await readFile(path, 'utf8'));
+  t.deepEqual((await look(t, place, opensslDhparam, { path, size: 512 })).changes, []);
+});
