@@ -19,7 +19,7 @@ export function templateVariables(path: string, dest: string | undefined, scope:
     ['template_fullpath', fullPath],
     ['template_destpath', dest ?? null],
     ['template_uid', owner(uid)],
-    ['template_mtime', new Source(`{{ '%Y-%m-%d %H:%M:%S' | strftime(${mtimeMs / 1000}) }}`, origin)],
+    ['template_mtime', new Source(`{{ '%Y-%m-%d %H:%M:%S' | strftime(${mtimeMs / 1000}) | to_datetime }}`, origin)],
     ['template_run_date', new Source('{{ now() }}', origin)],
   ]);
   if (scope.get('ansible_managed', new Record()) === undefined) variables.set('ansible_managed', 'Ansible managed');

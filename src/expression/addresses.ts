@@ -1,6 +1,6 @@
 /** IP addresses and networks as Python's netaddr and ipaddress have them: numbers of 32 or 128 bits. */
 import { isIPv4, isIPv6 } from 'node:net';
-import { Address4, Address6 } from 'ip-address';
+import { ipAddress } from './libraries.js';
 
 export type Version = 4 | 6;
 
@@ -52,16 +52,16 @@ export class Net {
 /** @throws RangeError when there is no such address */
 export function addressText(version: Version, ip: bigint): string {
   if (ip < 0n || ip >> (version === 4 ? 32n : 128n) !== 0n) throw new RangeError('no such address');
-  if (version === 4) return Address4.fromBigInt(ip).correctForm();
+  if (version === 4) return ipAddress().Address4.fromBigInt(ip).correctForm();
   // Addresses that hold one of version 4 end in it.
   if (ip >> 32n === 0xffffn || (ip >> 32n === 0n && ip >> 16n !== 0n)) return `${ip >> 32n === 0n ? '::' : '::ffff:'}${addressText(4, ip & 0xffffffffn)}`;
-  return Address6.fromBigInt(ip).correctForm();
+  return ipAddress().Address6.fromBigInt(ip).correctForm();
 }
 
 /** A bare address; undefined for anything else. */
 export function parseAddress(text: string): { version: Version; ip: bigint } | undefined {
-  if (isIPv4(text)) return { version: 4, ip: new Address4(text).bigInt() };
-  return isIPv6(text) && !text.includes('%') ? { version: 6, ip: new Address6(text).bigInt() } : undefined;
+  if (isIPv4(text)) return { version: 4, ip: new (ipAddress().Address4)(text).bigInt() };
+  return isIPv6(text) && !text.includes('%') ? { version: 6, ip: new (ipAddress().Address6)(text).bigInt() } : undefined;
 }
 
 /** An address, alone or with a prefix (a length, a net mask or a host mask); undefined for anything else. */
@@ -89,24 +89,28 @@ function maskLength(text: string, version: Version): number | undefined {
   return undefined;
 }
 
-const nets = (...texts: string[]): readonly Net[] => texts.map((text) => parseNet(text)!);
-
-/** The networks of a table hold it. */
-export function inAny(net: Net, table: readonly Net[]): boolean {
-  return table.some((one) => one.holds(net));
+/** Networks by name, read when something is first held to them. */
+export function netTable(...texts: string[]): () => readonly Net[] {
+  let nets: readonly Net[] | undefined;
+  return () => (nets ??= texts.map((text) => parseNet(text)!));
 }
 
-export const MULTICAST = nets('224.0.0.0/4', 'ff00::/8');
-export const LOOPBACK = nets('127.0.0.0/8', '::1/128');
-export const LINK_LOCAL = nets('169.254.0.0/16', 'fe80::/10');
+/** The networks of a table hold it. */
+export function inAny(net: Net, table: () => readonly Net[]): boolean {
+  return table().some((one) => one.holds(net));
+}
+
+export const MULTICAST = netTable('224.0.0.0/4', 'ff00::/8');
+export const LOOPBACK = netTable('127.0.0.0/8', '::1/128');
+export const LINK_LOCAL = netTable('169.254.0.0/16', 'fe80::/10');
 
 /** What cannot be reached from everywhere, after IANA's registries of special-purpose addresses (RFC 6890), and its exceptions. */
-const SPECIAL = nets(
+const SPECIAL = netTable(
   ...['0.0.0.0/8', '10.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12', '192.0.0.0/24', '192.0.2.0/24', '192.168.0.0/16', '198.18.0.0/15', '198.51.100.0/24', '203.0.113.0/24', '240.0.0.0/4'],
   ...['::1/128', '::/128', '::ffff:0:0/96', '64:ff9b:1::/48', '100::/64', '2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20', 'fc00::/7', 'fe80::/10'],
 );
-const REACHABLE = nets('192.0.0.9/32', '192.0.0.10/32', '2001:1::1/128', '2001:1::2/128', '2001:3::/32', '2001:4:112::/48', '2001:20::/28', '2001:30::/28');
-const SHARED = nets('100.64.0.0/10');
+const REACHABLE = netTable('192.0.0.9/32', '192.0.0.10/32', '2001:1::1/128', '2001:1::2/128', '2001:3::/32', '2001:4:112::/48', '2001:20::/28', '2001:30::/28');
+const SHARED = netTable('100.64.0.0/10');
 
 /** `is_private` of Python's ipaddress. */
 export function isPrivate(net: Net): boolean {
@@ -118,7 +122,7 @@ export function isGlobal(net: Net): boolean {
 }
 
 /** What the IETF has set aside (`is_reserved` of Python's ipaddress). */
-export const RESERVED = nets('240.0.0.0/4', '::/8', '100::/8', '200::/7', '400::/6', '800::/5', '1000::/4', '4000::/3', '6000::/3', '8000::/3', 'a000::/3', 'c000::/3', 'e000::/4', 'f000::/5', 'f800::/6', 'fe00::/9');
+export const RESERVED = netTable('240.0.0.0/4', '::/8', '100::/8', '200::/7', '400::/6', '800::/5', '1000::/4', '4000::/3', '6000::/3', '8000::/3', 'a000::/3', 'c000::/3', 'e000::/4', 'f000::/5', 'f800::/6', 'fe00::/9');
 
 /** The fewest networks that hold the same addresses, in order. */
 export function mergeNets(given: readonly Net[]): Net[] {

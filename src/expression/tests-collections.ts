@@ -1,6 +1,6 @@
 /** Tests of addresses and networks, of ansible.utils, and those of community.general. What is no address is false. */
 import type { Value } from '../value/value.js';
-import { inAny, isGlobal, isPrivate, LOOPBACK, MULTICAST, Net, parseAddress, parseNet, parseNetwork, RESERVED } from './addresses.js';
+import { inAny, isGlobal, isPrivate, LOOPBACK, MULTICAST, Net, netTable, parseAddress, parseNet, parseNetwork, RESERVED } from './addresses.js';
 import { revealed } from './filters/community.js';
 import { macDigits } from './filters/ip.js';
 import { asDict, iterate, read, str, truthy } from './python.js';
@@ -19,8 +19,8 @@ const inside = (net: Value, around: Value): boolean => {
   return inner !== undefined && outer !== undefined && outer.holds(inner);
 };
 const inTable = (...networks: string[]) => {
-  const nets = networks.map((one) => parseNet(one)!);
-  return is((net) => inAny(net, nets));
+  const table = netTable(...networks);
+  return is((net) => inAny(net, table));
 };
 const mask = (value: Value, ofHosts: boolean) => {
   const net = parseNet(`10.0.0.0/${str(value)}`);

@@ -1,7 +1,7 @@
 /** Finding things in data: `json_query`, and the path filters of ansible.utils. */
-import jmespath from 'jmespath';
 import { toValue, type Dict, type Plain, type Value } from '../../value/value.js';
 import { member } from '../access.js';
+import { jmespath } from '../libraries.js';
 import { asDict, asList, isNumber, iterate, keyOf, numeric, read, str, truthy, typeName } from '../python.js';
 import { pythonRegex } from '../regex.js';
 import { table, type Env } from '../registry.js';
@@ -95,7 +95,7 @@ function holds(env: Env, entry: Value, written: string, value: Value): boolean {
 export const DATA = table<Result>({
   'json_query(data, expr)': (_, data, expression) => {
     try {
-      return toValue(jmespath.search(plain(data) as Plain, str(expression)));
+      return toValue(jmespath().search(plain(data) as Plain, str(expression)));
     } catch (error) {
       return fail(`json_query cannot take "${str(expression)}": ${(error as Error).message}`, 'see https://jmespath.org');
     }

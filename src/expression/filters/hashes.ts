@@ -1,10 +1,10 @@
 /** Digests, passwords and identifiers. */
 import { createHash, getHashes } from 'node:crypto';
-import bcrypt from 'bcryptjs';
 import { NotAheadError } from '../../value/errors.js';
 import { Secret, type Value } from '../../value/value.js';
 import { decrypt, encrypt as seal, FormatError, isEncrypted, parseEnvelope } from '../../vault/index.js';
 import { md5Crypt, shaCrypt } from '../crypt.js';
+import { bcrypt } from '../libraries.js';
 import { asInt, str } from '../python.js';
 import { random } from '../random.js';
 import { table, type Env } from '../registry.js';
@@ -35,7 +35,7 @@ const SCHEMES: { [name: string]: Scheme } = {
   sha512: { salt: 16, rounds: 656_000, make: (password, salt, rounds) => shaCrypt('sha512', password, salt, rounds) },
   sha256: { salt: 16, rounds: 535_000, make: (password, salt, rounds) => shaCrypt('sha256', password, salt, rounds) },
   md5: { salt: 8, rounds: 0, make: (password, salt) => md5Crypt(password, salt) },
-  bcrypt: { salt: 22, rounds: 12, make: (password, salt, rounds, ident) => bcrypt.hashSync(password, `$${ident}$${String(rounds).padStart(2, '0')}$${salt}`) },
+  bcrypt: { salt: 22, rounds: 12, make: (password, salt, rounds, ident) => bcrypt().hashSync(password, `$${ident}$${String(rounds).padStart(2, '0')}$${salt}`) },
 };
 const SCHEME_NAMES: { [name: string]: string } = { sha512_crypt: 'sha512', sha256_crypt: 'sha256', md5_crypt: 'md5', blowfish: 'bcrypt' };
 
