@@ -46,7 +46,8 @@ export function conclude(call: Call, name: string, result: Outcome, seconds: num
   }
   // Of a host that is out of reach, or cut off from outside, nobody knows how far it came: what it was to remember it keeps.
   if (!result.unreachable && !run.options.kill.aborted) run.pending.settle(call, sharers, notified);
-  if (!censored(task, scopeFor(call))) for (const warning of warningsOf(result.data)) run.emit({ event: 'warning', message: `${host.name}: ${warning}`, origin: task.origin });
+  const said = warningsOf(result.data);
+  if (said.length > 0 && !censored(task, scopeFor(call))) for (const warning of said) run.emit({ event: 'warning', message: `${host.name}: ${warning}`, origin: task.origin });
   for (const handler of notified) run.emit({ event: 'notify', host: host.name, handler, by: name });
   run.emit({ event: 'result', host: host.name, id: task.id, task: name, origin: task.origin, delegate, result: told(result, status, seconds, censored(task, scopeFor(call))) });
   run.times.push({ task: name, host: host.name, seconds });
