@@ -241,6 +241,10 @@ function takeLine(whole: string | Source | Secret, spec: Spec, action: Action, i
 
 /** What is no `key=value`: the free form of modules that have one. */
 function takeRest(rest: Value, spec: Spec, action: Action, into: Args, ctx: LoadContext): void {
+  if (spec.freeForm === undefined && rest instanceof Source && /^\{\{[^]*\}\}$/.test(rest.text.trim())) {
+    into.args.set(WHOLE, rest);
+    return;
+  }
   if (spec.freeForm === undefined) {
     const first = describeParams(spec)[0]?.name;
     complain(ctx, `${action.written} takes named arguments, not ${shown(rest)}`, action.origin, first && `write "${first}: …" under it, or ${first}=…`);

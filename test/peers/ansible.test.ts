@@ -7,7 +7,7 @@ import { AnsibleTargets } from './ansible.js';
  */
 const checkout = process.env['MUSTER_PEERS_ANSIBLE'];
 
-const targets = ['filter_urls', 'ignore_errors', 'lookup_dict'];
+const targets = ['filter_urls', 'ignore_errors', 'lookup_csvfile', 'lookup_dict', 'lookup_items', 'lookup_list', 'lookup_pipe', 'lookup_sequence', 'lookup_template'];
 
 let suite: AnsibleTargets;
 if (checkout !== undefined) {

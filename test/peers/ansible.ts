@@ -142,7 +142,7 @@ interface Applied {
 
 async function apply(folder: string): Promise<Applied> {
   const main = join(process.cwd(), 'dist', 'cli', 'main.js');
-  const child = spawn(process.execPath, [main, 'apply', 'site.yml', '-i', 'hosts.json', '--output', 'json'], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], timeout: PATIENCE * 1000, killSignal: 'SIGKILL' });
+  const child = spawn(process.execPath, [main, 'apply', 'site.yml', '-i', 'hosts.json', '--output', 'json'], { cwd: folder, env: { ...process.env, OUTPUT_DIR: join(folder, 'output') }, stdio: ['ignore', 'pipe', 'pipe'], timeout: PATIENCE * 1000, killSignal: 'SIGKILL' });
   const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), new Promise<number | null>((done, failed) => child.on('error', failed).on('close', done))]);
   return { code, stdout, stderr };
 }

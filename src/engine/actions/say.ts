@@ -54,13 +54,15 @@ function quietBelow(call: Call, said: Outcome): Outcome {
 export async function setFact(call: Call): Promise<Outcome> {
   const { run, task, host, frame } = call;
   const facts = factsOf(call);
+  // Before the facts are there: what they are made from may bear their names.
+  const cacheable = task.args.has('cacheable') && (await parsedArguments(call)).args.cacheable === true;
   const owners = task.delegateTo !== undefined && task.delegateFacts !== undefined && isTrue(call, task.delegateFacts)
     ? [String(toPlain(evaluate(task.delegateTo, scopeFor(call)), true))]
     : task.runOnce !== undefined && isTrue(call, task.runOnce)
       ? [host.name, ...frame.play.alive(frame.play.batch)]
       : [host.name];
   for (const [name, value] of facts) for (const owner of owners) run.variables.setFact(owner, String(name), value);
-  if (task.args.has('cacheable') && (await parsedArguments(call)).args.cacheable) {
+  if (cacheable) {
     for (const owner of owners) {
       run.variables.setFacts(owner, facts, true);
       run.factCache.keepSet(owner, facts);
