@@ -12,6 +12,7 @@ test('key=value words become arguments', (t) => {
   t.deepEqual(parse(`msg="two words" other='it''s'`), { msg: 'two words', other: "it''s", rest: '' });
   t.deepEqual(parse('msg="a \\"quoted\\" word\\n"'), { msg: 'a "quoted" word\n', rest: '' });
   t.deepEqual(parse('path=/a=b empty='), { path: '/a=b', empty: '', rest: '' });
+  t.deepEqual(parse("{{ 'x' + item }}={{ item }}"), { "{{ 'x' + item }}": '{{ item }}', rest: '' });
 });
 
 test('braces hold a word together', (t) => {
