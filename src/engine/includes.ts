@@ -105,7 +105,8 @@ function one(call: Call, ahead?: Speculated): Wanted {
     return value === undefined || value === null ? undefined : String(toPlain(value, true));
   };
   const free = task.freeForm === undefined ? undefined : String(toPlain(evaluate(task.freeForm, scopeFor(call, { ahead })), true));
-  const vars: Dict = loop ?? new Map();
+  // What an include gives with `vars` is stronger than set_fact, as in Ansible ("include params").
+  const vars: Dict = new Map([...task.vars.slice(task.around.vars.length).flatMap((own) => [...own]), ...(loop ?? [])]);
   const point = includePoint(task, frame.play.play.baseDir, run.load, undefined, loop ? String(call.index + 1) : undefined);
   // Two items that include the same file are two rounds, not one.
   const round = loop ? ` (item ${call.index + 1})` : '';

@@ -109,6 +109,7 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
     way,
     ahead: take,
     check,
+    planned: run.options.check,
     diff,
     verify: run.options.verify,
     timeout: task.timeout === undefined ? undefined : numberOf(call, task.timeout, 'timeout', scope) || undefined,

@@ -28,8 +28,8 @@ function describe(value: Value): string {
 /** Variables of one round of the loop. */
 export function loopVariables(task: Task, items: readonly Value[], index: number): Dict {
   const { loopVar, indexVar, extended, allItems } = task.loopControl;
-  const variables: Dict = new Map<Value, Value>([[loopVar, items[index]!]]);
-  if (indexVar !== undefined) variables.set(indexVar, index);
+  const variables: Dict = new Map<Value, Value>([[loopVar, items[index]!], ['ansible_loop_var', loopVar]]);
+  if (indexVar !== undefined) variables.set(indexVar, index).set('ansible_index_var', indexVar);
   if (extended) {
     const last = items.length - 1;
     variables.set(

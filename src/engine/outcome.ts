@@ -57,8 +57,11 @@ function lines(text: string): Value[] {
   return text.replace(/\r?\n$/, '').split(/\r?\n/);
 }
 
+/** What a condition kept from running: as in Ansible its result says nothing of `failed`. */
 export function skipped(reason: string, more: { [key: string]: unknown } = {}): Outcome {
-  return outcome({ skip_reason: reason, ...more, changed: false }, { skipped: true, message: reason });
+  const made = outcome({ skip_reason: reason, ...more, changed: false }, { skipped: true, message: reason });
+  made.data.delete('failed');
+  return made;
 }
 
 /** In a plan: what only a real run could tell. */

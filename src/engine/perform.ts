@@ -9,7 +9,7 @@ import { Unknown, type Rendered, type Value } from '../value/value.js';
 import { erasing, launching, looking, stateOf, type Async, type JobState } from './async.js';
 import { keeping, type Keeper } from './keep.js';
 import { aside, type Ahead, type Machine, type Way } from './machine.js';
-import { outcome, unknown, type Outcome } from './outcome.js';
+import { outcome, skipped, unknown, type Outcome } from './outcome.js';
 
 /** One module with its arguments, about to meet one machine. */
 export interface Job {
@@ -20,8 +20,10 @@ export interface Job {
   machine: Machine;
   way: Way;
   ahead: Ahead;
-  /** A plan: nothing may change. */
+  /** Nothing may change: in a plan, or by `check_mode`. */
   check: boolean;
+  /** The whole run is a plan. */
+  planned: boolean;
   /** Read old texts for diffs. */
   diff: boolean;
   /** Look again after an apply. */
@@ -150,9 +152,11 @@ async function imperative(job: Job, module: Imperative<any, any>, wanted: unknow
     } catch (error) {
       throw behindAPlan(job, error);
     }
-    if (reason !== undefined) return withoutJob(job, outcome({ changed: false, rc: 0, stdout: reason, stderr: '', msg: reason }, { message: reason }));
+    if (reason !== undefined) return withoutJob(job, outcome({ changed: false, rc: 0, stdout: reason, stderr: '', msg: reason.replace(/^skipped, since (.*) (exists|does not exist)$/, "Did not run command since '$1' $2") }, { message: reason }));
   }
   job.review?.(undefined);
+  // `check_mode: true` in a real run: the playbook itself wants it passed over.
+  if (job.check && !job.planned) return skipped('Command would have run if not in check mode', { msg: 'Command would have run if not in check mode' });
   if (job.check) return planOf(job, module, wanted);
   const step = withTimeout(module.run(wanted), job.timeout);
   const command = await job.known(step);

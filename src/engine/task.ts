@@ -114,8 +114,6 @@ async function onHost(call: Call): Promise<Outcome | undefined> {
     const result = await onItem(each);
     if (!result) break;
     for (const [variable, value] of each.loop!) if (variable !== 'ansible_loop') result.data.set(variable, value);
-    result.data.set('ansible_loop_var', task.loopControl.loopVar);
-    if (task.loopControl.indexVar !== undefined) result.data.set('ansible_index_var', task.loopControl.indexVar);
     results.push(result);
     const itemScope = scopeFor(each);
     const seconds = (performance.now() - began) / 1000;
@@ -149,12 +147,16 @@ function combined(results: readonly Outcome[]): Outcome {
   const whole = outcome(
     {
       results: results.map((result) => (result.unknown === undefined ? result.data : new Unknown(result.unknown))),
-      msg: results.length === 0 ? 'No items in the list' : bad.length ? 'One or more items failed' : allSkipped ? 'All items skipped' : 'All items completed',
+      msg: bad.length ? 'One or more items failed' : allSkipped ? 'All items skipped' : 'All items completed',
     },
     { changed: results.some((result) => result.changed), failed: bad.length > 0, skipped: allSkipped },
   );
   whole.data.set('skipped', allSkipped);
-  if (results.length === 0) whole.data.set('skipped_reason', 'No items in the list');
+  if (bad.length === 0) whole.data.delete('failed');
+  if (results.length === 0) {
+    whole.data.delete('msg');
+    whole.data.set('skipped_reason', 'No items in the list');
+  }
   whole.changes = results.flatMap((result) => result.changes);
   whole.failure = bad[0]?.failure;
   if (allSkipped) whole.message = results.length === 0 ? 'no items in the list' : results[0]!.message;
@@ -203,11 +205,9 @@ async function onItem(call: Call): Promise<Outcome | undefined> {
         // As Ansible counts them: the first attempt is not one of the retries.
         if (attempts > 1) result.data.set('attempts', attempts - 1);
         if (result.failed) return result;
-        const missed = failed(`gave up after ${attempts} attempts: ${untils.map((condition) => condition.expression).join(' and ')} did not come true`, {
-          fields: Object.fromEntries(result.data as Map<string, Value>) as { [key: string]: unknown },
-        });
-        missed.changed = result.changed;
-        return missed;
+        // What is registered stays the result of the last attempt.
+        const missed = failed(`gave up after ${attempts} attempts: ${untils.map((condition) => condition.expression).join(' and ')} did not come true`);
+        return { ...missed, changed: result.changed, data: new Map([...result.data, ['failed', true]]) };
       }
       if (run.stopping) return result;
       const delay = task.delay === undefined ? 5 : numberOf(call, task.delay, 'delay', scope);

@@ -104,7 +104,7 @@ const OWN = table<boolean>({
   'reachable(result)': (_, value) => !flag(value, 'reachable', 'unreachable'),
   'unreachable(result)': (_, value) => flag(value, 'unreachable', 'unreachable'),
   'started(result)': (_, value) => flag(value, 'started', 'started'),
-  'finished(result)': (_, value) => flag(value, 'finished', 'finished'),
+  'finished(result)': (_, value) => truthy(result(value, 'finished').get('finished') ?? true),
   'timedout(result)': (_, value) => {
     const found = result(value, 'timedout').get('timedout');
     return found instanceof Map && truthy(found.get('period') ?? false);

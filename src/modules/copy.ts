@@ -131,12 +131,12 @@ function one(wanted: Wanted, observed: Observed): { file: WholeFile; found: Foun
   return { file: wanted.kind === 'one' ? wanted.file : found.file!, found };
 }
 
-/** Text as it is; lists and dicts as Python's json.dumps writes them. */
+/** Text as it is; lists and dicts as Python's json.dumps writes them: in ASCII. */
 function text(content: unknown): string {
   if (typeof content === 'string') return content;
   if (typeof content === 'boolean') return content ? 'True' : 'False';
   if (typeof content !== 'object' || content === null) return String(content ?? '');
-  return json(content);
+  return json(content).replace(/[\u0080-\uffff]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 function json(value: unknown): string {

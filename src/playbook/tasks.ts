@@ -305,10 +305,18 @@ function loopControl(dict: Dict, at: Origin, ctx: LoadContext): Task['loopContro
     indexVar: variableName(control, 'index_var', at, ctx),
     label: given(control, 'label'),
     pause: given(control, 'pause'),
-    extended: given(control, 'extended') === true,
-    allItems: given(control, 'extended_allitems') !== false,
+    extended: flag(control, 'extended', false, at, ctx),
+    allItems: flag(control, 'extended_allitems', true, at, ctx),
     breakWhen: conditions(control, 'break_when', at, ctx),
   };
+}
+
+/** A yes or no that counts before anything is evaluated. */
+function flag(dict: Dict, key: string, otherwise: boolean, at: Origin, ctx: LoadContext): boolean {
+  const value = given(dict, key);
+  if (value === undefined) return otherwise;
+  if (value instanceof Source) complain(ctx, `"${key}" must be written out`, place(dict, key, at), 'write yes or no');
+  return /^(yes|true|on|1)$/i.test(String(value));
 }
 
 function variableName(dict: Dict, key: string, at: Origin, ctx: LoadContext): string | undefined {

@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { OMIT, Record } from '../expression/index.js';
 import { groupsOf, hostsOf } from '../inventory/index.js';
+import type { Role } from '../playbook/types.js';
 import type { Dict, Value } from '../value/value.js';
 import { LazyDict } from './lazy.js';
 import { ancestry } from './roles.js';
@@ -37,10 +38,13 @@ export const MAGIC: ReadonlyMap<string, (scope: VariableScope, record: Record) =
   ['role_path', ({ context }) => mapped(context.task?.role?.path, absolute)],
   ['role_name', ({ context }) => context.task?.role?.name],
   ['ansible_role_name', ({ context }) => context.task?.role?.name],
-  ['ansible_parent_role_names', ({ context }) => parents(context).map((role) => role.name)],
-  ['ansible_parent_role_paths', ({ context }) => parents(context).map((role) => absolute(role.path))],
-  ['ansible_play_role_names', ({ context }) => context.play?.roles.map((role) => role.name)],
-  ['role_names', ({ context }) => context.play?.roles.map((role) => role.name)],
+  ['ansible_parent_role_names', ({ context }) => some(parents(context).map((role) => role.name))],
+  ['ansible_parent_role_paths', ({ context }) => some(parents(context).map((role) => absolute(role.path)))],
+  ['ansible_play_role_names', ({ context }) => listedRoles(context)],
+  ['role_names', ({ context }) => listedRoles(context)],
+  ['ansible_dependent_role_names', ({ context }) => context.play && [...new Set(context.play.roles.filter(isDependency).map((role) => role.name))]],
+  ['ansible_role_names', ({ context }) => context.play && [...new Set(context.play.roles.map((role) => role.name))]],
+  ['ansible_search_path', ({ context }) => searched(context)],
   ['ansible_play_name', (scope, record) => mapped(scope.context.play?.name ?? scope.context.play?.hosts, (name) => scope.evaluate(name, 'ansible_play_name', record))],
   ['ansible_play_hosts', ({ context }) => listed(context.playHosts)],
   ['ansible_play_hosts_all', ({ context }) => listed(context.playHostsAll)],
@@ -72,6 +76,19 @@ function hostOf({ variables, context }: VariableScope) {
   return variables.inventory.hosts.get(context.host);
 }
 
+/** Whether others depend on the role: it is not listed itself. */
+const isDependency = (role: Role): boolean => role.parent?.dependencies.includes(role) === true;
+
+function listedRoles({ play }: VariableScope['context']): Value | undefined {
+  return play?.roles.filter((role) => !isDependency(role)).map((role) => role.name);
+}
+
+/** Folders where a task's files are looked up: of its roles, of its own file, of the playbook. */
+function searched({ task, playbookDir }: VariableScope['context']): Value | undefined {
+  const folders = [...ancestry(task?.role)].map((role) => role.path);
+  return [...new Set([...folders, task?.fileDir, playbookDir].filter((folder) => folder !== undefined).map(absolute))];
+}
+
 function parents({ task }: VariableScope['context']) {
   return [...ancestry(task?.role?.parent)];
 }
@@ -79,6 +96,11 @@ function parents({ task }: VariableScope['context']) {
 /** Folders and files are absolute, as in Ansible: they may be used where another folder is the current one. */
 function absolute(path: string): string {
   return resolve(path);
+}
+
+/** A role that no other brought has no parents at all: the variable is undefined. */
+function some(names: Value[]): Value | undefined {
+  return names.length > 0 ? names : undefined;
 }
 
 function listed(hosts: readonly string[] | undefined): Value | undefined {

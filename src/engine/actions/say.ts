@@ -10,7 +10,7 @@ import { ContentError, UndefinedError } from '../../value/errors.js';
 import { toPlain, type Dict, type Origin, type Value } from '../../value/value.js';
 import { evaluate, firstFalse } from '../evaluate.js';
 import { argumentsOf, factsOf, isTrue, scopeFor, type Call } from '../call.js';
-import { failed, outcome, skipped, type Outcome } from '../outcome.js';
+import { failed, outcome, type Outcome } from '../outcome.js';
 import { findFile, mustFind } from '../scope.js';
 
 /** The action's evaluated arguments, free-form text under its parameter, checked by the action's description. */
@@ -48,7 +48,7 @@ export async function debug(call: Call): Promise<Outcome> {
 
 function quietBelow(call: Call, said: Outcome): Outcome {
   const level = Number(toPlain(call.task.args.get('verbosity') ?? 0, true));
-  return level > call.run.options.verbosity ? skipped('Verbosity threshold not met.') : said;
+  return level > call.run.options.verbosity ? outcome({ skipped_reason: 'Verbosity threshold not met.' }, { skipped: true, message: 'Verbosity threshold not met.' }) : said;
 }
 
 export async function setFact(call: Call): Promise<Outcome> {
