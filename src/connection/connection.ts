@@ -66,6 +66,8 @@ export interface Beside {
 
 /** An authenticated way to one machine as one user. Opened at the first trip, kept until `close`. */
 export interface Connection {
+  /** Begins what the next trip needs first: logging in, a shell. How it went that trip tells. */
+  warm(): void;
   /** @throws ConnectionError; after one, the host is unreachable */
   trip(trip: Trip): Promise<TripResult>;
   /** A byte stream to a socket or port of the host. */

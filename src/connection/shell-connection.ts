@@ -61,6 +61,13 @@ export abstract class ShellConnection implements Connection {
   /** Drops the link. */
   protected abstract disconnect(): Promise<void>;
 
+  warm(): void {
+    if (this.#spares.length > 0) return;
+    this.counters.roundTrips += this.opening;
+    // Why it cannot be had that trip tells: nobody logs in twice to fail.
+    this.#spare(() => undefined);
+  }
+
   async trip(asked: Trip): Promise<TripResult> {
     const trip: Trip = {
       effect: asked.effect && { ...asked.effect, become: this.#needed(asked.effect.become) },
@@ -206,16 +213,19 @@ _kill TERM; for _ in 1 2 3 4 5; do _kill 0 || exit 0; sleep 1; done; _kill KILL`
     return this.exec(sh`exec /bin/sh`);
   }
 
-  /** A spare that dies, or cannot be had, is no error: the next trip opens its own. */
+  /** A spare that cannot be had is no error: the next trip opens its own. */
   #prepareSpares(): void {
-    while (this.#spares.length < SPARES) {
-      const spare = this.#shell();
-      this.#spares.push(spare);
-      const forget = (): void => {
-        this.#spares = this.#spares.filter((other) => other !== spare);
-      };
-      spare.then((remote) => remote.ended.then(forget), forget);
-    }
+    while (this.#spares.length < SPARES) this.#spare((forget) => forget());
+  }
+
+  #spare(onFailure: (forget: () => void) => void): void {
+    const spare = this.#shell();
+    this.#spares.push(spare);
+    const forget = (): void => {
+      this.#spares = this.#spares.filter((other) => other !== spare);
+    };
+    // One that dies is no error either.
+    spare.then((remote) => remote.ended.then(forget), () => onFailure(forget));
   }
 
   #needed(become: Become | undefined): Become | undefined {

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { ConnectionError, type Become, type Connection, type Inspection, type Target } from '../connection/connection.js';
 import type { Output, Step } from '../shell/step.js';
 import type { Semaphore } from './semaphore.js';
@@ -47,6 +48,7 @@ export class Machine {
   constructor(
     readonly key: string,
     private readonly forks: Semaphore,
+    private readonly collecting: Mutex,
     /** Aborted when the run is over: whoever still looks ahead then makes no further trip. */
     private readonly over: AbortSignal,
   ) {}
@@ -113,7 +115,15 @@ export class Machine {
   }
 
   /** The questions asked, and those of `ahead` that go the same way. Worked out when the trip is about to begin: a thousand hosts that wait for theirs hold nothing. */
-  async #collect(way: Way, asked: readonly Inspection[], ahead: Ahead): Promise<readonly Inspection[]> {
+  #collect(way: Way, asked: readonly Inspection[], ahead: Ahead): Promise<readonly Inspection[]> {
+    // One host after the other: while the next one's are worked out the first can log in, and is at work.
+    return this.collecting.run(async () => {
+      await turn();
+      return this.#collected(way, asked, ahead);
+    });
+  }
+
+  async #collected(way: Way, asked: readonly Inspection[], ahead: Ahead): Promise<readonly Inspection[]> {
     const seen = new Set(asked.map((inspection) => questionKey(way, inspection)));
     const inspections = [...asked];
     for (const question of await ahead()) {
@@ -139,6 +149,7 @@ export class Machine {
       const known = asked.flatMap((inspection) => this.known(way, inspection) ?? []);
       if (known.length === asked.length) return known;
     }
+    way.connection.warm();
     const inspections = await this.#collect(way, asked, ahead);
     if (this.over.aborted) throw new ConnectionError('lost', 'the run is over');
     const epoch = this.#epoch;
@@ -202,6 +213,7 @@ function connectionId(connection: Connection): number {
 export class Machines {
   readonly #machines = new Map<string, Machine>();
   readonly #over = new AbortController();
+  readonly #collecting = new Mutex();
   readonly #connections = new Map<string, { target: Target; connection: Connection }>();
   /** Those whose place another has taken. */
   readonly #retired: { target: Target; connection: Connection }[] = [];
@@ -215,7 +227,7 @@ export class Machines {
   machine(target: Target): Machine {
     const key = target.connection === 'local' ? LOCAL : `${target.host.toLowerCase()}:${target.port ?? ''}`;
     let machine = this.#machines.get(key);
-    if (!machine) this.#machines.set(key, (machine = new Machine(key, this.forks, this.#over.signal)));
+    if (!machine) this.#machines.set(key, (machine = new Machine(key, this.forks, this.#collecting, this.#over.signal)));
     return machine;
   }
 

@@ -15,7 +15,7 @@ export class Undefined {
   /** Set for an `if` without `else`: Jinja writes nothing where its condition does not hold. */
   isBlank = false;
   raise(): never {
-    throw new UndefinedError(this.message, this.place?.(), this.hint?.());
+    throw new UndefinedError(this.message, this.place?.(), this.hint);
   }
 }
 

@@ -47,7 +47,7 @@ export function member(container: Value, key: Value, origin: Origin, owner: stri
   const found = find(container, key);
   if (found !== undefined) return found;
   const name = String(key);
-  if (isDict(container)) throw new UndefinedError(`${owner} has no member "${name}"`, origin, didYouMean(name, [...container.keys()].map(String)) ?? members(container));
+  if (isDict(container)) throw new UndefinedError(`${owner} has no member "${name}"`, origin, () => didYouMean(name, [...container.keys()].map(String)) ?? members(container));
   if (Array.isArray(container)) {
     const count = `${container.length} item${container.length === 1 ? '' : 's'}`;
     throw new UndefinedError(`${owner} has no item "${name}"`, origin, name === 'length' ? 'write (length list)' : `it has ${count}, counted from 0`);
@@ -132,7 +132,7 @@ function fromContext(name: string | undefined, depth: number, original: string, 
 
 function variable({ scope, record }: Frame, name: string, origin: Origin): Value {
   const value = scope.get(name, record);
-  if (value === undefined) throw new UndefinedError(`"${name}" is undefined`, origin, didYouMean(name, scope.names()));
+  if (value === undefined) throw new UndefinedError(`"${name}" is undefined`, origin, () => didYouMean(name, scope.names()));
   return value;
 }
 

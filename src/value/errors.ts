@@ -1,17 +1,25 @@
 import type { Origin } from './value.js';
 
+/** What to do, or what finds that out: most missing names are asked for with `default` or `is defined`, and never told. */
+type Hint = string | (() => string | undefined) | undefined;
+
 /**
  * The project's content is wrong: shown like a compiler's message, `file:line:column: message`, exit code 1.
  * The message says what is wrong; `hint` says what to do.
  */
 export class ContentError extends Error {
+  readonly #hint: Hint;
   constructor(
     message: string,
     readonly origin?: Origin,
-    readonly hint?: string,
+    hint?: Hint,
   ) {
     super(message);
     this.name = 'ContentError';
+    this.#hint = hint;
+  }
+  get hint(): string | undefined {
+    return typeof this.#hint === 'function' ? this.#hint() : this.#hint;
   }
   /** `playbooks/site.yml:14:9: apt has no parameter "stat"; did you mean "state"?` */
   describe(): string {
@@ -35,8 +43,12 @@ export function discreetly<T>(isSecret: boolean, work: () => T): T {
 
 /** An expression read a name or attribute that does not exist. `| default(…)` and `is defined` catch it. */
 export class UndefinedError extends ContentError {
-  constructor(message: string, origin?: Origin, hint?: string) {
+  constructor(message: string, origin?: Origin, hint?: Hint) {
+    // Far more are caught than told, and a stack trace is most of what one costs.
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 0;
     super(message, origin, hint);
+    Error.stackTraceLimit = limit;
     this.name = 'UndefinedError';
   }
 }
