@@ -3,9 +3,10 @@ import { OMIT, Record, type Scope } from '../expression/index.js';
 import type { Reached } from '../journal/index.js';
 import { loadModule, parseArgs, secretParams } from '../modules/index.js';
 import type { Controller, Module, Output, Step } from '../modules/module.js';
-import { isHarmless, unconfirmable } from '../playbook/index.js';
+import { display, isHarmless, unconfirmable } from '../playbook/index.js';
 import type { Task } from '../playbook/types.js';
 import { sh } from '../shell/sh.js';
+import { templates } from '../template/index.js';
 import { ContentError, UnknownError } from '../value/errors.js';
 import { holdsSecret, Secret, toPlain, type Value } from '../value/value.js';
 import { holdsSource } from '../variables/index.js';
@@ -94,7 +95,7 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
     render: (path, options, dest) =>
       Promise.resolve().then(() => {
         const own = scopeFor(call, { ahead, extra: new Map([...(ahead?.extra ?? []), ...templateVariables(path, dest, scope)]) });
-        const rendered = run.templates.render(path, own, record, options);
+        const rendered = templates.render(display(path), own, record, options);
         for (const piece of secretPieces(rendered)) secrets.add(piece);
         return rendered;
       }),

@@ -149,9 +149,10 @@ export class Machine {
       const known = asked.flatMap((inspection) => this.known(way, inspection) ?? []);
       if (known.length === asked.length) return known;
     }
+    this.#beforeTheEnd();
     way.connection.warm();
     const inspections = await this.#collect(way, asked, ahead);
-    if (this.over.aborted) throw new ConnectionError('lost', 'the run is over');
+    this.#beforeTheEnd();
     const epoch = this.#epoch;
     try {
       const result = await way.connection.trip({
@@ -175,6 +176,10 @@ export class Machine {
       this.forget();
       throw error;
     }
+  }
+
+  #beforeTheEnd(): void {
+    if (this.over.aborted) throw new ConnectionError('lost', 'the run is over');
   }
 
   #learn(way: Way, inspection: Inspection, output: Output): void {

@@ -9,7 +9,6 @@ import { checkProject, loadPlaybook, warning, type LoadContext, type Problem } f
 import type { Play, Task } from '../playbook/types.js';
 import { mask } from '../report/mask.js';
 import type { Event, HostStats } from '../report/events.js';
-import { Templates } from '../template/index.js';
 import { Variables } from '../variables/index.js';
 import { ContentError } from '../value/errors.js';
 import { toPlain, type Dict } from '../value/value.js';
@@ -32,7 +31,6 @@ import { walk } from './walk.js';
 /** A run under way: what all plays share. */
 export class Run {
   readonly hosts = new Map<string, HostRun>();
-  readonly templates = new Templates();
   readonly factCache: FactCache;
   readonly machines: Machines;
   /** `--start-at-task`, until its task is met. */

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Scope, Services } from '../expression/index.js';
 import { display, searchPath, type Place } from '../playbook/index.js';
 import type { Task } from '../playbook/types.js';
+import { templates } from '../template/index.js';
 import { ContentError } from '../value/errors.js';
 import type { Dict } from '../value/value.js';
 import type { PlayRun } from './play.js';
@@ -46,9 +47,13 @@ export function scopeOf(run: Run, where: Where): Scope {
     baseDir: task ? (task.role?.path ?? task.fileDir) : play.play.baseDir,
     render: (file, record, overrides, options) => {
       const extra = new Map([...(where.extra ?? []), ...templateVariables(file, undefined, scopeOf(run, where)), ...overrides]);
+<<<<<<< Updated upstream
       return run.templates.value(file, scopeOf(run, { ...where, extra }), record, options);
+=======
+      return templates.render(display(file), scopeOf(run, { ...where, extra }), record, options).text;
+>>>>>>> Stashed changes
     },
-    template: (file, options) => run.templates.jinja(file, options),
+    template: (file, options) => templates.jinja(display(file), options),
     ahead: where.ahead,
   };
   return run.variables.scope({

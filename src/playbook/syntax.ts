@@ -1,5 +1,5 @@
 import { compileExpression, compileText, templateOptions, type TemplateOptions } from '../expression/index.js';
-import { checkTemplate } from '../template/index.js';
+import { templates } from '../template/index.js';
 import { isDict, Source, type Dict, type Origin, type Value } from '../value/value.js';
 import { complain, display, readVars, type LoadContext } from './context.js';
 import { shown } from './keywords.js';
@@ -33,7 +33,7 @@ function attempt(compile: () => unknown, origin: Origin, ctx: LoadContext): void
 
 /** Compiles a template and its partials. @param from what names it @param options how a Jinja template is written */
 export function checkTemplateFile(path: string, from: Origin, ctx: LoadContext, options?: TemplateOptions): void {
-  attempt(() => checkTemplate(display(path), options), from, ctx);
+  attempt(() => templates.check(display(path), options), from, ctx);
 }
 
 /** The template of a task; how it is written must be literal to be checked before the run. */

@@ -1,2 +1,2 @@
 /** Templates: Handlebars (`.hbs`) and Jinja (`.j2`) on the expression language, strict about what is missing. */
-export { checkTemplate, Templates } from './templates.js';
+export { templates, Templates } from './templates.js';

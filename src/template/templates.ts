@@ -12,7 +12,7 @@ interface Renderer {
   render(scope: Scope, record: Record): Rendered;
 }
 
-/** The templates of a run: each file is compiled once for each way it is written, and again when it has changed on disk. */
+/** Templates: each file is compiled once for each way it is written, and again when it has changed on disk. */
 export class Templates {
   readonly #compiled = new Map<string, { stamp: string; renderer: Renderer }>();
   readonly #compiling = new Set<string>();
@@ -80,7 +80,5 @@ export class Templates {
   }
 }
 
-/** Compiles one template, for static checks. @throws ContentError */
-export function checkTemplate(path: string, options?: TemplateOptions): void {
-  new Templates().check(path, options);
-}
+/** Those of the process: what checks compile is there when a run renders it, under the same path. */
+export const templates = new Templates();

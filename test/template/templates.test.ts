@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Record } from '../../src/expression/index.js';
-import { checkTemplate, Templates } from '../../src/template/index.js';
+import { Templates } from '../../src/template/index.js';
 import { ContentError, UndefinedError, UnknownError } from '../../src/value/errors.js';
 import { Secret, Unknown, toValue, type Dict, type Rendered, type Value } from '../../src/value/value.js';
 import { scopeOf } from './scope.js';
@@ -91,10 +91,10 @@ test('a check finds what is wrong whatever the values, also in branches and part
     'broken.hbs': 'b\n{{#if x}}',
     'itself.hbs': '{{#if x}}{{> itself}}{{/if}}',
   });
-  t.notThrows(() => checkTemplate(join(root, 'fine.hbs')));
-  t.notThrows(() => checkTemplate(join(root, 'itself.hbs')));
-  t.regex(t.throws(() => checkTemplate(join(root, 'helper.hbs')), { instanceOf: ContentError })!.describe(), /helper\.hbs:2:9: there is no helper "uper"/);
-  t.regex(t.throws(() => checkTemplate(join(root, 'partial.hbs')), { instanceOf: ContentError })!.describe(), /broken\.hbs:2:\d+: /);
+  t.notThrows(() => new Templates().check(join(root, 'fine.hbs')));
+  t.notThrows(() => new Templates().check(join(root, 'itself.hbs')));
+  t.regex(t.throws(() => new Templates().check(join(root, 'helper.hbs')), { instanceOf: ContentError })!.describe(), /helper\.hbs:2:9: there is no helper "uper"/);
+  t.regex(t.throws(() => new Templates().check(join(root, 'partial.hbs')), { instanceOf: ContentError })!.describe(), /broken\.hbs:2:\d+: /);
 });
 
 test('a file is compiled anew when it changed', (t) => {
