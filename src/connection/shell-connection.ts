@@ -62,7 +62,8 @@ export abstract class ShellConnection implements Connection {
   protected abstract disconnect(): Promise<void>;
 
   warm(): void {
-    if (this.#spares.length > 0) return;
+    // Where nothing takes a round trip nothing is gained.
+    if (this.opening === 0 || this.#spares.length > 0) return;
     this.counters.roundTrips += this.opening;
     // Why it cannot be had that trip tells: nobody logs in twice to fail.
     this.#spare(() => undefined);

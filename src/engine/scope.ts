@@ -47,11 +47,7 @@ export function scopeOf(run: Run, where: Where): Scope {
     baseDir: task ? (task.role?.path ?? task.fileDir) : play.play.baseDir,
     render: (file, record, overrides, options) => {
       const extra = new Map([...(where.extra ?? []), ...templateVariables(file, undefined, scopeOf(run, where)), ...overrides]);
-<<<<<<< Updated upstream
-      return run.templates.value(file, scopeOf(run, { ...where, extra }), record, options);
-=======
-      return templates.render(display(file), scopeOf(run, { ...where, extra }), record, options).text;
->>>>>>> Stashed changes
+      return templates.value(display(file), scopeOf(run, { ...where, extra }), record, options);
     },
     template: (file, options) => templates.jinja(display(file), options),
     ahead: where.ahead,
