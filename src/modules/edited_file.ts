@@ -89,11 +89,10 @@ export function applyEdit(options: EditOptions, { entry, umask, content }: Edite
 
 export const beforeEdit = readText;
 
-/** `msg` and, when there is one, the place of the backup. */
+/** `msg` and, when there is one, the place of the backup (`backup_file`). */
 export function editResult(options: EditOptions, msg: string, output: Output | undefined): Returns {
   const notes = output ? replaced(output, 1, `writing ${options.path}`).notes : {};
-  const { backup_file: backup = '', ...rest } = notes;
-  return { path: options.path, msg, backup, ...rest };
+  return { path: options.path, msg, ...notes };
 }
 
-export const editReturns = { path: 'The file.', msg: 'What was done to the text; empty when nothing.', backup: 'Where the old file was kept; empty when it was not.' };
+export const editReturns = { path: 'The file.', msg: 'What was done to the text; empty when nothing.', backup_file: 'Where the old file was kept, when it was.' };

@@ -28,7 +28,7 @@ export const lineinfile = defineModule<typeof schema, Edited, Wanted>({
   name: 'lineinfile',
   summary: 'Makes sure that a line is in a file, or is not.',
   params: schema,
-  returns: { ...editReturns, found: 'How many lines were removed.' },
+  returns: { ...editReturns, backup: 'The same as backup_file; empty when the old file was not kept.', found: 'How many lines were removed.' },
   examples: [
     `- lineinfile:
     path: /etc/ssh/sshd_config
@@ -57,7 +57,8 @@ export const lineinfile = defineModule<typeof schema, Edited, Wanted>({
   before: (_wanted, _observed, change) => beforeEdit(change),
   result(wanted, observed, output) {
     const { msg, found } = edit(wanted, observed);
-    return { ...editResult(wanted, msg, output), ...(found === undefined ? {} : { found }) };
+    const result = editResult(wanted, msg, output);
+    return { ...result, backup: result['backup_file'] ?? '', ...(found === undefined ? {} : { found }) };
   },
 });
 export default lineinfile;

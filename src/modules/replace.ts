@@ -45,8 +45,9 @@ function edit(wanted: Wanted, { content }: Edited): { after: Buffer; msg: string
   if (content === undefined) throw new ModuleError(`${wanted.path} does not exist`);
   const codec = decode(content);
   const own = (text: string | undefined): string | undefined => (text === undefined ? undefined : codec.own(text));
-  const [start, end] = section(codec.text, own(wanted.after), own(wanted.before));
-  if (start === -1) return { after: content, msg: `before and after did not match ${wanted.path}` };
+  const part = section(own(wanted.after), own(wanted.before));
+  const [start, end] = part === undefined ? [0, codec.text.length] : find(codec.text, part);
+  if (start === -1) return { after: content, msg: `Pattern for before/after params did not match the given file: ${part}` };
   let count = 0;
   const by = replacement(codec.own(wanted.replace));
   // The section stands for itself: ^ matches where it begins.
@@ -58,10 +59,15 @@ function edit(wanted: Wanted, { content }: Edited): { after: Buffer; msg: string
   return { after, msg: after.equals(content) ? '' : `${count} replacements made` };
 }
 
-/** Start and end of what after and before leave; -1 when they do not match. */
-function section(text: string, after: string | undefined, before: string | undefined): [number, number] {
-  if (after === undefined && before === undefined) return [0, text.length];
+/** The pattern of what after and before leave; undefined when that is all. */
+function section(after: string | undefined, before: string | undefined): string | undefined {
+  if (after === undefined && before === undefined) return undefined;
   const middle = after !== undefined && before !== undefined ? '.*?' : '.*';
-  const regexp = pythonRegex(`${after ?? ''}(?P<subsection>${middle})${before ?? ''}`, 's');
+  return `${after ?? ''}(?P<subsection>${middle})${before ?? ''}`;
+}
+
+/** Start and end of the part; -1 when the pattern does not match. */
+function find(text: string, pattern: string): [number, number] {
+  const regexp = pythonRegex(pattern, 's');
   return new RegExp(regexp.source, `${regexp.flags}d`).exec(text)?.indices?.groups?.['subsection'] ?? [-1, -1];
 }

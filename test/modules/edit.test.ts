@@ -93,6 +93,13 @@ for (const [args, from, to] of REPLACEMENTS) {
   test(`replace ${JSON.stringify(args)} on ${JSON.stringify(from)}`, async (t) => t.is(await edited(replace, args, from), to));
 }
 
+test('replace tells of a part that is not there', async (t) => {
+  const wanted = replace.params.parse({ path: '/f', regexp: 'x', replace: 'y', after: 'b', before: 'a' });
+  const observed = replace.parse(answer('a x b'), wanted);
+  t.deepEqual(replace.compare(wanted, observed), []);
+  t.is(replace.result(wanted, observed)['msg'], 'Pattern for before/after params did not match the given file: b(?P<subsection>.*?)a');
+});
+
 test('arguments that contradict each other are refused', async (t) => {
   await t.throwsAsync(edited(lineinfile, { line: 'x', insertafter: 'a', insertbefore: 'b' }, ''), { message: /not both/ });
   await t.throwsAsync(edited(lineinfile, { line: 'x', backrefs: true }, ''), { message: /backrefs needs regexp/ });
@@ -113,6 +120,13 @@ inShells(test, 'a line lands in the file behind a link, whose owner and mode sta
   t.true((await lstat(path)).isSymbolicLink());
   t.is(result['msg'], 'line added');
   t.is(await readFile(result['backup'] as string, 'utf8'), 'one\n');
+  t.is(result['backup_file'], result['backup']);
+  for (const [module, args] of [[blockinfile, { block: 'x' }], [replace, { regexp: 'one', replace: 'two' }]] as const) {
+    const old = await readFile(path, 'utf8');
+    const kept = await converge(t, place, module, { path, ...args, backup: true });
+    t.is(await readFile(kept.result['backup_file'] as string, 'utf8'), old);
+    t.false('backup_file' in (await converge(t, place, module, { path, ...args, backup: true })).result);
+  }
 });
 
 inShells(test, 'a file that is no UTF-8 keeps every other byte', async (t, place) => {
