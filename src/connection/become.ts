@@ -68,6 +68,11 @@ export function checkBecome(become: Become, host: string): void {
     );
 }
 
+/** Whether becoming failed since the user is not there (yet): no password was tried then. */
+export function isNobody(stderr: string): boolean {
+  return /unknown user|user .* does not exist|no passwd entry|unknown login|user not found/i.test(stderr);
+}
+
 /**
  * Why becoming failed, from what the command said (under LC_ALL=C) and its exit status.
  * Wordings: sudo 1.8 to 1.9, sudo-rs, util-linux, shadow and busybox su, OpenDoas.
@@ -80,7 +85,7 @@ export function becomeError(become: Become, host: string, rc: number, stderr: st
   if (rc === 127 || (/not found/.test(said) && said.includes(method)))
     return fail(`the host has no ${method}`, `install ${method}, choose another become_method, or log in as ${user}`);
   if (/must have a tty|requiretty/i.test(said)) return fail('it wants a terminal', `take "requiretty" out of sudoers for this user`);
-  if (/unknown user|user .* does not exist|no passwd entry|unknown login|user not found/i.test(said))
+  if (isNobody(said))
     return fail(`there is no user ${user}`, 'correct become_user, or create the user first');
   if (/not in the sudoers|is not allowed to|may not run|not permitted|I'm sorry .*\. I'm afraid I can't do that/i.test(said))
     return fail('the rules on the host forbid it', `allow the login user to run /bin/sh as ${user}`);

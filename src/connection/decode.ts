@@ -1,5 +1,5 @@
 import type { Output } from '../shell/step.js';
-import { becomeError } from './become.js';
+import { becomeError, isNobody } from './become.js';
 import { ConnectionError, type Become, type Trip, type TripResult } from './connection.js';
 import { sections, type Section } from './frames.js';
 
@@ -102,13 +102,15 @@ export class TripDecoder {
 
   /**
    * What the trip brought; only when `done`. Spoilt answers are empty.
-   * @throws ConnectionError become, where no effect has happened yet
+   * @throws ConnectionError become, where no effect has happened yet; not where just a look ahead needs a user who is not there
    */
   result(host: string): TripResult {
     const inspections: Output[] = this.trip.inspections.map(() => ({ rc: 255, stdout: '', stderr: '' }));
     for (const part of this.#parts) {
       const failure = this.#failure(part, host);
-      if (failure && (this.#effectRc === undefined || part.effect)) throw failure;
+      // Who only looks ahead of their turn may need a user that a task before them makes.
+      const early = !this.trip.effect && !part.inspections.includes(0) && failure?.kind === 'become' && isNobody(Buffer.concat(part.stderr).toString('utf8'));
+      if (failure && !early && (this.#effectRc === undefined || part.effect)) throw failure;
       part.inspections.forEach((index, i) => {
         const { err, late } = this.#asked[index]!;
         // The effect of this trip has happened and must be told, so the failure is told by the inspections alone.

@@ -91,6 +91,19 @@ test('becoming a user that cannot be, behind an effect, is told by the inspectio
   t.regex(inspections[0]!.stderr, /no user no-such-user/);
 });
 
+test('a look ahead that needs a user who is not there yet does not fail the trip; the first question does', async (t) => {
+  need('sudo', 'sudo');
+  const connection = connect(target);
+  t.teardown(() => connection.close());
+  for (const method of ['sudo', 'su'] as const) {
+    const become = { method, user: 'no-such-user', flags: undefined, password: undefined } as const;
+    const { inspections } = await connection.trip({ effect: undefined, inspections: [inspection('echo first'), inspection('echo x', become), inspection('echo last')] });
+    t.deepEqual(inspections.map(({ rc, stdout }) => `${rc} ${stdout}`), ['0 first\n', '126 ', '0 last\n'], method);
+    t.regex(inspections[1]!.stderr, /no user no-such-user/);
+    await t.throwsAsync(connection.trip({ effect: undefined, inspections: [inspection('echo x', become), inspection('echo y')] }), { message: /no user no-such-user/ });
+  }
+});
+
 test('questions of a kind go together, and each is asked alone where they fail together', async (t) => {
   const connection = connect(target);
   t.teardown(() => connection.close());

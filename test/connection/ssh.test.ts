@@ -361,6 +361,8 @@ test.serial('a user with a password: login, sudo with it, without it, with a wro
 
   const toOther = await connection.trip({ effect: undefined, inspections: [inspection('id -un', { ...become, method: 'su', user: name }), inspection('id -un', { ...become, user: 'nobody' })] });
   t.deepEqual(toOther.inspections.map(({ stdout }) => stdout), [`${name}\n`, 'nobody\n']);
+  // A wrong password fails the trip even where it is only looked ahead with, so that it is tried once.
+  await t.throwsAsync(connection.trip({ effect: undefined, inspections: [inspection('id -un'), inspection('id -un', { ...become, password: 'guess' })] }), { message: /password is wrong/ });
   const doas = await t.throwsAsync(connection.trip(asRoot({ method: 'doas' })));
   t.is((doas as ConnectionError).kind, 'become');
   const nobodyThere = await t.throwsAsync(connection.trip(asRoot({ user: 'no-such-user' })));
