@@ -267,34 +267,42 @@ function registered(task: Task, data: Dict): Dict {
   return task.register === undefined ? new Map() : new Map([[task.register, data]]);
 }
 
-/** changed_when and failed_when. */
+/** changed_when and failed_when. A condition that cannot be told fails the task, which keeps what its module returned. */
 function judged(call: Call, result: Outcome): Outcome {
   const { task } = call;
   if (result.skipped || result.unreachable || result.locked || result.resumed || result.unknown !== undefined) return result;
   if (task.changedWhen === undefined && task.failedWhen === undefined) return result;
   const seen = scopeFor(call, { extra: registered(task, result.data) });
+  let judging = 'changed_when';
   try {
     if (task.changedWhen !== undefined) {
       result.changed = holds(task.changedWhen, seen);
       result.data.set('changed', result.changed);
     }
+    judging = 'failed_when';
     if (task.failedWhen !== undefined) {
       const fails = holds(task.failedWhen, seen);
       result.data.set('failed', fails);
       result.data.set('failed_when_result', fails);
-      if (fails && !result.failed) {
-        const why = `failed_when: ${task.failedWhen.map((condition) => condition.expression).join(' and ')}`;
-        result.failure = failed(why).failure;
-        const text = (name: string) => (typeof result.data.get(name) === 'string' ? (result.data.get(name) as string) : undefined);
-        const rc = result.data.get('rc');
-        Object.assign(result.failure!, { stderr: text('stderr'), stdout: text('stdout'), rc: typeof rc === 'number' ? rc : undefined });
-      }
+      if (fails && !result.failed) fail(result, failed(`failed_when: ${task.failedWhen.map((condition) => condition.expression).join(' and ')}`));
       result.failed = fails;
       if (!fails) result.failure = undefined;
     }
     return result;
   } catch (error) {
     // Conditions on what a task returns may stumble over one that failed early: how it failed says more.
-    return result.failed ? result : outcomeOfError(error, 'reading changed_when or failed_when');
+    const why = outcomeOfError(error, `reading ${judging}`);
+    if (why.unknown !== undefined) return result.failed ? result : why;
+    result.data.set(`${judging}_result`, why.data.get('msg') ?? null).set('failed', true);
+    if (!result.failed) fail(result, why);
+    return result;
   }
+}
+
+/** Fails what its module made well, telling what that printed. */
+function fail(result: Outcome, { failure }: Outcome): void {
+  const text = (name: string) => (typeof result.data.get(name) === 'string' ? (result.data.get(name) as string) : undefined);
+  const rc = result.data.get('rc');
+  result.failure = { ...failure!, stderr: text('stderr'), stdout: text('stdout'), rc: typeof rc === 'number' ? rc : undefined };
+  result.failed = true;
 }

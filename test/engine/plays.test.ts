@@ -182,6 +182,22 @@ test('ignore_errors, failed_when and changed_when', async (t) => {
   t.is(summary.exitCode, 0);
 });
 
+test('a condition on the result that cannot be told fails the task, which keeps what its module returned', async (t) => {
+  const { told } = await play(
+    t,
+    `${head}  tasks:
+    - {name: changed, command: echo out, changed_when: nonesuch, register: c, ignore_errors: true}
+    - {name: seen, debug: {}, when: c is failed and c.stdout == 'out' and c.rc == 0 and c.changed_when_result is contains('nonesuch') and c.failed_when_result is undefined}
+    - {name: failed, command: echo out, failed_when: nonesuch > 1, register: f, ignore_errors: true}
+    - {name: seen, debug: {}, when: f is failed and f is changed and f.stdout == 'out' and f.failed_when_result is contains('nonesuch')}
+    - {name: both, command: "false", changed_when: nonesuch, register: b, ignore_errors: true}
+    - {name: seen, debug: {}, when: b is failed and b.rc == 1 and b.changed_when_result is contains('nonesuch')}
+`,
+    { limit: 'a' },
+  );
+  t.deepEqual(told, ['changed a ignored', 'seen a ok', 'failed a ignored', 'seen a ok', 'both a ignored', 'seen a ok']);
+});
+
 test('until tries again until it holds, and gives up after its retries', async (t) => {
   const { told, read, rig } = await play(
     t,
