@@ -1,17 +1,32 @@
-/** Owner, group and mode: the parameters that every file module has, compared and set in one place. */
+/** Owner, group, mode and SELinux context: the parameters that every file module has, compared and set in one place. */
 import { join, raw, sh, type Sh } from '../shell/sh.js';
 import type { Stat } from './look.js';
 import type { Change } from './module.js';
 import { mode, str } from './params.js';
 
+/** One part of a security context. What the policy has as default for a path is not known here. */
+const part = (about: string, shape = /^[^\s:]+$/) =>
+  str(`${about} of the SELinux context; without meaning on a host without SELinux.`)
+    .refine((text) => shape.test(text) && text !== '_default', { message: 'a part of a context is one word, for example httpd_sys_content_t; _default is not supported: leave the parameter out' })
+    .optional();
+
 export const attributeParams = {
   owner: str('Name or number of the user who shall own the file, as chown takes it.').optional(),
   group: str('Name or number of the group that shall own the file, as chown takes it.').optional(),
   mode: mode('Permissions: octal ("0644") or symbolic (u=rw,g=r,o=r; u+x).').optional(),
+  seuser: part('User'),
+  serole: part('Role'),
+  setype: part('Type'),
+  selevel: part('Level', /^\S+$/),
 };
 
+const CONTEXT = ['seuser', 'serole', 'setype', 'selevel'] as const;
+
+/** The parts of a security context that a task names. */
+export type Context = { [part in (typeof CONTEXT)[number]]?: string | undefined };
+
 /** What a task says about a file; what it does not say stays as it is. */
-export interface Attributes {
+export interface Attributes extends Context {
   owner?: string | undefined;
   group?: string | undefined;
   mode?: string | undefined;
@@ -77,7 +92,30 @@ export function compareAttributes(wanted: Attributes, stat: Stat, umask: number)
     const want = resolveMode(wanted.mode, stat.mode, stat.kind === 'directory', umask);
     if (want !== stat.mode) changes.push({ field: 'mode', from: octal(stat.mode), to: octal(want) });
   }
+  const parts = contextParts(stat);
+  for (const field of CONTEXT) {
+    const want = wanted[field];
+    if (parts && want !== undefined && want !== parts[field]) changes.push({ field, from: parts[field] ?? null, to: want });
+  }
   return changes;
+}
+
+/** The parts of the context a file has: user:role:type, and a level that may have colons of its own; undefined without SELinux. */
+export function contextParts({ context }: Pick<Stat, 'context'>): Context | undefined {
+  if (context === undefined) return undefined;
+  const [seuser, serole, setype, ...level] = context.split(':');
+  return { seuser, serole, setype, ...(level.length > 0 ? { selevel: level.join(':') } : {}) };
+}
+
+/** The parts of a context among a task's parameters. */
+export function contextOf(wanted: Context): Context {
+  return Object.fromEntries(CONTEXT.flatMap((field) => (wanted[field] === undefined ? [] : [[field, wanted[field]]])));
+}
+
+/** Sets these parts of the context (chcon(1)) where the host has SELinux; no text when none is named. Links are not followed. */
+export function setContext(paths: Sh | readonly Sh[], wanted: Context, how: '-h' | '-hR' = '-h'): Sh {
+  const parts = CONTEXT.flatMap((field) => (wanted[field] === undefined ? [] : [`--${field === 'selevel' ? 'range' : field.slice(2)}=${wanted[field]}`]));
+  return parts.length === 0 ? join([]) : sh`{ [ ! -e /sys/fs/selinux/enforce ] || chcon ${raw(how)} ${parts} -- ${paths}; }`;
 }
 
 /** The mode a new file or folder gets; undefined leaves it to the umask. */
@@ -94,11 +132,16 @@ export function setAttributes(path: Sh, owner: string | undefined, group: string
   return join([who === '' ? join([]) : sh`chown -h -- ${who} ${path}`, bits === undefined ? join([]) : sh`chmod -- ${`0${octal(bits)}`} ${path}`], ' && ');
 }
 
-/** Makes a folder and what is missing of those above it; each new one gets owner, group and mode, as with Ansible. */
-export function makeFolders(path: Sh, owner: string | undefined, group: string | undefined, bits: number | undefined): Sh {
-  const set = setAttributes(raw('"$1"'), owner, group, bits);
+/** Makes a folder and what is missing of those above it; each new one gets owner, group, mode and context, as with Ansible. */
+export function makeFolders(path: Sh, owner: string | undefined, group: string | undefined, bits: number | undefined, context: Context): Sh {
+  const set = both(setAttributes(raw('"$1"'), owner, group, bits), setContext(raw('"$1"'), context));
   return sh`muster_mkdir() { [ -d "\${1:-/}" ] || { muster_mkdir "\${1%/*}" && mkdir -- "$1"${set.text === '' ? join([]) : sh` && ${set}`}; }; }
 muster_mkdir ${path}`;
+}
+
+/** One after the other, the second if the first went well. */
+function both(first: Sh, second: Sh): Sh {
+  return join([first, second].filter(({ text }) => text !== ''), ' && ');
 }
 
 /** chown's word for both; empty for neither. */
@@ -111,12 +154,13 @@ export function applyAttributes(path: Sh, wanted: Attributes, stat: Stat, umask:
   const has = (field: string): boolean => changes.some((change) => change.field === field);
   const chown = has('owner') || has('group');
   const bits = wanted.mode === undefined || stat.kind === 'link' ? undefined : resolveMode(wanted.mode, stat.mode, stat.kind === 'directory', umask);
-  return setAttributes(path, has('owner') ? wanted.owner : undefined, has('group') ? wanted.group : undefined, chown || has('mode') ? bits : undefined);
+  const set = setAttributes(path, has('owner') ? wanted.owner : undefined, has('group') ? wanted.group : undefined, chown || has('mode') ? bits : undefined);
+  return both(set, CONTEXT.some(has) ? setContext(path, wanted) : join([]));
 }
 
 /** The fields on a path that Ansible's file modules return. */
 export function describe(path: string, stat: Stat | undefined): { [field: string]: unknown } {
   if (stat === undefined) return { path, state: 'absent' };
   const state = stat.kind === 'link' || stat.kind === 'directory' ? stat.kind : stat.nlink > 1 ? 'hard' : 'file';
-  return { path, state, owner: stat.owner, group: stat.group, uid: stat.uid, gid: stat.gid, mode: octal(stat.mode), size: stat.size };
+  return { path, state, owner: stat.owner, group: stat.group, uid: stat.uid, gid: stat.gid, mode: octal(stat.mode), size: stat.size, ...(stat.context === undefined ? {} : { secontext: stat.context }) };
 }

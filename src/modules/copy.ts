@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { attributeParams } from './attributes.js';
+import { attributeParams, contextOf } from './attributes.js';
 import { applyTree, compareTree, inspectTree, parseTree, touchesTree, treeResult, undoTree, type Item, type Tree } from './copy_tree.js';
 import { inspectDestination, makeFolder, parseDestination, type Destination, type Found } from './destination.js';
 import type { Seen } from './look.js';
@@ -70,7 +70,7 @@ export const copy = defineModule<typeof schema, Observed, Wanted>({
       items.push(member.kind === 'file' ? { ...member, file: await sourceFile(member.path, { ...args, source: member.name }, { decrypt: args.decrypt }) } : member);
     }
     const { owner, group } = args;
-    return { kind: 'tree', src: found, dest: src!.endsWith('/') ? dest : join(dest, basename(found)), force, follow, directoryMode: args.directory_mode, owner, group, items };
+    return { kind: 'tree', src: found, dest: src!.endsWith('/') ? dest : join(dest, basename(found)), force, follow, directoryMode: args.directory_mode, owner, group, context: contextOf(args), items };
   },
   inspect(wanted) {
     if (wanted.kind === 'tree') return inspectTree(wanted);

@@ -1,6 +1,6 @@
 /** A file or folder of the host copied on the host: `copy` with `remote_src`. */
 import { join, raw, sh, type Sh } from '../shell/sh.js';
-import { octal, type Attributes } from './attributes.js';
+import { contextOf, octal, type Attributes } from './attributes.js';
 import type { Item, Tree } from './copy_tree.js';
 import { inspectDestination, parseDestination, type Destination, type Found } from './destination.js';
 import { fields, look, seenFields, type Entry, type Seen } from './look.js';
@@ -82,13 +82,13 @@ function parseTree(all: string[], wanted: Remote, what: string): RemoteFound {
     }
   });
   const { src, force, follow, owner, group } = wanted;
-  return { ...there, tree: { kind: 'tree', src, dest: root(wanted), force, follow, directoryMode: wanted.directory_mode, owner, group, items } };
+  return { ...there, tree: { kind: 'tree', src, dest: root(wanted), force, follow, directoryMode: wanted.directory_mode, owner, group, context: contextOf(wanted), items } };
 }
 
 function sourceFile(source: Entry, wanted: Remote): WholeFile {
   const { owner, group, backup, validate, src } = wanted;
   return {
-    owner, group, backup, validate, source: src,
+    owner, group, ...contextOf(wanted), backup, validate, source: src,
     mode: wanted.mode === 'preserve' ? octal(source.stat!.mode) : wanted.mode,
     content: { host: hostPath(source.path) },
     sha256: source.sha256!,

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path/posix';
 import { join, raw, sh, type Sh } from '../shell/sh.js';
-import { applyAttributes, attributeParams, compareAttributes, describe, makeFolders, newMode, octal, ownership, setAttributes } from './attributes.js';
-import { fields, look, parseKind, seenFields, type Entry, type LookOptions, type Stat } from './look.js';
+import { applyAttributes, attributeParams, compareAttributes, contextOf, describe, makeFolders, newMode, octal, ownership, setAttributes, setContext } from './attributes.js';
+import { fields, look, parseKind, SELINUX, seenFields, type Entry, type LookOptions, type Stat } from './look.js';
 import { defineModule, ModuleError, type Back, type Change, type Step } from './module.js';
 import { bool, choice, params, path, str } from './params.js';
 import { replaced, replaceFiles, unsafeWrites } from './replace_file.js';
@@ -32,7 +32,7 @@ const schema = params({
 type Wanted = typeof schema._output;
 
 /** One kind of member found below a folder: everything with the same type, mode and owner counts once. */
-type Member = Pick<Stat, 'kind' | 'mode' | 'uid' | 'gid' | 'owner' | 'group'>;
+type Member = Pick<Stat, 'kind' | 'mode' | 'uid' | 'gid' | 'owner' | 'group' | 'context'>;
 
 interface Observed {
   state: NonNullable<Wanted['state']>;
@@ -81,6 +81,7 @@ export const file = defineModule<typeof schema, Observed>({
     gid: 'Number of the group.',
     mode: 'Permissions, octal: "0644".',
     size: 'Bytes.',
+    secontext: 'The SELinux context, where the host has SELinux.',
   },
   examples: [
     `- name: folder for releases
@@ -102,7 +103,7 @@ export const file = defineModule<typeof schema, Observed>({
     const root = hostPath(wanted.path);
     if (wanted.only === 'empty') parts.push(sh`f=; if [ -d ${root} ] && [ ! -L ${root} ]; then f=$(ls -A -- ${root}) || exit; fi; printf '%s\\000' "\${f:+full}"`);
     if (wanted.recurse) {
-      parts.push(sh`if [ -d ${root} ]; then { find ${root}/. -exec stat -c '%f|%u|%g|%U|%G' -- {} + || echo failed; } | sort -u; fi`, raw("printf '\\000'"));
+      parts.push(SELINUX, sh`if [ -d ${root} ]; then { find ${root}/. -exec stat -c "%f|%u|%g|%U|%G|$muster_se" -- {} + || echo failed; } | sort -u; fi`, raw("printf '\\000'"));
     }
     return join(parts);
   },
@@ -156,14 +157,15 @@ export const file = defineModule<typeof schema, Observed>({
       const known = wanted.follow ? source?.stat : entry.stat?.kind === 'link' ? entry.stat : undefined;
       const settled = target !== undefined && known ? applyAttributes(hostPath(target), wanted, known, umask, changes) : setAttributes(link, wanted.owner, wanted.group, undefined);
       const emptied = entry.target === undefined && entry.stat?.kind === 'directory' ? sh`rmdir -- ${link}` : join([]);
-      return replaceFiles([], [link], { after: [emptied, made ? switchLink(link, sh`ln -s -- ${wanted.src!} "$t"`) : join([]), settled] });
+      const context = target !== undefined && known ? join([]) : setContext(link, wanted);
+      return replaceFiles([], [link], { after: [emptied, made ? switchLink(link, sh`ln -s -- ${wanted.src!} "$t"`) : join([]), settled, context] });
     }
     if (state === 'hard') return replaceFiles([], [path], { after: [made ? switchLink(path, sh`ln -- ${sourcePath(wanted)} "$t"`) : join([]), attributes] });
     if (state === 'directory' && made) {
-      return replaceFiles([], [path], { after: [makeFolders(path, wanted.owner, wanted.group, newMode(wanted.mode, true, umask)), setTimes(path, wanted, changes)] });
+      return replaceFiles([], [path], { after: [makeFolders(path, wanted.owner, wanted.group, newMode(wanted.mode, true, umask), contextOf(wanted)), setTimes(path, wanted, changes)] });
     }
     if (state === 'touch' && made) {
-      return replaceFiles([], [path], { after: [sh`: >>${path}`, setAttributes(path, wanted.owner, wanted.group, newMode(wanted.mode, false, umask)), setTimes(path, wanted, [])] });
+      return replaceFiles([], [path], { after: [sh`: >>${path}`, setAttributes(path, wanted.owner, wanted.group, newMode(wanted.mode, false, umask)), setContext(path, wanted), setTimes(path, wanted, [])] });
     }
     const settled = wanted.recurse ? recursive(path, wanted, changes) : attributes;
     return replaceFiles([], [path], { after: [settled, setTimes(path, wanted, changes)] });
@@ -221,16 +223,16 @@ function undo(wanted: Wanted, { state, entry, source }: Observed, changes: reado
   }
   if (state === 'directory' && has('state')) return [{ module: 'file', args: { path, state: 'absent', only: 'empty' }, above: hostPath(path) }];
   if (state === 'touch' && has('state')) return [{ module: 'file', args: { path, state: 'absent', only: EMPTY }, above: hostPath(path) }];
-  if (wanted.recurse) throw new ModuleError(`owner and mode of all that is below ${path} were not kept`);
-  if (!changes.some(({ field }) => ['owner', 'group', 'mode'].includes(field))) throw new ModuleError('times of files are not put back');
+  if (wanted.recurse) throw new ModuleError(`owner, mode and context of all that is below ${path} were not kept`);
+  if (!changes.some(({ field }) => field in attributesOf(stat!))) throw new ModuleError('times of files are not put back');
   return [undoAttributes(path, stat!, changes)];
 }
 
 function parseMember(line: string): Member {
-  const [bits, uid, gid, owner, group] = line.split('|');
-  if (group === undefined) throw new ModuleError(`cannot read the output of stat: ${line}`);
+  const [bits, uid, gid, owner, group, context] = line.split('|');
+  if (context === undefined) throw new ModuleError(`cannot read the output of stat: ${line}`);
   const { kind, mode } = parseKind(bits!);
-  return { kind, mode, uid: Number(uid), gid: Number(gid), owner: owner!, group };
+  return { kind, mode, uid: Number(uid), gid: Number(gid), owner: owner!, group: group!, ...(context === '' ? {} : { context }) };
 }
 
 /** Many members with the same difference are one change. */
@@ -238,13 +240,14 @@ function dedupe(changes: Change[]): Change[] {
   return [...new Map(changes.map((change) => [`${change.field} ${String(change.from)} ${String(change.to)}`, change])).values()];
 }
 
-/** chmod and chown do below the folder what compareAttributes() reckoned, links left alone. */
-function recursive(path: Sh, { owner, group, mode }: Wanted, changes: Change[]): Sh {
+/** chmod, chown and chcon do below the folder what compareAttributes() reckoned, links left alone. */
+function recursive(path: Sh, { owner, group, mode, ...others }: Wanted, changes: Change[]): Sh {
   const has = (field: string): boolean => changes.some((change) => change.field === field);
   const who = ownership(has('owner') ? owner : undefined, has('group') ? group : undefined);
   const chown = who === '' ? join([]) : sh`chown -hR -- ${who} ${path}`;
   const chmod = mode === undefined || !(has('mode') || who !== '') ? join([]) : sh`chmod -R -- ${/^\d+$/.test(mode) ? `0${mode}` : mode} ${path}`;
-  return join([chown, chmod], ' && ');
+  const context = changes.some(({ field }) => field.startsWith('se')) ? setContext(path, others, '-hR') : join([]);
+  return join([chown, chmod, context].filter(({ text }) => text !== ''), ' && ');
 }
 
 function compareLink(wanted: Wanted, { entry, source, umask }: Observed): Change[] {

@@ -1,6 +1,6 @@
 import { basename } from 'node:path/posix';
 import { join, raw, sh } from '../shell/sh.js';
-import { attributeParams, compareAttributes, describe, newMode, resolveMode, applyAttributes } from './attributes.js';
+import { attributeParams, compareAttributes, contextOf, describe, newMode, resolveMode, applyAttributes } from './attributes.js';
 import { candidates, inspectDestination, parseDestination, type Destination, type Found } from './destination.js';
 import { fetcher, type Download } from './download.js';
 import { fields } from './look.js';
@@ -100,7 +100,7 @@ muster_fetch "$f" || { rc=$?; printf '%s\\n' ${`fetching ${download.url} failed`
       ? sh`h=$(${raw(checksum.algorithm)}sum <"$f") && h=\${h%% *} && { [ "$h" = ${checksum.hex} ] || { printf '%s\\n' ${`${download.url} does not have the checksum ${checksum.algorithm}:${checksum.hex} but `}"$h" >&2; false; }; }`
       : join([]);
     const mode = stat && args.mode !== undefined ? resolveMode(args.mode, stat.mode, false, umask) : newMode(args.mode, false, umask);
-    const file = { path, was: stat, content: { host: raw('"$f"') }, owner: args.owner, group: args.group, mode, backup: args.backup, source: download.url };
+    const file = { path, was: stat, content: { host: raw('"$f"') }, owner: args.owner, group: args.group, mode, context: contextOf(args), backup: args.backup, source: download.url };
     return replaceFiles([file], [path], { before: [fetch, check] });
   },
   undo: (_wanted, { entry }, changes) => undoFile(entry, changes),

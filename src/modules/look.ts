@@ -25,6 +25,8 @@ export interface Stat {
   ctime: number;
   inode: number;
   dev: number;
+  /** The SELinux context, where the host has one for it: `system_u:object_r:etc_t:s0`. */
+  context?: string;
 }
 
 /** One path as it was found. */
@@ -62,10 +64,17 @@ export function fields(output: Output, what: string): string[] {
   return all;
 }
 
-/** What stat(1) is told to print of a path: three lines. */
-export const STAT = raw(`stat -c '%f %u %g %h %s %X %Y %Z %i %d
+/**
+ * What stat(1) is told to print of a path: three lines. Where SELINUX stands before it, the context comes behind the
+ * group: neither may hold what would let one be taken for the other.
+ */
+export const STAT = raw(`stat -c "%f %u %g %h %s %X %Y %Z %i %d
 %U
-%G' --`);
+%G\${muster_se:+ $muster_se}" --`);
+
+/** Sets $muster_se to %C where files have a security context and stat(1) can tell it. */
+export const SELINUX = raw(`muster_se=
+[ ! -e /sys/fs/selinux/enforce ] || case $(stat -c %C / 2>/dev/null) in *:*:*) muster_se=%C ;; esac`);
 
 /**
  * Says of "$1" what it is, in three fields: kind, path, link target; leaves kind and path in $k and $p.
@@ -160,7 +169,7 @@ function printed(all: readonly One[]): number[] {
 }
 
 function looking(all: readonly One[], whole = false): Sh {
-  const parts: Sh[] = [LOOK, raw(`muster_gone='~'; umask; printf '\\000'`)];
+  const parts: Sh[] = [LOOK, SELINUX, raw(`muster_gone='~'; umask; printf '\\000'`)];
   const order = printed(all).map((index) => all[index]!);
   for (let from = 0; from < order.length; from += CHUNK) {
     const chunk = order.slice(from, from + CHUNK);
@@ -260,5 +269,6 @@ export function parseStat([line, owner, group]: string[]): Stat {
     throw new ModuleError(`cannot read the output of stat: ${JSON.stringify([line, owner, group])}`);
   }
   const [uid, gid, nlink, size, atime, mtime, ctime, inode, dev] = numbers.slice(1).map(Number) as [number, number, number, number, number, number, number, number, number];
-  return { ...parseKind(numbers[0]!), uid, gid, owner, group, nlink, size, atime, mtime, ctime, inode, dev };
+  const [, name = group, context] = /^(.*) (\S+:\S+:\S+)$/.exec(group) ?? [];
+  return { ...parseKind(numbers[0]!), uid, gid, owner, group: name, nlink, size, atime, mtime, ctime, inode, dev, ...(context === undefined ? {} : { context }) };
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { sh, type Sh } from '../shell/sh.js';
-import { applyAttributes, attributeParams, compareAttributes, newMode, resolveMode } from './attributes.js';
+import { applyAttributes, attributeParams, compareAttributes, contextOf, newMode, resolveMode } from './attributes.js';
 import { fields, look, seenFields, type Entry } from './look.js';
 import { defineModule, ModuleError, type Change } from './module.js';
 import { bool, choice, dict, int, list, params, path, str } from './params.js';
@@ -124,7 +124,7 @@ printf '%s\\000' "$c" "$t" "$n"`;
     const was = entry.stat?.kind === 'file' ? entry.stat : undefined;
     const mode = was && wanted.mode !== undefined ? resolveMode(wanted.mode, was.mode, false, umask) : newMode(wanted.mode, false, umask);
     const tell = wanted.return_content ? sh` && printf 'csr\\000%s\\n\\000' "$(cat "$f")"` : sh``;
-    return madeBy(sh`{ { ${requested(wanted)}; } >"$f" 2>"$d/said"${tell}; }`, { path: at, was, owner: wanted.owner, group: wanted.group, mode, backup: wanted.backup });
+    return madeBy(sh`{ { ${requested(wanted)}; } >"$f" 2>"$d/said"${tell}; }`, { path: at, was, owner: wanted.owner, group: wanted.group, mode, context: contextOf(wanted), backup: wanted.backup });
   },
   touches: (_wanted, { entry }) => touchesFile(entry),
   undo: (_wanted, { entry }, changes) => undoFile(entry, changes),

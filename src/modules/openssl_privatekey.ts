@@ -1,5 +1,5 @@
 import { sh, type Sh } from '../shell/sh.js';
-import { applyAttributes, attributeParams, compareAttributes, newMode, resolveMode } from './attributes.js';
+import { applyAttributes, attributeParams, compareAttributes, contextOf, newMode, resolveMode } from './attributes.js';
 import { fields, look, seenFields, type Entry } from './look.js';
 import { defineModule, ModuleError, type Change } from './module.js';
 import { bool, choice, int, params, path, secret, str } from './params.js';
@@ -96,7 +96,7 @@ else printf '1\\000\\000\\000'; fi`,
     if (!content) return replaceFiles([], [at], { after: [applyAttributes(at, options, entry.stat!, umask, changes)] });
     const was = entry.stat?.kind === 'file' ? entry.stat : undefined;
     const mode = was ? resolveMode(options.mode, was.mode, false, umask) : newMode(options.mode, false, umask);
-    return madeBy(making(wanted, content.field === 'format'), { path: at, was, owner: wanted.owner, group: wanted.group, mode, backup: wanted.backup });
+    return madeBy(making(wanted, content.field === 'format'), { path: at, was, owner: wanted.owner, group: wanted.group, mode, context: contextOf(wanted), backup: wanted.backup });
   },
   touches: (_wanted, { entry }) => touchesFile(entry),
   undo: (_wanted, { entry }, changes) => undoFile(entry, changes),

@@ -1,6 +1,6 @@
 import { join, raw, sh, type Sh } from '../shell/sh.js';
 import { formatOf, listHere, listThere, parseListing, unpack, type Format, type Member } from './archive.js';
-import { attributeParams, compareAttributes, describe, ownership } from './attributes.js';
+import { attributeParams, compareAttributes, describe, ownership, setContext } from './attributes.js';
 import { fields, look, seenFields, type Entry } from './look.js';
 import { defineModule, ModuleError, type Change } from './module.js';
 import { bool, list, params, path } from './params.js';
@@ -122,6 +122,7 @@ IFS='
     for (let from = 0; from < members.length; from += 400) {
       const some = members.slice(from, from + 400);
       const solid = some.filter(({ kind }) => kind !== 'link');
+      if (some.length > 0) after.push(setContext(some.map(({ name }) => inside(args.dest, name)), args));
       if (who !== '') after.push(sh`chown -h -- ${who} ${some.map(({ name }) => inside(args.dest, name))}`);
       if (mode !== undefined && solid.length > 0) after.push(sh`chmod -- ${mode} ${solid.map(({ name }) => inside(args.dest, name))}`);
     }

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { isUtf8 } from 'node:buffer';
 import { sh, type Sh } from '../shell/sh.js';
-import { applyAttributes, compareAttributes, describe, newMode, octal, resolveMode, type Attributes } from './attributes.js';
+import { applyAttributes, compareAttributes, contextOf, contextParts, describe, newMode, octal, resolveMode, type Attributes } from './attributes.js';
 import { type Entry, type Stat } from './look.js';
 import { ModuleError, type Back, type Change, type Output, type Returns, type Step, type Touched } from './module.js';
 import { replaced, replaceFiles, type Around, type Content, type Replacement } from './replace_file.js';
@@ -49,8 +49,8 @@ export function checksumOf({ content, checksum }: WholeFile): string | undefined
   return 'bytes' in content ? hash('sha1', content.bytes) : checksum;
 }
 
-function pick({ owner, group, mode, backup, validate, source }: Options): Options {
-  return { owner, group, mode, validate, source, ...(backup === undefined ? {} : { backup }) };
+function pick({ owner, group, mode, backup, validate, source, ...others }: Options): Options {
+  return { owner, group, mode, validate, source, ...contextOf(others), ...(backup === undefined ? {} : { backup }) };
 }
 
 /** @throws ModuleError where something stands that is no file */
@@ -83,6 +83,7 @@ export function replacement(file: WholeFile, entry: Entry, umask: number): Repla
     owner: file.owner,
     group: file.group,
     mode: was && file.mode !== undefined ? resolveMode(file.mode, was.mode, false, umask) : newMode(file.mode, false, umask),
+    context: contextOf(file),
     validate: file.validate,
     source: file.source,
     backup: file.backup ?? false,
@@ -117,13 +118,13 @@ function gone(path: string, changes: readonly Change[]): Back {
   return { module: 'file', args: { path, state: 'absent', ...(only === undefined ? {} : { only }) }, above: hostPath(path) };
 }
 
-/** Owner, group and mode of what is there, as parameters. */
-export function attributesOf(stat: Stat): { owner: string; group: string; mode: string } {
+/** Owner, group, mode and context of what is there, as parameters. */
+export function attributesOf(stat: Stat): Attributes {
   const name = (text: string, id: number) => (text === 'UNKNOWN' ? String(id) : text);
-  return { owner: name(stat.owner, stat.uid), group: name(stat.group, stat.gid), mode: octal(stat.mode) };
+  return { owner: name(stat.owner, stat.uid), group: name(stat.group, stat.gid), mode: octal(stat.mode), ...contextParts(stat) };
 }
 
-/** The way back from changes of owner, group and mode. */
+/** The way back from changes of owner, group, mode and context. */
 export function undoAttributes(path: string, stat: Stat, changes: readonly Change[]): Back {
   const had = Object.entries(attributesOf(stat)).filter(([field]) => changes.some((change) => change.field === field));
   return { module: 'file', args: { path, ...Object.fromEntries(had) } };
@@ -156,6 +157,7 @@ export const fileReturns = {
   dest: 'Path of the file on the host.',
   checksum: 'SHA-1 of the content, hexadecimal; of a file above 256 KiB where the result is registered.',
   md5sum: 'MD5 of the content, hexadecimal; likewise.',
+  secontext: 'The SELinux context, where the host has SELinux.',
   size: 'Bytes.',
   mode: 'Permissions, octal: "0644".',
   owner: 'Name of the owner.',

@@ -3,8 +3,12 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { compareAttributes, describe, octal, resolveMode } from '../../src/modules/attributes.js';
-import type { Stat } from '../../src/modules/look.js';
+import { applyAttributes, compareAttributes, describe, octal, resolveMode } from '../../src/modules/attributes.js';
+import { copy } from '../../src/modules/copy.js';
+import { file } from '../../src/modules/file.js';
+import { parseStat, type Stat } from '../../src/modules/look.js';
+import { raw } from '../../src/shell/sh.js';
+import { converge, inShells } from './harness.js';
 
 const MODES = [
   'u=rw,g=r,o=', 'u+x', 'a-w', 'go-rwx', 'u=rwX,g=rX,o=', '+X', 'a+X', '=r', '+w', '-x', 'g=u', 'o=g', 'u+s', 'g+s', 'u-s', 'a+t', '+t', 'u=rwx,go+s',
@@ -53,4 +57,46 @@ test('owner and group compare by name or number', (t) => {
 test('a path is described as the file modules return it', (t) => {
   t.deepEqual(describe('/x', undefined), { path: '/x', state: 'absent' });
   t.is(describe('/x', { ...STAT, nlink: 2 })['state'], 'hard');
+});
+
+const SELINUX = ['81a4 0 0 1 5 0 0 0 1 1', 'root', 'domain users unconfined_u:object_r:user_home_t:s0:c1,c2'];
+
+test('a SELinux context is read, compared part by part and set by chcon', (t) => {
+  const stat = parseStat(SELINUX);
+  t.is(stat.group, 'domain users');
+  t.deepEqual(compareAttributes({ setype: 'user_home_t', selevel: 's0:c1,c2', seuser: 'unconfined_u' }, stat, 0o022), []);
+  const wanted = { setype: 'httpd_sys_content_t', serole: 'object_r' };
+  const changes = compareAttributes(wanted, stat, 0o022);
+  t.deepEqual(changes, [{ field: 'setype', from: 'user_home_t', to: 'httpd_sys_content_t' }]);
+  t.is(applyAttributes(raw('/x'), wanted, stat, 0o022, changes).text, '{ [ ! -e /sys/fs/selinux/enforce ] || chcon -h --role=object_r --type=httpd_sys_content_t -- /x; }');
+  t.is(describe('/x', stat)['secontext'], 'unconfined_u:object_r:user_home_t:s0:c1,c2');
+});
+
+test('a folder and its file are looked at on a host with SELinux, and what differs is set, with the way back', (t) => {
+  const wanted = file.params.parse({ path: '/srv', state: 'directory', recurse: true, setype: 'httpd_sys_content_t' });
+  const output = {
+    rc: 0,
+    stderr: '',
+    stdout: '0022\n\0other\0/srv\0\x0041ed 0 0 2 6 0 0 0 1 1\nroot\nroot system_u:object_r:httpd_sys_content_t:s0\n\x0041ed|0|0|root|root|system_u:object_r:httpd_sys_content_t:s0\n81a4|0|0|root|root|unconfined_u:object_r:var_t:s0\n\0',
+  };
+  const observed = file.parse(output, wanted);
+  const changes = file.compare(wanted, observed);
+  t.deepEqual(changes, [{ field: 'setype', from: 'var_t', to: 'httpd_sys_content_t' }]);
+  t.regex(file.apply(wanted, observed, changes).script.text, /\|\| chcon -hR --type=httpd_sys_content_t -- \/srv; } \|\| exit/);
+  const one = { ...wanted, recurse: false, setype: 'etc_t' };
+  t.deepEqual(file.undo!(one, { ...observed, members: [] }, file.compare(one, observed)), [{ module: 'file', args: { path: '/srv', setype: 'httpd_sys_content_t' } }]);
+});
+
+inShells(test, 'on a host without SELinux a context means nothing', async (t, place) => {
+  const path = join(place.dir, 'x');
+  const made = await converge(t, place, copy, { dest: path, content: 'x', setype: 'etc_t', selevel: 's0' });
+  t.deepEqual(made.changes.map(({ field }) => field), ['content']);
+  t.false('secontext' in made.result);
+  t.deepEqual((await converge(t, place, file, { path, setype: 'var_t' })).changes, []);
+  t.deepEqual((await converge(t, place, file, { path: join(place.dir, 'a/b'), state: 'directory', seuser: 'system_u' })).changes.length, 1);
+});
+
+test('what is no part of a context is refused', (t) => {
+  for (const setype of ['_default', 'a b', 'u:r:t']) t.is(file.params.safeParse({ path: '/x', setype }).success, false);
+  t.true(file.params.safeParse({ path: '/x', selevel: 's0:c1,c2' }).success);
 });
