@@ -155,8 +155,8 @@ async function imperative(job: Job, module: Imperative<any, any>, wanted: unknow
     if (reason !== undefined) return withoutJob(job, outcome({ changed: false, rc: 0, stdout: reason, stderr: '', msg: reason.replace(/^skipped, since (.*) (exists|does not exist)$/, "Did not run command since '$1' $2") }, { message: reason }));
   }
   job.review?.(undefined);
-  // `check_mode: true` in a real run: the playbook itself wants it passed over.
-  if (job.check && !job.planned) return skipped('Command would have run if not in check mode', { msg: 'Command would have run if not in check mode' });
+  // `check_mode: true` in a real run: the playbook itself wants it passed over, where it cannot tell what it would do.
+  if (job.check && !job.planned && !module.plan) return skipped('Command would have run if not in check mode', { msg: 'Command would have run if not in check mode' });
   if (job.check) return planOf(job, module, wanted);
   const step = withTimeout(module.run(wanted), job.timeout);
   const command = await job.known(step);
