@@ -8,6 +8,7 @@ const schema = params({
   cmd: str('The command line; it is split into words as a shell would, but no shell interprets it.').optional(),
   argv: list('The command as a list of words.').optional(),
   expand_argument_vars: bool('Whether $NAME and a leading ~ in the words are expanded by the host.').default(true),
+  executable: str("Taken for Ansible's sake: no shell is used; where it is given a warning says so.").optional(),
   ...guards,
   ...input,
 }).check((context) => {
@@ -29,7 +30,7 @@ export default defineCommand({
   summary: 'Runs a program with its arguments, without a shell.',
   params: schema,
   freeForm: 'cmd',
-  returns: RETURNS,
+  returns: { ...RETURNS, warnings: 'That executable was given, when it was.' },
   examples: [
     '- command: /usr/bin/make_database.sh db_user db_name\n  args:\n    creates: /path/to/database',
     '- command:\n    argv: [/usr/bin/touch, /tmp/a file]\n    removes: /tmp',
@@ -42,5 +43,8 @@ export default defineCommand({
     const command = sh`( exec ${line(words.map((word) => (wanted.expand_argument_vars ? expanding(word) : sh`${word}`)))} )`;
     return { ...COMMAND, script: timed(join([enter(wanted.chdir), feeding(wanted, command)])) };
   },
-  result: (wanted, output) => returned(output, wanted.argv ?? splitWords(wanted.cmd!), wanted.strip_empty_ends),
+  result: (wanted, output) => ({
+    ...returned(output, wanted.argv ?? splitWords(wanted.cmd!), wanted.strip_empty_ends),
+    ...(wanted.executable === undefined ? {} : { warnings: [`"executable" is no longer supported by command, which uses no shell: not using ${wanted.executable}; the shell module takes one`] }),
+  }),
 });

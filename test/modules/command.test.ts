@@ -34,6 +34,13 @@ inShells(test, 'command: no word of the shell stands in for a program', async (t
   t.is((await run(t, place, command, { cmd: 'false' })).result!['rc'], 1);
 });
 
+inShells(test, 'command: executable is not used, and a warning says so', async (t, place) => {
+  const { result } = await run(t, place, command, { cmd: 'echo x', executable: '/bogus' });
+  t.is(result!['stdout'], 'x');
+  t.regex(String(result!['warnings']), /no longer supported.*\/bogus/);
+  t.false('warnings' in (await run(t, place, command, { cmd: 'echo x' })).result!);
+});
+
 inShells(test, 'command: standard input, folder, ends', async (t, place) => {
   await mkdir(join(place.dir, 'a b'));
   const nothing = await run(t, place, command, { cmd: 'cat' });
