@@ -8,6 +8,8 @@ const schema = params({
   gid: int('Its number.').optional(),
   state: choice(['present', 'absent'], 'Whether it is there.').default('present'),
   system: bool('Whether a new group is numbered as a system group.').default(false),
+  gid_min: int('The least number a new group is given, in place of GID_MIN of /etc/login.defs.').optional(),
+  gid_max: int('The greatest number, in place of GID_MAX.').optional(),
   local: bool('Whether only the files of the host count, and no directory service.').default(false),
   non_unique: bool('Whether another group may have the same number.').default(false),
   force: bool("Whether it is removed even if it is a user's primary group.").default(false),
@@ -24,6 +26,10 @@ export default defineModule({
   params: schema,
   returns: { name: 'The group.', gid: 'Its number.', state: 'present or absent.', system: 'Whether it was asked to be a system group.' },
   examples: ['- group:\n    name: deploy\n    gid: 1500'],
+  async prepare(args) {
+    if (args.local && (args.gid_min !== undefined || args.gid_max !== undefined)) throw new ModuleError('gid_min and gid_max do not go with local: true');
+    return args;
+  },
   inspect: (wanted) => sh`${lookups(wanted.local)}
 echo @group; account group ${wanted.name} || exit
 echo @end`,
@@ -46,8 +52,10 @@ echo @end`,
     if (observed) return { script: sh`${needing('groupmod')}
 groupmod ${unique} -g ${gid!} ${name}` };
     const number = gid === undefined ? sh`` : sh`-g ${gid}`;
+    const limits = Object.entries({ GID_MIN: wanted.gid_min, GID_MAX: wanted.gid_max }).flatMap(([name, value]) => (value === undefined ? [] : ['-K', `${name}=${value}`]));
     return {
-      script: sh`if command -v groupadd >/dev/null; then groupadd ${raw(wanted.system ? '-r' : '')} ${unique} ${number} ${name} || exit
+      script: sh`${limits.length > 0 ? needing('groupadd') : sh``}
+if command -v groupadd >/dev/null; then groupadd ${raw(wanted.system ? '-r' : '')} ${unique} ${number} ${limits} ${name} || exit
 else addgroup ${raw(wanted.system ? '-S' : '')} ${number} ${name} || exit
 fi
 ${lookups(wanted.local)}

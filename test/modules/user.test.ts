@@ -115,7 +115,9 @@ inShells(test, 'group: made, renumbered, removed', async (t, place) => {
     return place.run(group.apply(wanted, observed, group.compare(wanted, observed)));
   };
   t.is((await apply({ gid: 1500, system: true, non_unique: true }, undefined)).rc, 0);
+  t.is((await apply({ gid_min: 1600, gid_max: 1601 }, undefined)).rc, 0);
   t.is((await apply({ gid: 1501 }, { gid: 1500 })).rc, 0);
   t.is((await apply({ state: 'absent', force: true }, { gid: 1500 })).rc, 0);
-  t.deepEqual(await calls(), ['groupadd <-r> <-o> <-g> <1500> <deploy>', 'groupmod <-g> <1501> <deploy>', 'groupdel <-f> <deploy>']);
+  await t.throwsAsync(look(t, place, group, { name: 'deploy', gid_min: 1600, local: true }), { message: /do not go with local/ });
+  t.deepEqual(await calls(), ['groupadd <-r> <-o> <-g> <1500> <deploy>', 'groupadd <-K> <GID_MIN=1600> <-K> <GID_MAX=1601> <deploy>', 'groupmod <-g> <1501> <deploy>', 'groupdel <-f> <deploy>']);
 });
