@@ -1,6 +1,7 @@
 import { isIPv4 } from 'node:net';
+import { pythonRegex } from '../expression/index.js';
 import { join, raw, sh, type Sh } from '../shell/sh.js';
-import { defineCommand, ModuleError } from './module.js';
+import { defineCommand, ModuleError, type Returns } from './module.js';
 import { choice, int, list, params, path, str } from './params.js';
 import { hostPath } from './words.js';
 
@@ -52,28 +53,29 @@ fi`;
 /**
  * Defines `found`, whether the regular expression is in standard input, `^` and `$` standing for lines as with
  * Python's MULTILINE. Perl's expressions are nearest to Python's; without Perl it is grep's, line by line.
+ * It prints the lines the match stands in, out of which the groups are read here.
  */
 function finder(regex: string): Sh {
   const extended = regex.replace(/\\[dDwWsS]/g, (word) => CLASSES[word]!).replaceAll('(?:', '(');
   const plain = !/\(\?|[*+?}][?+]|\\[bBAZ0-9]/.test(extended);
   return sh`if command -v perl >/dev/null; then found() { R=${regex.replaceAll('(?P<', '(?<')} perl -0777 -e ${FIND}; }
-elif ${raw(plain ? 'true' : 'false')}; then found() { grep -aE -e ${extended} >/dev/null; }
+elif ${raw(plain ? 'true' : 'false')}; then found() { grep -aE -m 1 -e ${extended}; }
 else echo 'this regular expression takes perl on the host' >&2; exit 2
 fi`;
 }
 const CLASSES: { [word: string]: string } = { '\\d': '[0-9]', '\\D': '[^0-9]', '\\w': '[[:alnum:]_]', '\\W': '[^[:alnum:]_]', '\\s': '[[:space:]]', '\\S': '[^[:space:]]' };
-const FIND = '$_ = <STDIN> // ""; exit(/$ENV{R}/m ? 0 : 1)';
+const FIND = '$_ = <STDIN> // ""; /$ENV{R}/m or exit 1; ($s, $e) = ($-[0], $+[0]); substr($_, 0, $s) =~ /[^\\n]*\\z/; $s -= length $&; substr($_, $e) =~ /\\A[^\\n]*/; print substr($_, $s, $e + length($&) - $s), "\\n"';
 
 function check(wanted: Wanted): Sh {
   if (wanted.path !== undefined) {
     const file = hostPath(wanted.path);
     const there = sh`{ [ -e ${file} ] || [ -L ${file} ]; }`;
     const matched = wanted.search_regex === undefined ? there : sh`{ [ -r ${file} ] && found <${file}; }`;
-    return ['started', 'present'].includes(wanted.state) ? matched : sh`! ${matched}`;
+    return ['started', 'present'].includes(wanted.state) ? matched : sh`! ${matched} >/dev/null`;
   }
   if (wanted.state === 'drained') return sh`! busy`;
-  const connected = wanted.search_regex === undefined ? sh`speak` : sh`speak | found`;
-  return ['started', 'present'].includes(wanted.state) ? connected : sh`! ${connected}`;
+  const connected = wanted.search_regex === undefined ? sh`speak` : sh`{ speak | found; }`;
+  return ['started', 'present'].includes(wanted.state) ? connected : sh`! ${connected} >/dev/null`;
 }
 
 /** Defines `busy`: whether /proc/net/tcp or tcp6 has a connection of the port that counts. */
@@ -99,7 +101,7 @@ export default defineCommand({
   name: 'wait_for',
   summary: 'Waits until a port is open or closed, a file is there or gone, a text is found, or connections have ended.',
   params: schema,
-  returns: { elapsed: 'Seconds that were waited.', state: 'What was waited for.', port: 'The port.', path: 'The file.', search_regex: 'The regular expression.' },
+  returns: { elapsed: 'Seconds that were waited.', state: 'What was waited for.', port: 'The port.', path: 'The file.', search_regex: 'The regular expression.', match_groups: 'What its groups matched, a list.', match_groupdict: 'What its named groups matched.' },
   examples: ['- wait_for:\n    port: 8000\n    delay: 10', '- wait_for:\n    path: /tmp/foo\n    search_regex: completed', '- wait_for:\n    host: db1\n    port: 3306\n    timeout: 60'],
   changes: false,
   run(wanted) {
@@ -125,11 +127,21 @@ done`);
   result(wanted, output) {
     const elapsed = Number(/elapsed (\d+)\n$/.exec(output.stdout)?.[1] ?? NaN);
     const what = { elapsed, state: wanted.state, port: wanted.port ?? null, path: wanted.path ?? null, search_regex: wanted.search_regex ?? null };
-    if (output.rc === 0) return what;
+    if (output.rc === 0) return { ...what, ...groups(wanted.search_regex, output.stdout.replace(/\n?elapsed \d+\n$/, '')) };
     if (Number.isNaN(elapsed)) throw new ModuleError(output.stderr.trim() || `waiting ended with exit status ${output.rc}`, { rc: output.rc, stderr: output.stderr });
     throw new ModuleError(wanted.msg ?? vain(wanted), what);
   },
 });
+
+/** @param lines what `found` printed; nothing where the expression was to be absent */
+function groups(regex: string | undefined, lines: string): Returns {
+  const match = regex === undefined ? null : pythonRegex(regex, 'm').exec(lines);
+  const orNull = (text: string | undefined): string | null => text ?? null;
+  return {
+    match_groups: match ? match.slice(1).map(orNull) : [],
+    match_groupdict: Object.fromEntries(Object.entries(match?.groups ?? {}).map(([name, text]) => [name, orNull(text)])),
+  };
+}
 
 function vain(wanted: Wanted): string {
   const place = wanted.path ?? `${wanted.host}:${wanted.port}`;

@@ -43,6 +43,10 @@ inShells(test, 'wait_for: files and what is in them', async (t, place) => {
   const wait = (args: object) => command(t, place, waitFor, { timeout: 0, ...args });
   await t.notThrowsAsync(wait({ path: "it's here" }));
   await t.notThrowsAsync(wait({ path: "~/it's here", search_regex: '^two \\d+$' }));
+  const { result } = await wait({ path: "it's here", search_regex: place.shell === 'busybox' ? 'two ([0-9])([0-9]*)(x)?' : '(?P<what>two) (\\d)(\\d*)(x)?' });
+  t.deepEqual(result!['match_groups'], [...(place.shell === 'busybox' ? [] : ['two']), '2', '2', null]);
+  t.deepEqual(result!['match_groupdict'], place.shell === 'busybox' ? {} : { what: 'two' });
+  t.deepEqual((await wait({ path: "it's here" })).result!['match_groups'], []);
   await t.notThrowsAsync(wait({ path: 'gone', state: 'absent' }));
   await t.notThrowsAsync(wait({ path: "it's here", state: 'absent', search_regex: 'three' }));
   await t.throwsAsync(wait({ path: 'gone' }), { message: /gone to be there/ });
