@@ -6,7 +6,7 @@ export { parseArgs, checkArgs, secretParams, describeParams, WHOLE, type Spec, t
 /** The collections whose modules exist here. The file of a module is named like it and exports one definition. */
 const COLLECTIONS: { [collection: string]: readonly string[] } = {
   'ansible.builtin': [
-    'apt', 'apt_repository', 'assemble', 'blockinfile', 'command', 'copy', 'cron', 'deb822_repository', 'debconf', 'dpkg_selections', 'file', 'find', 'get_url', 'getent', 'git', 'group', 'hostname', 'iptables', 'known_hosts', 'lineinfile', 'package', 'package_facts',
+    'apt', 'apt_repository', 'assemble', 'blockinfile', 'command', 'copy', 'cron', 'deb822_repository', 'debconf', 'dnf', 'dpkg_selections', 'file', 'find', 'get_url', 'getent', 'git', 'group', 'hostname', 'iptables', 'known_hosts', 'lineinfile', 'package', 'package_facts',
     'ping', 'raw', 'replace', 'script', 'service', 'service_facts', 'setup', 'shell', 'slurp', 'stat', 'systemd', 'tempfile', 'template',
     'unarchive', 'uri', 'user', 'wait_for',
   ],
@@ -16,7 +16,7 @@ const COLLECTIONS: { [collection: string]: readonly string[] } = {
   'community.mysql': ['mysql_db', 'mysql_query', 'mysql_replication', 'mysql_user', 'mysql_variables'],
 };
 
-const ALIASES: { [alias: string]: string } = { systemd_service: 'systemd', gather_facts: 'setup' };
+const ALIASES: { [alias: string]: string } = { systemd_service: 'systemd', gather_facts: 'setup', dnf5: 'dnf', yum: 'dnf' };
 
 const BY_NAME = new Map<string, string>();
 for (const [collection, names] of Object.entries(COLLECTIONS)) {
