@@ -29,7 +29,8 @@ async function page(name: string, output: 'text' | 'json'): Promise<string[]> {
   const { describeParams } = await import('../src/modules/index.js');
   const { painter, wantsColour, wrap } = await import('../src/report/style.js');
   const spec = await loadSpec(name);
-  const params = describeParams(spec);
+  // A name that begins with _ is between Ansible's own parts.
+  const params = describeParams(spec).filter((param) => !param.name.startsWith('_'));
   if (output === 'json') {
     const shown = params.map(({ schema: _, ...param }) => param);
     return [JSON.stringify({ name: spec.name, summary: spec.summary, params: shown, returns: spec.returns, examples: spec.examples }, undefined, 2)];

@@ -123,7 +123,7 @@ function resolve(spec: Spec, written: Iterable<string>, origins: Origins): { nam
     const name = known.get(key);
     if (name === undefined && !takesAny(spec)) {
       const all = describeParams(spec);
-      const hint = didYouMean(key, known.keys()) ?? (all.length > 0 ? `it takes ${all.map((param) => param.name).join(', ')}` : 'it takes none');
+      const hint = didYouMean(key, known.keys()) ?? (all.length > 0 ? `it takes ${all.map((param) => param.name).filter((each) => !each.startsWith('_')).join(', ')}` : 'it takes none');
       errors.push(new ContentError(`${spec.name} has no parameter "${key}"`, origins.get(key), hint));
       continue;
     }

@@ -20,6 +20,7 @@ const schema = params({
   force: bool('Make a link that leads nowhere, or in place of a file or an empty folder.').default(false),
   follow: bool('Change what a link leads to rather than the link.').default(true),
   only: str('With `state: absent`: it goes only if it is this, else the task fails: `empty`, for a folder with nothing in it, or the SHA-256 of a file. (Ansible has no such parameter.)').optional(),
+  _diff_peek: bool("Only tells whether the file looks binary: how Ansible's own actions ask.").optional(),
   ...timeParams,
   ...attributeParams,
   unsafe_writes: unsafeWrites,
@@ -44,6 +45,8 @@ interface Observed {
   members: Member[];
   /** A folder with something in it; only with `only: empty`. */
   full: boolean;
+  /** It holds a NUL among its first 8 KiB; only with _diff_peek. */
+  binary: boolean;
   /** Seconds since the epoch that access_time and modification_time stand for on the host. */
   times: (number | undefined)[];
 }
@@ -105,22 +108,25 @@ export const file = defineModule<typeof schema, Observed>({
     if (wanted.recurse) {
       parts.push(SELINUX, sh`if [ -d ${root} ]; then { find ${root}/. -exec stat -c "%f|%u|%g|%U|%G|$muster_se" -- {} + || echo failed; } | sort -u; fi`, raw("printf '\\000'"));
     }
+    if (wanted._diff_peek !== undefined) parts.push(sh`n=0; if [ -f ${root} ]; then n=$(head -c 8192 <${root} | tr -dc '\\000' | wc -c) || exit; fi; printf '%s\\000' "$n"`);
     return join(parts);
   },
   parse(output, wanted) {
     const what = `looking at ${wanted.path}`;
     const rest = fields(output, what);
+    const binary = wanted._diff_peek !== undefined && Number(rest.pop()) > 0;
     const members = wanted.recurse ? rest.pop()! : '';
     const full = wanted.only === 'empty' && rest.pop() === 'full';
     const times = takeTimes(wanted, rest);
     const { entries, umask } = seenFields(rest, lookedAt(wanted).length, what, lookOf(wanted));
     if (/^failed$/m.test(members)) throw new ModuleError(`${what}: ${output.stderr.trim() || 'find failed'}`);
     const entry = entries[0]!;
-    return { state: wanted.state ?? stateOf(entry, wanted), entry, umask, source: entries[1], full, times, members: members.split('\n').filter((line) => line !== '').map(parseMember) };
+    return { state: wanted.state ?? stateOf(entry, wanted), entry, umask, source: entries[1], full, binary, times, members: members.split('\n').filter((line) => line !== '').map(parseMember) };
   },
   compare(wanted, observed) {
     const { state, entry, umask, times, members } = observed;
     const { stat } = entry;
+    if (wanted._diff_peek !== undefined) return [];
     const made = (from: unknown): Change => ({ field: 'state', from, to: state });
     switch (state) {
       case 'absent':
@@ -175,7 +181,8 @@ export const file = defineModule<typeof schema, Observed>({
     return state === 'absent' || wanted.recurse ? { trees: paths } : { paths };
   },
   undo: (wanted, observed, changes) => undo(wanted, observed, changes),
-  result(wanted, { state, entry, umask }, output) {
+  result(wanted, { state, entry, umask, binary }, output) {
+    if (wanted._diff_peek !== undefined) return { path: wanted.path, appears_binary: binary };
     const done = output ? replaced(output, 1, `changing ${entry.path}`).seen.entries[0]! : entry;
     const facts = describe(done.path, done.stat);
     if (!output && done.stat === undefined && state !== 'absent') Object.assign(facts, { state: state === 'touch' ? 'file' : state }, wanted.mode === undefined ? {} : { mode: octal(newMode(wanted.mode, state === 'directory', umask)!) });

@@ -16,6 +16,17 @@ inShells(test, 'a folder is made with its parents, each with owner and mode', as
   t.is(await modeOf(place.dir), '0755');
 });
 
+inShells(test, '_diff_peek tells whether a file looks binary, and changes nothing', async (t, place) => {
+  const path = join(place.dir, "it's");
+  const peek = async () => (await converge(t, place, file, { path, _diff_peek: true, mode: '0600' })).result;
+  t.deepEqual(await peek(), { path, appears_binary: false });
+  await writeFile(path, 'text\n', { mode: 0o644 });
+  t.deepEqual(await peek(), { path, appears_binary: false });
+  await writeFile(path, 'a\0b');
+  t.deepEqual(await peek(), { path, appears_binary: true });
+  t.is(await modeOf(path), '0644');
+});
+
 inShells(test, 'owner and mode change, and only they', async (t, place) => {
   const path = join(place.dir, 'd');
   await mkdir(path);
