@@ -25,7 +25,11 @@ const schema = params({
   password_expire_min: int('Fewest days between changes of the password.').optional(),
   password_expire_warn: int('Days of warning before a password expires.').optional(),
   expires: float('When the account expires, in seconds since the epoch; negative: never.').optional(),
+  password_expire_account_disable: int('Days between the end of a password and the end of the account.').optional(),
   system: bool('Whether a new user is numbered as a system user.').default(false),
+  uid_min: int('Lowest number a new user is given, instead of UID_MIN of login.defs.').optional(),
+  uid_max: int('Highest number a new user is given, instead of UID_MAX of login.defs.').optional(),
+  seuser: str("A new user's SELinux user.").optional(),
   state: choice(['present', 'absent'], 'Whether the user is there.').default('present'),
   remove: bool('Whether home and mail go with a removed user.').default(false),
   force: bool('Whether a user is removed even while logged in; whether an SSH key is replaced.').default(false),
@@ -36,15 +40,30 @@ const schema = params({
   ssh_key_file: path('Its file, below the home folder unless absolute.').optional(),
   ssh_key_comment: str('Its comment.').optional(),
   ssh_key_passphrase: secret('Its passphrase; none unless given.').optional(),
+  login_class: str('Taken for compatibility: only BSD has it.').optional(),
+  hidden: bool('Taken for compatibility: only macOS has it.').optional(),
+  profile: str('Taken for compatibility: only Solaris has it.').optional(),
+  authorization: str('Taken for compatibility: only Solaris has it.').optional(),
+  role: str('Taken for compatibility: only Solaris has it.').optional(),
 }).check((context) => {
   const wanted = context.value;
   const issue = (message: string, path: string) => context.issues.push({ code: 'custom', message, input: wanted, path: [path] });
   if (!NAME.test(wanted.name)) issue(`"${wanted.name}" cannot be the name of a user`, 'name');
-  if (wanted.password !== undefined && !/^(|[!*].*|\$.+|_.{19}|[A-Za-z0-9./]{13})$/.test(wanted.password)) issue('password must be a hash; write {{ password | password_hash }}', 'password');
+  if (/[:\n]/.test(wanted.password ?? '')) issue('password must be a hash, which holds no colon or newline; write {{ password | password_hash }}', 'password');
   for (const field of ['comment', 'shell', 'home'] as const) if (/[:\n]/.test(wanted[field] ?? '')) issue(`${field} cannot hold a colon or a newline`, field);
   if (wanted.umask !== undefined && !/^0?[0-7]{1,4}$/.test(wanted.umask)) issue('umask is octal, such as 077', 'umask');
 });
 type Wanted = (typeof schema)['_zod']['output'];
+
+/** How long the last part of a hash is, by its method: crypt(5). */
+const LENGTHS: { [method: string]: number } = { 1: 22, 5: 43, 6: 86, y: 43, gy: 43, 7: 43, '2a': 53, '2b': 53, '2x': 53, '2y': 53 };
+
+/** Whether it is what the field of a password holds: nothing, a lock, or a hash, locked or not. */
+function isPassword(text: string): boolean {
+  if (/^[!*]*$/.test(text)) return true;
+  const [, method, hash] = /^!*\$(\w+)\$(?:.*\$)?([A-Za-z0-9./]+)$/.exec(text) ?? [];
+  return method !== undefined && hash!.length === (LENGTHS[method] ?? hash!.length);
+}
 
 interface Account {
   uid: number;
@@ -122,7 +141,7 @@ function parse(output: Output, wanted: Wanted): Observed {
 
 /** Days since the epoch for shadow's field of expiry; empty for never. */
 const expiry = (seconds: number) => (seconds < 0 ? '' : String(Math.floor(seconds / 86400)));
-const aging = [['password_expire_min', 3, '-m'], ['password_expire_max', 4, '-M'], ['password_expire_warn', 5, '-W']] as const;
+const aging = [['password_expire_min', 3, '-m'], ['password_expire_max', 4, '-M'], ['password_expire_warn', 5, '-W'], ['password_expire_account_disable', 6, '-I']] as const;
 
 /** Which of the wanted groups lack, and which there are too many; the primary group counts as neither. */
 function groupsOff(wanted: Wanted, account: Account): { missing: string[]; extra: string[] } {
@@ -221,6 +240,9 @@ function create(wanted: Wanted, observed: Observed): Sh {
     ...given('-e', expires),
     ...(wanted.create_home ? ['-m', ...given('-k', wanted.skeleton)] : ['-M']),
     ...(wanted.umask === undefined ? [] : ['-K', `UMASK=${wanted.umask}`]),
+    ...(wanted.uid_min === undefined ? [] : ['-K', `UID_MIN=${wanted.uid_min}`]),
+    ...(wanted.uid_max === undefined ? [] : ['-K', `UID_MAX=${wanted.uid_max}`]),
+    ...given('-Z', wanted.seuser),
     ...(wanted.system ? ['-r'] : []),
   ];
   const busybox = [
@@ -228,9 +250,13 @@ function create(wanted: Wanted, observed: Observed): Sh {
     ...given('-u', wanted.uid), ...given('-G', wanted.group ?? (observed.namesake ? wanted.name : undefined)), ...given('-g', wanted.comment),
     ...given('-h', wanted.home), ...given('-s', wanted.shell), ...(wanted.create_home ? [] : ['-H']), ...(wanted.system ? ['-S'] : []), ...given('-k', wanted.skeleton),
   ];
+  // busybox' adduser would leave out what it has no option for.
+  const lacking = (['uid_min', 'uid_max', 'seuser'] as const).filter((field) => wanted[field] !== undefined);
+  const refused = lacking.length ? sh`echo ${`the host's adduser has no ${lacking.join(', ')}; install shadow's tools (package passwd or shadow)`} >&2; exit 1` : sh``;
   const further = (wanted.groups ?? []).map((group) => sh`addgroup ${wanted.name} ${group} || exit`);
   return sh`if command -v useradd >/dev/null; then useradd ${shadow} -- ${wanted.name} || exit
 else
+  ${refused}
   adduser ${busybox} ${wanted.name} || exit
   ${join(further)}
 fi`;
@@ -308,6 +334,7 @@ function result(wanted: Wanted, observed: Observed, output?: Output) {
     create_home: wanted.create_home,
     move_home: wanted.move_home,
     system: wanted.system,
+    ...(wanted.password === undefined || isPassword(wanted.password) ? {} : { warnings: ['"password" does not look like the hash of a password, so nobody will log in by it; write {{ password | password_hash }}'] }),
     ...(key && wanted.generate_ssh_key
       ? { ssh_fingerprint: key.fingerprint, ssh_public_key: key.publicKey, ssh_key_file: keyFile(wanted).startsWith('/') ? keyFile(wanted) : `${folder}/${keyFile(wanted)}` }
       : {}),

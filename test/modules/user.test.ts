@@ -33,7 +33,7 @@ const cases: [string, object, Parameters<typeof answer>[0], [string, unknown][]]
   ['another password', { password: '$6$salt$other' }, ann, [['password', '$6$salt$other']]],
   ['another password only for new users', { password: '$6$salt$other', update_password: 'on_create' }, ann, []],
   ['locking', { password_lock: true }, ann, [['password_lock', true]]],
-  ['expiry', { expires: 1735689600.0, password_expire_max: 90 }, ann, [['expires', '20089'], ['password_expire_max', 90]]],
+  ['expiry', { expires: 1735689600.0, password_expire_max: 90, password_expire_account_disable: 7 }, ann, [['expires', '20089'], ['password_expire_max', 90], ['password_expire_account_disable', 7]]],
   ['never expires', { expires: -1 }, ann, []],
   ['home folder lost', {}, { ...ann, home: false }, [['home folder', '/home/ann']]],
   ['home folder not wanted', { create_home: false }, { ...ann, home: false }, []],
@@ -59,7 +59,8 @@ test('user: what cannot be told is an error', (t) => {
 test('user: arguments', (t) => {
   const good = (args: object) => user.params.safeParse({ name: 'ann', ...args }).success;
   t.true(good({ password: '!' }));
-  t.false(good({ password: 'plain text' }));
+  t.false(good({ password: 'plain:text' }));
+  t.true(good({ login_class: 'staff', hidden: true, profile: 'x', authorization: 'x', role: 'x' }));
   t.false(good({ name: '-rf' }));
   t.false(good({ comment: 'a:b' }));
   t.false(good({ umask: '9' }));
@@ -77,6 +78,18 @@ async function faked(place: Place, tools: readonly string[]): Promise<() => Prom
   return async () => (await readFile(join(place.dir, 'calls'), 'utf8')).trim().split('\n');
 }
 
+test('user: a password that is no hash is warned of, not shown', (t) => {
+  const warned = (password: string) => {
+    const wanted = user.params.parse({ name: 'ann', password });
+    const { warnings } = user.result(wanted, user.parse(answer(ann), wanted)) as { warnings?: string[] };
+    t.false(JSON.stringify(warnings ?? []).includes(password || 'nothing'));
+    return warnings !== undefined;
+  };
+  const of = (method: string, length: number) => `$${method}$salt$${'a./0Z'.repeat(20).slice(0, length)}`;
+  for (const good of ['', '!', '*', '*************', of('1', 22), of('5', 43), of('6', 86), `!${of('6', 86)}`, `$6$rounds=5000$salt$${'x'.repeat(86)}`, `$y$jCT$salt$${'x'.repeat(43)}`, `$2b$12$${'x'.repeat(53)}`]) t.false(warned(good), good);
+  for (const bad of ['plaintextpassword', 'thirteenchars', of('6', 43), `$6$salt$${'+'.repeat(86)}`, '$6$salt', '$price']) t.true(warned(bad), bad);
+});
+
 inShells(test, 'user: a change, and no password in arguments', async (t, place) => {
   const calls = await faked(place, ['usermod', 'chpasswd', 'chage']);
   const me = userInfo().username;
@@ -91,11 +104,11 @@ inShells(test, 'user: a change, and no password in arguments', async (t, place) 
 inShells(test, 'user: a new one', async (t, place) => {
   const calls = await faked(place, ['useradd']);
   const me = userInfo().username;
-  const wanted = user.params.parse({ name: me, uid: 7, system: true, umask: '077', shell: '/bin/ba sh', expires: 1735689600 });
+  const wanted = user.params.parse({ name: me, uid: 7, system: true, umask: '077', uid_min: 5, uid_max: 9, seuser: 'staff_u', shell: '/bin/ba sh', expires: 1735689600 });
   const observed = user.parse(answer({ ids: '', namesake: 'x:x:1:' }), wanted);
   const output = await place.run(user.apply(wanted, observed, user.compare(wanted, observed)));
   t.is(output.rc, 0, output.stderr);
-  t.deepEqual(await calls(), [`useradd <-u> <7> <-N> <-s> </bin/ba sh> <-e> <2025-01-01> <-m> <-K> <UMASK=077> <-r> <--> <${me}>`]);
+  t.deepEqual(await calls(), [`useradd <-u> <7> <-N> <-s> </bin/ba sh> <-e> <2025-01-01> <-m> <-K> <UMASK=077> <-K> <UID_MIN=5> <-K> <UID_MAX=9> <-Z> <staff_u> <-r> <--> <${me}>`]);
 });
 
 inShells(test, 'users and groups of this machine are found, others are not', async (t, place) => {
