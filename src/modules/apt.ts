@@ -18,7 +18,7 @@ const upgrades = z
 
 export const bare = params({
   name: list('Packages: name, name=version (patterns too), name>=version, name/release.').meta({ aliases: ['package', 'pkg'] }).default([]),
-  state: choice(['present', 'latest', 'absent', 'fixed', 'build-dep'], 'What the packages shall be; fixed mends broken dependencies.').default('present'),
+  state: choice(['present', 'latest', 'absent', 'fixed', 'build-dep'], 'What the packages shall be; fixed mends broken dependencies, build-dep installs what building them takes.').default('present'),
   deb: str('A .deb file on the host, or a URL to fetch one from.').optional(),
   update_cache: bool('Whether the lists of packages are updated before, where something is to be done.').meta({ aliases: ['update-cache'] }).optional(),
   cache_valid_time: int('Seconds for which lists count as up to date; given, it means update_cache too.').default(0),
@@ -57,7 +57,7 @@ export function rules(context: z.core.ParsePayload<Wanted>): void {
       issue((error as Error).message, 'name');
     }
   }
-  if (wanted.state === 'build-dep') issue('state: build-dep is not supported; run "apt-get build-dep" with the command module', 'state');
+  if (wanted.state === 'build-dep' && !wanted.name.length) issue('state: build-dep needs packages', 'name');
   const other = wanted.deb ?? (wanted.update_cache || wanted.cache_valid_time || wanted.upgrade !== 'no' || wanted.autoremove || wanted.autoclean || wanted.clean || wanted.state === 'fixed');
   if (!wanted.name.length && !other) issue('give packages, or something else to do (update_cache, upgrade, deb, autoremove, …)', 'name');
 }
@@ -73,6 +73,8 @@ export interface Observed {
   upgrade: ReturnType<typeof parseSimulation>;
   autoremove: ReturnType<typeof parseSimulation>;
   fix: ReturnType<typeof parseSimulation>;
+  /** Undefined where it cannot be told before the lists are updated. */
+  build_dep: ReturnType<typeof parseSimulation> | undefined;
   autoclean: ReturnType<typeof parseSimulation>;
   archives: boolean;
 }
@@ -101,7 +103,8 @@ export function inspect(wanted: Wanted): Sh {
 const TOGETHER = 50;
 
 function inspection(wanted: Wanted): Sh {
-  const names = specsOf(wanted).map((spec) => (spec.arch === undefined ? spec.name : `${spec.name}:${spec.arch}`));
+  const building = wanted.state === 'build-dep';
+  const names = specsOf(building ? { ...wanted, name: [] } : wanted).map((spec) => (spec.arch === undefined ? spec.name : `${spec.name}:${spec.arch}`));
   const query = '${db:Status-Abbrev}\\t${Package}\\t${Architecture}\\t${Version}\\n';
   const release = wanted.default_release === undefined ? sh`` : sh`-t ${wanted.default_release}`;
   const simulated = (section: string, verb: string) => sh`echo ${`@${section}`}; apt-get -s -q -o Debug::NoLocking=true ${release} ${raw(verb)} || exit`;
@@ -136,6 +139,9 @@ done`
     wanted.upgrade === 'no' ? sh`` : simulated('upgrade', upgradeVerb(wanted)),
     wanted.autoremove ? simulated('autoremove', 'autoremove') : sh``,
     wanted.state === 'fixed' ? simulated('fix', '--fix-broken install') : sh``,
+    building
+      ? sh`echo @builddep; apt-get -s -q -o Debug::NoLocking=true ${release} build-dep -- ${specsOf(wanted).map(installArgument)} || ${updates(wanted) ? sh`echo @unlisted` : sh`exit`}`
+      : sh``,
     wanted.autoclean ? simulated('autoclean', 'autoclean') : sh``,
     wanted.clean ? sh`for f in /var/cache/apt/archives/*.deb; do if [ -e "$f" ]; then echo @archives; break; fi; done` : sh``,
     sh`echo @end`,
@@ -167,6 +173,7 @@ export function parse(output: Output, wanted: Wanted): Observed {
     upgrade: parseSimulation(lines('upgrade')),
     autoremove: parseSimulation(lines('autoremove')),
     fix: parseSimulation(lines('fix')),
+    build_dep: sections.has('unlisted') ? undefined : parseSimulation(lines('builddep')),
     autoclean: parseSimulation(lines('autoclean')),
     archives: sections.has('archives'),
   };
@@ -178,7 +185,7 @@ const versionOf = (spec: Spec, observed: Observed) => matching(spec, observed).f
 
 /** The specs that are not as they should be, with what is there and what shall be. */
 function due(wanted: Wanted, observed: Observed): { spec: Spec; names: string[]; from: string; to: string }[] {
-  if (wanted.state === 'fixed') return [];
+  if (wanted.state === 'fixed' || wanted.state === 'build-dep') return [];
   return specsOf(wanted).flatMap((spec) => {
     const found = matching(spec, observed);
     const version = versionOf(spec, observed);
@@ -218,16 +225,18 @@ export function compare(wanted: Wanted, observed: Observed): Change[] {
     const there = observed.packages.find((each) => each.name === observed.deb?.name && each.status === 'installed')?.version;
     if (there === undefined || there !== observed.deb?.version) changes.push({ field: 'deb', from: there ?? 'absent', to: observed.deb?.version ?? wanted.deb });
   }
-  const simulated = (field: 'upgrade' | 'autoremove' | 'fix' | 'autoclean') => {
-    const all = observed[field];
+  const simulated = (field: 'upgrade' | 'autoremove' | 'fix' | 'autoclean' | 'build_dep') => {
+    const all = observed[field] ?? [];
     if (all.length) changes.push({ field, from: listed(all.map((each) => `${each.name} ${each.from ?? 'absent'}`)), to: listed(all.map((each) => `${each.name} ${each.to ?? 'absent'}`)) });
   };
   simulated('fix');
   simulated('upgrade');
   simulated('autoremove');
   simulated('autoclean');
+  if (observed.build_dep === undefined) changes.push({ field: 'build_dep', from: 'unknown before the lists are updated', to: `what building ${listed(wanted.name)} takes` });
+  else simulated('build_dep');
   if (observed.archives) changes.push({ field: 'clean', from: 'package files', to: 'none' });
-  if (updateDue(wanted, observed, changes.some(({ field }) => ['packages', 'deb'].includes(field)))) {
+  if (updateDue(wanted, observed, changes.some(({ field }) => ['packages', 'deb', 'build_dep'].includes(field)))) {
     // Without a number that grows by itself: the same finding reads the same a minute later.
     const age = observed.updated === undefined ? 'no lists' : wanted.cache_valid_time === 0 ? 'lists' : `older than ${wanted.cache_valid_time} s`;
     changes.unshift({ field: 'cache', from: age, to: 'updated' });
@@ -259,7 +268,7 @@ export function apply(wanted: Wanted, observed: Observed, changes: readonly Chan
     ...(wanted.install_recommends === undefined ? [] : ['-o', `APT::Install-Recommends=${wanted.install_recommends ? 'yes' : 'no'}`]),
     ...(wanted.only_upgrade ? ['--only-upgrade'] : []),
     ...(wanted.fail_on_autoremove ? ['--no-remove'] : []),
-    ...(wanted.autoremove ? ['--auto-remove'] : []),
+    ...(wanted.autoremove && wanted.state !== 'build-dep' ? ['--auto-remove'] : []),
     ...allowing(wanted.allow_downgrade, '--allow-downgrades'),
     ...allowing(wanted.allow_change_held_packages, '--allow-change-held-packages'),
     ...allowing(wanted.allow_unauthenticated, '--allow-unauthenticated'),
@@ -271,6 +280,7 @@ export function apply(wanted: Wanted, observed: Observed, changes: readonly Chan
   if (has('clean')) parts.push(sh`${get} clean || failing`);
   if (has('fix')) parts.push(sh`${get} --fix-broken install ${options} || failing`);
   if (has('upgrade') || (has('cache') && wanted.upgrade !== 'no')) parts.push(sh`${get} ${raw(upgradeVerb(wanted))} ${options} || failing`);
+  if (has('build_dep')) parts.push(sh`${get} ${options} build-dep -- ${specsOf(wanted).map(installArgument)} || failing`);
   const names = due(wanted, observed).flatMap((each) => each.names);
   // Fresh lists may hold versions the old ones did not: with `latest` all are asked for again.
   const asked = wanted.state === 'latest' && has('cache') ? latestOf(wanted, observed) : names;
@@ -335,6 +345,10 @@ export function undo(wanted: Wanted, observed: Observed, changes: readonly Chang
     if (name !== undefined && !observed.packages.some((each) => each.name === name)) added!.push(name);
     else back.push({ cannot: `${name ?? wanted.deb} was upgraded` });
   }
+  if (changes.some(({ field }) => field === 'build_dep')) {
+    for (const { verb, name, from } of observed.build_dep ?? []) if (verb === 'Inst' && from === undefined) added!.push(name);
+    if (!observed.build_dep?.every(({ verb, from }) => verb === 'Inst' && from === undefined)) back.push({ cannot: `what building ${listed(wanted.name)} takes replaced other packages, or was not known before` });
+  }
   for (const { field, from } of changes) if (['upgrade', 'autoremove', 'fix'].includes(field)) back.push({ cannot: `${field}: ${String(from)}` });
   if (added!.length > 0) back.push({ module: 'apt', args: { name: added, state: 'absent', purge: true } });
   if (removed!.length > 0) back.push({ module: 'apt', args: { name: removed, state: 'present' } });
@@ -372,6 +386,7 @@ export default defineModule({
     '- apt:\n    name: nginx=1.22*\n    state: present',
     '- apt:\n    name: apache2*\n    state: absent\n    purge: true\n    autoremove: true',
     '- apt:\n    upgrade: dist',
+    '- apt:\n    name: nginx\n    state: build-dep',
   ],
   verify,
   inspect,

@@ -11,7 +11,7 @@ export default defineModule({
   readOnly: true,
   inspect: (wanted) => sh`printf %s ${wanted.data}`,
   parse(output, wanted) {
-    if (wanted.data === 'crash') throw new ModuleError('boom');
+    if (wanted.data === 'crash') throw new ModuleError('boom', { module_stdout: '', module_stderr: 'Exception: boom\n', rc: 1 });
     if (output.rc !== 0 || output.stdout !== wanted.data) throw new ModuleError('the host sent back something else', { rc: output.rc, stdout: output.stdout, stderr: output.stderr });
     return output.stdout;
   },

@@ -125,7 +125,7 @@ export function parseUnit(output: Output, wanted: UnitWanted): Unit {
   const absent = load === 'not-found' || properties.get('UnitFileState') === 'not-found';
   // A unit that is only about to be read, or about whose mask alone is spoken, need not be there.
   if (absent && !unit.stale && !(wanted.masked !== undefined && wanted.state === undefined && wanted.enabled === undefined)) {
-    throw new ModuleError(`the host has no unit ${unitName(wanted.name)}; is its package installed, its name right?`);
+    throw new ModuleError(`Could not find the requested service ${wanted.name}: the host has no unit ${unitName(wanted.name)}; is its package installed, its name right?`);
   }
   if (load === 'bad-setting' || load === 'error') {
     throw new ModuleError(`systemd cannot read ${unitName(wanted.name)}: ${properties.get('LoadError') || load}; see "systemd-analyze verify ${unitName(wanted.name)}"`);

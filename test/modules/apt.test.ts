@@ -36,6 +36,9 @@ const cases: [string, object, string, [string, unknown, unknown][]][] = [
   ['fresh lists are left', { name: 'curl', update_cache: true, cache_valid_time: 3600 }, cache(10), [['packages', 'curl absent', 'curl present']]],
   ['upgrade', { upgrade: true }, '@upgrade\nInst bash [5.2.15-2+b2] (5.2.15-2+b7 Debian:12.9/stable [amd64])\nConf bash (5.2.15-2+b7)\n', [['upgrade', 'bash 5.2.15-2+b2', 'bash 5.2.15-2+b7']]],
   ['nothing to upgrade', { upgrade: 'dist' }, '@upgrade\n0 upgraded, 0 newly installed\n', []],
+  ['what a build takes', { name: 'nginx', state: 'build-dep' }, '@builddep\nInst make (4.3-4.1 Debian:12 [amd64])\nInst gcc [11] (12 Debian:12 [amd64])\n', [['build_dep', 'make absent, gcc 11', 'make 4.3-4.1, gcc 12']]],
+  ['what a build takes is there', { name: 'nginx', state: 'build-dep', update_cache: true }, `@builddep\n0 upgraded\n${cache(4000)}`, []],
+  ['what a build takes is not known yet', { name: 'nginx', state: 'build-dep', update_cache: true }, `@builddep\n@unlisted\n@cache\n10000\n`, [['cache', 'no lists', 'updated'], ['build_dep', 'unknown before the lists are updated', 'what building nginx takes']]],
   ['autoremove', { autoremove: 'yes' }, '@autoremove\nRemv libx [1.0]\n', [['autoremove', 'libx 1.0', 'libx absent']]],
   ['a deb of the version that is there', { deb: '/x.deb' }, '@deb\nPackage: nginx\nVersion: 1.22.1-9\n', []],
   ['a deb', { deb: '/x.deb' }, '@deb\nPackage: nginx\nVersion: 2.0\n', [['deb', '1.22.1-9', '2.0']]],
@@ -61,7 +64,8 @@ test('apt: arguments', (t) => {
   t.true(good({ name: 'a-b+c.d=1:2.3~rc1-4+deb12u1' }));
   for (const name of ['-y', 'Big', 'a b', 'a;b', '$(x)', 'x=', 'lib*']) t.false(good({ name }), name);
   t.false(good({}));
-  t.false(good({ name: 'x', state: 'build-dep' }));
+  t.true(good({ name: 'x', state: 'build-dep' }));
+  t.false(good({ state: 'build-dep', update_cache: true }));
   t.false(good({ upgrade: 'sometimes' }));
   t.false(verifies(apt, apt.params.parse({ update_cache: true })));
   t.true(verifies(apt, apt.params.parse({ name: 'x', update_cache: true })));
@@ -108,4 +112,12 @@ inShells(test, 'apt: what apt-get is asked to do', async (t, place) => {
     '-q -o APT::Update::Error-Mode=any update',
     `${options} -o APT::Install-Recommends=no install -- curl=8* nginx`,
   ]);
+  const building = apt.params.parse({ name: 'curl', state: 'build-dep', autoremove: true, lock_timeout: 5 });
+  const simulated = apt.parse({ rc: 0, stdout: '@builddep\nInst make (4.3 Debian:12 [amd64])\n@end\n', stderr: '' }, building);
+  t.like(await place.run(apt.inspect(building)), { rc: 0 });
+  t.is((await place.run(apt.apply(building, simulated, apt.compare(building, simulated)))).rc, 0);
+  const calls = (await readFile(join(place.dir, 'calls'), 'utf8')).trim().split('\n');
+  t.true(calls.includes('-s -q -o Debug::NoLocking=true build-dep -- curl'));
+  t.is(calls.at(-1), `${options} build-dep -- curl`);
+  t.deepEqual(apt.undo!(building, simulated, apt.compare(building, simulated)), [{ module: 'apt', args: { name: ['make'], state: 'absent', purge: true } }]);
 });
