@@ -2,10 +2,18 @@ import test from 'ava';
 import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { assemble } from '../../src/modules/assemble.js';
+import ping from '../../src/modules/ping.js';
 import { getent } from '../../src/modules/getent.js';
 import { knownHosts } from '../../src/modules/known_hosts.js';
+import { ModuleError } from '../../src/modules/module.js';
 import { tempfile } from '../../src/modules/tempfile.js';
 import { command, converge, inShells, look, modeOf } from './harness.js';
+
+inShells(test, 'a word comes back', async (t, place) => {
+  t.deepEqual((await converge(t, place, ping, { data: "it's $x" })).result, { ping: "it's $x" });
+  const failure = await t.throwsAsync(look(t, place, ping, { data: 'crash' }), { instanceOf: ModuleError, message: 'boom' });
+  t.deepEqual(failure.fields, { module_stdout: '', module_stderr: 'Exception: boom\n', rc: 1 });
+});
 
 inShells(test, 'temporary files and folders', async (t, place) => {
   const file = (await command(t, place, tempfile, { path: '~', prefix: "it's.", suffix: '.x' })).result!;
