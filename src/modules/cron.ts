@@ -1,9 +1,11 @@
+import { basename } from 'node:path';
 import { bytes, join, raw, sh } from '../shell/sh.js';
 import { applyEdit, beforeEdit, compareEdit, decode, inspectText, parseText, splitLines, type EditOptions, type Edited } from './edited_file.js';
 import { fields } from './look.js';
 import { defineModule, ModuleError, type Output, type Returns } from './module.js';
 import { bool, choice, params, path, str } from './params.js';
-import { undoFile } from './whole_file.js';
+import { attributesOf, undoFile } from './whole_file.js';
+import { hostPath } from './words.js';
 import { replaced } from './replace_file.js';
 
 const schema = params({
@@ -41,6 +43,10 @@ export const cron = defineModule<typeof schema, Edited, Wanted>({
   ],
   async prepare(args) {
     const plainTime = [args.minute, args.hour, args.day, args.month, args.weekday].every((field) => field === '*');
+    if (args.cron_file === '/etc/crontab') throw new ModuleError('Will not manage /etc/crontab via cron_file, see documentation.');
+    if (args.insertafter !== undefined && args.insertbefore !== undefined) throw new ModuleError('cron takes insertafter or insertbefore, not both');
+    if ((args.insertafter ?? args.insertbefore) !== undefined && !args.env && args.state === 'present') throw new ModuleError('cron: insertafter and insertbefore are for variables: with env: true');
+    if (args.env && /\s/.test(args.name)) throw new ModuleError(`cron: "${args.name}" cannot be the name of a variable`);
     if (args.special_time !== undefined && !plainTime) throw new ModuleError('cron takes special_time or minute, hour, day, month and weekday, not both');
     if (args.state === 'present' && args.job === undefined) throw new ModuleError(args.env ? 'cron needs job, the value of the variable' : 'cron needs job when state is present');
     if (args.cron_file !== undefined && args.user === undefined && args.state === 'present' && !args.env) throw new ModuleError('cron needs user when cron_file is given');
@@ -69,6 +75,7 @@ fi`);
   },
   compare(wanted, observed) {
     const { after } = edit(wanted, observed);
+    if (empties(wanted, observed)) return [{ field: 'state', from: 'present', to: 'absent', text: { path: observed.entry.path, after: null } }];
     if (fileOf(wanted) !== undefined) return compareEdit(options(wanted), observed, after);
     const text = observed.content?.toString() ?? '';
     if (after === undefined || after.toString() === text) return [];
@@ -76,12 +83,16 @@ fi`);
   },
   apply(wanted, observed, changes) {
     const { after } = edit(wanted, observed);
-    if (fileOf(wanted) !== undefined) return applyEdit(options(wanted), observed, after, changes);
+    const removed = empties(wanted, observed);
+    if (fileOf(wanted) !== undefined && !removed) return applyEdit(options(wanted), observed, after, changes);
     const keep = wanted.backup && observed.content !== undefined ? sh`b=$(mktemp "\${TMPDIR:-/tmp}/crontabXXXXXX") && ${bytes(observed.content)} >"$b" && printf 'backup_file\\000%s\\000' "$b" || exit` : join([]);
+    if (removed) return { script: join([keep, sh`rm -f -- ${hostPath(observed.entry.path)} || exit`, raw(`printf 'look\\0000022\\000'`)]) };
     return { script: join([keep, sh`${bytes(after!)} | crontab ${raw(who(wanted))} - || exit`, raw(`printf 'look\\0000022\\000'`)]) };
   },
   undo(wanted, observed, changes) {
     const { name, user, env, state } = wanted;
+    const { path, stat: was } = observed.entry;
+    if (empties(wanted, observed)) return [{ module: 'copy', args: { dest: path, ...attributesOf(was!) }, old: hostPath(path) }];
     if (fileOf(wanted) !== undefined) return undoFile(observed.entry, changes);
     const had = splitLines((observed.content ?? Buffer.alloc(0)).toString()).some((line) => (env ? VARIABLE.exec(line)?.[1] === name : line.trim() === `${MARK}${name.trim()}`));
     if (had || state === 'absent') throw new ModuleError(`what ${observed.entry.path} had for "${name}" was not kept`);
@@ -95,7 +106,8 @@ fi`);
       jobs: lines.filter((line) => line.startsWith(MARK)).map((line) => line.slice(MARK.length)),
       envs: lines.flatMap((line) => VARIABLE.exec(line)?.[1] ?? []),
       ...(wanted.cron_file === undefined ? {} : { cron_file: wanted.cron_file }),
-      ...notes(wanted, output),
+      ...(wanted.cron_file === undefined || /^[\w-]+$/.test(basename(wanted.cron_file)) ? {} : { warnings: [`cron may pass over the file ${wanted.cron_file}: its name should hold only letters, digits, _ and -`] }),
+      ...notes(wanted, observed, output),
     };
   },
 });
@@ -104,8 +116,15 @@ export default cron;
 const MARK = '#Ansible: ';
 const VARIABLE = /^([A-Za-z_]\w*)\s*=/;
 
-function notes(wanted: Wanted, output: Output | undefined): Returns {
-  return output ? replaced(output, fileOf(wanted) === undefined ? 0 : 1, 'writing the crontab').notes : {};
+/** A file of cron that lost its last job, and holds nothing else, goes too. */
+function empties(wanted: Wanted, observed: Edited): boolean {
+  if (fileOf(wanted) === undefined || wanted.env || wanted.state === 'present' || observed.content === undefined) return false;
+  const { after } = edit(wanted, observed);
+  return after !== undefined && !after.equals(observed.content) && after.toString().trim() === '';
+}
+
+function notes(wanted: Wanted, observed: Edited, output: Output | undefined): Returns {
+  return output ? replaced(output, fileOf(wanted) === undefined || empties(wanted, observed) ? 0 : 1, 'writing the crontab').notes : {};
 }
 
 function fileOf({ cron_file }: Wanted): string | undefined {

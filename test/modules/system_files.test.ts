@@ -80,6 +80,20 @@ inShells(test, 'a file of cron names who runs the job', async (t, place) => {
   await converge(t, place, cron, { cron_file, user: 'app', name: 'a', hour: '3', minute: '0', job: 'true' });
   t.is(await readFile(cron_file, 'utf8'), '#Ansible: a\n0 3 * * * app true\n');
   await t.throwsAsync(look(t, place, cron, { cron_file, name: 'a', job: 'true' }), { message: /needs user/ });
+  await t.throwsAsync(look(t, place, cron, { cron_file: '/etc/crontab', user: 'root', name: 'a', job: 'true' }), { message: /^Will not manage/ });
+  await t.throwsAsync(look(t, place, cron, { name: 'a', job: 'true', insertafter: 'B' }), { message: /env: true/ });
+  await t.throwsAsync(look(t, place, cron, { name: 'A B', job: 'true', env: true }), { message: /cannot be the name/ });
+  // What is left of it by the last job goes with it; a variable keeps it.
+  await converge(t, place, cron, { cron_file, name: 'B', env: true, job: 'x' });
+  await converge(t, place, cron, { cron_file, name: 'a', state: 'absent' });
+  t.is(await readFile(cron_file, 'utf8'), 'B="x"\n');
+  await writeFile(cron_file, '#Ansible: a\n0 3 * * * app true\n\n   \n\t\n');
+  const { result } = await converge(t, place, cron, { cron_file, name: 'a', state: 'absent', backup: true });
+  await t.throwsAsync(readFile(cron_file), { code: 'ENOENT' });
+  t.regex(await readFile(result['backup_file'] as string, 'utf8'), /^#Ansible: a\n/);
+  t.deepEqual([result['jobs'], result['cron_file'], result['warnings']], [[], cron_file, undefined]);
+  const odd = await converge(t, place, cron, { cron_file: `${cron_file}.bak`, user: 'app', name: 'ジョブ', job: 'echo うどん' });
+  t.regex((odd.result['warnings'] as string[])[0]!, /cron may pass over/);
 });
 
 inShells(test, 'a host without cron says so', async (t, place) => {
