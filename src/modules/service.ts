@@ -3,7 +3,7 @@ import { join, raw, sh, type Sh } from '../shell/sh.js';
 import { defineModule, ModuleError, type Change, type Output } from './module.js';
 import { any, bool, choice, int, params, str } from './params.js';
 import { splitWords } from './words.js';
-import { apartUnits, applyUnit, compareUnit, howTouched, parseUnit, showUnits, touchesUnit, undoTurning, undoUnit, unitResult, type Unit, type UnitWanted } from './units.js';
+import { apartUnits, applyUnit, compareUnit, howTouched, inspectUnit, parseUnit, showUnits, touchesUnit, undoTurning, undoUnit, unitParams, unitResult, type Unit, type UnitWanted } from './units.js';
 
 const schema = params({
   name: str('The service.'),
@@ -11,12 +11,13 @@ const schema = params({
   enabled: bool('Whether the service starts at boot.').optional(),
   sleep: int('Seconds between stop and start of a restart, where an init script does it.').optional(),
   runlevel: str('The runlevel, where OpenRC has several.').default('default'),
-  pattern: str('Taken for compatibility: whether a service runs is told by its manager.').optional(),
+  pattern: str('Text in the command lines of processes that tells that the service runs, where an init script cannot.').optional(),
   arguments: str('More arguments for an init script.').meta({ aliases: ['args'] }).optional(),
   use: any('Taken for compatibility: the service manager is found on the host.').optional(),
+  ...unitParams,
 }).check((context) => {
-  const { name, state, enabled } = context.value;
-  if (state === undefined && enabled === undefined) context.issues.push({ code: 'custom', message: 'state or enabled is needed', input: context.value, path: ['state'] });
+  const { name, state, enabled, masked, daemon_reload, daemon_reexec } = context.value;
+  if ((state ?? enabled ?? masked) === undefined && !daemon_reload && !daemon_reexec) context.issues.push({ code: 'custom', message: 'state or enabled is needed', input: context.value, path: ['state'] });
   if (/[*?[\s/]/.test(name)) context.issues.push({ code: 'custom', message: `"${name}" is not the name of one service`, input: context.value, path: ['name'] });
 });
 type Wanted = (typeof schema)['_zod']['output'];
@@ -25,13 +26,14 @@ type Wanted = (typeof schema)['_zod']['output'];
 type Observed = { manager: 'systemd'; unit: Unit } | { manager: 'openrc' | 'sysv'; running: boolean; enabled: boolean };
 
 function asUnit(wanted: Wanted): UnitWanted {
-  return { name: wanted.name, state: wanted.state, enabled: wanted.enabled, force: false, daemon_reload: false, daemon_reexec: false, scope: 'system', no_block: false };
+  const { name, state, enabled, masked, force, daemon_reload, daemon_reexec, scope, no_block } = wanted;
+  return { name, state, enabled, masked, force, daemon_reload, daemon_reexec, scope, no_block };
 }
 
 /** All services of a host have one manager; where that is systemd, it tells of all of them at once. */
 const services: Kind<Wanted> = {
   name: 'services',
-  key: ({ name, runlevel }) => `${name} ${runlevel}`,
+  key: ({ name, runlevel, pattern }) => [name, runlevel, pattern ?? ''].join(' '),
   text: (asked) => sh`if [ -d /run/systemd/system ]; then
 echo 'manager systemd'
 ${showUnits(asked.map(({ name }) => name))}
@@ -57,10 +59,18 @@ else
     echo 'manager sysv'
     for f in /etc/rc[2345].d/S??${wanted.name}; do if [ -e "$f" ]; then echo enabled; break; fi; done
   fi
-  timeout 10 ${script} status </dev/null >/dev/null 2>&1
+  ${wanted.pattern === undefined ? sh`timeout 10 ${script} status </dev/null >/dev/null 2>&1` : running(wanted.pattern)}
   echo "status $?"
 fi
 echo next`;
+}
+
+/** Ends with 0 where a process other than this shell has the text in its command line, with 3 where none has. */
+export function running(pattern: string): Sh {
+  return sh`(for f in /proc/[0-9]*/cmdline; do
+    if [ "$f" != /proc/$$/cmdline ] && tr '\\000' ' ' <"$f" 2>/dev/null | grep -qF -e ${pattern}; then exit 0; fi
+  done 2>/dev/null
+  exit 3)`;
 }
 
 export default defineModule({
@@ -69,13 +79,19 @@ export default defineModule({
   params: schema,
   returns: { name: 'The service.', state: 'started or stopped.', enabled: 'Whether it starts at boot.', status: "systemd's properties of the unit before the change." },
   examples: ['- service:\n    name: nginx\n    state: started\n    enabled: true'],
-  verify: (wanted) => wanted.state !== 'restarted' && wanted.state !== 'reloaded',
-  inspect: (wanted) => new Question(services, wanted),
+  verify: (wanted) => wanted.state !== 'restarted' && wanted.state !== 'reloaded' && !wanted.daemon_reexec && !wanted.no_block,
+  inspect(wanted) {
+    if (!wanted.daemon_reload && wanted.scope === 'system') return new Question(services, wanted);
+    return sh`if [ -d /run/systemd/system ]; then echo 'manager systemd'
+${inspectUnit(asUnit(wanted))}
+else ${askScript(wanted)}
+fi`;
+  },
   parse(output: Output, wanted): Observed {
     const lines = output.stdout.split('\n');
     const manager = /^manager (.*)$/.exec(lines[0]!)?.[1];
     if (manager === 'systemd') return { manager, unit: parseUnit(output, asUnit(wanted)) };
-    if (manager === 'none') throw new ModuleError(`the host has neither systemd nor an init script /etc/init.d/${wanted.name}; is the package installed, the name right?`);
+    if (manager === 'none') throw new ModuleError(`Could not find the requested service ${wanted.name}: the host has neither systemd nor an init script /etc/init.d/${wanted.name}; is the package installed, the name right?`);
     const status = /^status (\d+)$/m.exec(output.stdout)?.[1];
     if ((manager !== 'openrc' && manager !== 'sysv') || status === undefined) throw new ModuleError(`cannot look at the service: ${output.stderr.trim()}`, { rc: output.rc, stderr: output.stderr });
     // LSB 3.1, 20.2: 0 running, 1 to 3 not running, anything else unknown.

@@ -1,17 +1,12 @@
 import { defineModule } from './module.js';
 import { bool, choice, params, str } from './params.js';
-import { applyUnit, compareUnit, inspectUnit, parseUnit, touchesUnit, undoUnit, unitResult } from './units.js';
+import { applyUnit, compareUnit, inspectUnit, parseUnit, touchesUnit, undoUnit, unitParams, unitResult } from './units.js';
 
 const schema = params({
   name: str('The unit; without an ending it is a service.').meta({ aliases: ['service', 'unit'] }).optional(),
   state: choice(['started', 'stopped', 'restarted', 'reloaded'], 'restarted and reloaded are done each time.').optional(),
   enabled: bool('Whether the unit starts at boot.').optional(),
-  masked: bool('Whether the unit is masked: impossible to start.').optional(),
-  force: bool('Whether existing symbolic links are replaced.').default(false),
-  daemon_reload: bool('Has systemd read its unit files again, if any was touched since it last did, before all else.').meta({ aliases: ['daemon-reload'] }).default(false),
-  daemon_reexec: bool('Has systemd execute itself again, before all else.').meta({ aliases: ['daemon-reexec'] }).default(false),
-  scope: choice(['system', 'user', 'global'], "Whose service manager: the system's, the user's, or that of all users.").default('system'),
-  no_block: bool('Whether not to wait until the unit has started or stopped.').default(false),
+  ...unitParams,
 }).check((context) => {
   const { name, state, enabled, masked, daemon_reload, daemon_reexec, scope } = context.value;
   const issue = (message: string, path: string) => context.issues.push({ code: 'custom', message, input: context.value, path: [path] });

@@ -2,6 +2,17 @@
 import { Question, type Kind } from '../shell/question.js';
 import { join, raw, sh, type Sh } from '../shell/sh.js';
 import { ModuleError, type Back, type Change, type Output, type Returns, type Touched } from './module.js';
+import { bool, choice } from './params.js';
+
+/** What only systemd has; `service` takes it too and hands it on where systemd is there. */
+export const unitParams = {
+  masked: bool('Whether the unit is masked: impossible to start.').optional(),
+  force: bool('Whether existing symbolic links are replaced.').default(false),
+  daemon_reload: bool('Has systemd read its unit files again, if any was touched since it last did, before all else.').meta({ aliases: ['daemon-reload'] }).default(false),
+  daemon_reexec: bool('Has systemd execute itself again, before all else.').meta({ aliases: ['daemon-reexec'] }).default(false),
+  scope: choice(['system', 'user', 'global'], "Whose service manager: the system's, the user's, or that of all users.").default('system'),
+  no_block: bool('Whether not to wait until the unit has started or stopped.').default(false),
+};
 
 export interface UnitWanted {
   name?: string | undefined;

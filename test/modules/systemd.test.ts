@@ -1,9 +1,10 @@
+import { spawn } from 'node:child_process';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import type { Output } from '../../src/modules/module.js';
 import { verifies } from '../../src/modules/module.js';
-import service from '../../src/modules/service.js';
+import service, { running } from '../../src/modules/service.js';
 import systemd from '../../src/modules/systemd.js';
 import { inShells } from './harness.js';
 
@@ -48,7 +49,7 @@ for (const [name, output, args, expected] of cases) {
 
 test('systemd: what cannot be told or done is an error', (t) => {
   const wanted = systemd.params.parse({ name: 'nginx', state: 'started' });
-  t.throws(() => systemd.parse(show('LoadState=not-found\nActiveState=inactive'), wanted), { message: /no unit nginx\.service/ });
+  t.throws(() => systemd.parse(show('LoadState=not-found\nActiveState=inactive'), wanted), { message: /^Could not find the requested service nginx: the host has no unit nginx\.service/ });
   t.throws(() => systemd.parse(show('LoadState=bad-setting\nLoadError=org.x "Invalid"'), wanted), { message: /systemd-analyze verify/ });
   t.throws(() => systemd.parse({ rc: 1, stdout: '', stderr: 'Failed to connect to bus' }, wanted), { message: /Failed to connect/ });
   t.throws(() => systemd.parse({ rc: 0, stdout: active, stderr: '' }, wanted), { message: /cannot ask systemd/ });
@@ -72,9 +73,30 @@ test('service: init scripts', (t) => {
   t.deepEqual(changes('manager sysv\nenabled\nstatus 0\n'), []);
   t.deepEqual(changes('manager openrc\nstatus 3\n'), ['enabled', 'state']);
   t.deepEqual(changes(`manager systemd\n${active}\nlooked\n`), []);
-  t.throws(() => changes('manager none\n'), { message: /neither systemd nor an init script/ });
+  t.throws(() => changes('manager none\n'), { message: /^Could not find the requested service nginx: the host has neither systemd nor an init script/ });
   t.throws(() => changes('manager sysv\nstatus 4\n'), { message: /cannot tell whether nginx runs/ });
   t.throws(() => changes(''), { message: /cannot look/ });
+});
+
+test('service: what only systemd has is handed on', (t) => {
+  const wanted = service.params.parse({ name: 'nginx', state: 'restarted', daemon_reload: true });
+  const observed = service.parse({ rc: 0, stdout: `manager systemd\n${active}\nunits stale\nlooked\n`, stderr: '' }, wanted);
+  const changes = service.compare(wanted, observed);
+  t.deepEqual(changes.map(({ field }) => field), ['daemon_reload', 'state']);
+  t.regex(service.apply(wanted, observed, changes).script.text, /daemon-reload.*[^]*restart -- nginx\.service/);
+  t.regex(service.inspect(wanted).text, /UnitsLoadTimestamp/);
+  t.true(service.params.safeParse({ name: 'x', masked: true }).success);
+});
+
+inShells(test, 'service: a pattern tells whether an init script runs', async (t, place) => {
+  const stat = async (pattern: string) => (await place.run(running(pattern))).rc;
+  const sleeper = spawn('sleep', ['98.7654']);
+  try {
+    t.is(await stat('sleep 98.7654'), 0);
+    t.is(await stat('-no such process'), 3);
+  } finally {
+    sleeper.kill();
+  }
 });
 
 const FAKE = `#!/bin/sh
