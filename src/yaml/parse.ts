@@ -42,11 +42,34 @@ function parse(input: string, file: string, reading: Reading): { value: Value; a
   const text = new Text(file, input);
   let events: Event[];
   try {
-    events = parseEvents(input, { filename: file, maxDepth: MAX_DEPTH });
+    events = eventsOf(input, file);
   } catch (error) {
     throw explain(error, text);
   }
   return new Builder(text, reading).build(events);
+}
+
+/**
+ * Lines inside [ ] and { } may begin left of what these stand in, as PyYAML takes them. The parser does not: such a line is
+ * joined to the one before, a space for the line break, so that each place stays where it was.
+ * @throws YAMLException the first one, if the text is wrong all the same
+ */
+function eventsOf(input: string, file: string): Event[] {
+  let joined = input;
+  let first: unknown;
+  for (;;) {
+    try {
+      return parseEvents(joined, { filename: file, maxDepth: MAX_DEPTH });
+    } catch (error) {
+      first ??= error;
+      if (!(error instanceof YAMLException) || error.reason !== 'deficient indentation' || !error.mark) throw first;
+      const before = joined.slice(0, error.mark.position);
+      const end = before.trimEnd();
+      // Behind a comment there is nothing to join to.
+      if (!before.slice(end.length).includes('\n') || /(^|\s)#/.test(end.slice(end.lastIndexOf('\n') + 1))) throw first;
+      joined = end.padEnd(before.length) + joined.slice(before.length);
+    }
+  }
 }
 
 class Builder {

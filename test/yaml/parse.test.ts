@@ -21,6 +21,15 @@ for (const [text, wanted] of scalars) {
 test('NaN', (t) => t.true(Number.isNaN(((parseYaml('[.nan]', 'f.yml') as Value[])[0] as Float).value ?? NaN)));
 test('an empty text is null', (t) => t.is(parseYaml('', 'f.yml'), null));
 test('a comment alone is null', (t) => t.is(parseYaml('# nothing\n', 'f.yml'), null));
+test('lines of a flow collection begin where they like', (t) => {
+  const dict = parseYaml('a:\n  b: {\n    c: 1,\n\nd: [\n2, "x"\n]\n}\ne: 3\n', 'f.yml') as Dict;
+  t.deepEqual(toPlain(dict, false), { a: { b: { c: 1, d: [2, 'x'] } }, e: 3 });
+  t.like(keyOrigin((dict.get('a') as Dict).get('b') as Dict, 'd'), { line: 5, column: 1 });
+  t.like(keyOrigin(dict, 'e'), { line: 9, column: 1 });
+  t.throws(() => parseYaml('a: {\nb: 1\nc: [}\n', 'f.yml'), { instanceOf: ContentError, message: /YAML/ });
+  t.throws(() => parseYaml('a: { # why\nb: 1}\n', 'f.yml'), { message: /deficient indentation/ });
+});
+
 test('a document marker', (t) => t.is(parseYaml('---\n5\n', 'f.yml'), 5));
 
 test('dicts keep order and key types', (t) => {
