@@ -124,10 +124,10 @@ export function searchPath({ role, fileDir, baseDir }: Place, folder: string, pr
   return [...new Set(bases.flatMap((base) => [join(base, folder), base]))];
 }
 
-/** Where a task file may be: beside the file that names it, in the role's tasks/, beside the playbook. */
+/** Where a task file may be: beside the file that names it, in the role's tasks/ and the role, beside the playbook. */
 function taskFilePlaces(name: string, { role, fileDir, baseDir }: Place): string[] {
   if (isAbsolute(name)) return [name];
-  const inRole = role === undefined ? [] : [join(role.path, 'tasks', name)];
+  const inRole = role === undefined ? [] : [join(role.path, 'tasks', name), join(role.path, name)];
   return [...new Set([join(fileDir, name), ...inRole, join(baseDir, name), join(baseDir, 'tasks', name)])];
 }
 

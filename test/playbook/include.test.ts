@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import test from 'ava';
-import { findTaskFile, includePoint, loadPlaybook, loadRole, loadTaskFile, type Entry, type LoadContext, type Task } from '../../src/playbook/index.js';
+import { findTaskFile, includePoint, loadPlaybook, loadRole, loadTaskFile, type Entry, type LoadContext, type Role, type Task } from '../../src/playbook/index.js';
 import type { ContentError } from '../../src/value/errors.js';
 import { toPlain } from '../../src/value/value.js';
 
@@ -33,6 +33,13 @@ test('included tasks get what is around the include, its vars and what it applie
   t.deepEqual(roles.map(({ name }) => name), ['below']);
   t.deepEqual(handlers, []);
   t.deepEqual(ctx.problems, []);
+});
+
+test('a handler of a role names a file of its tasks/ from the role', async (t) => {
+  const role = { path: resolve(folder, 'roles', 'helper') } as Role;
+  const place = { role, fileDir: join(role.path, 'handlers'), baseDir: resolve(folder) };
+  t.is(await findTaskFile('tasks/main.yml', place), join(role.path, 'tasks', 'main.yml'));
+  t.is(await findTaskFile('main.yml', place), join(role.path, 'handlers', 'main.yml'));
 });
 
 test('an included role brings those it depends on, its handlers and its variables', async (t) => {
