@@ -1,7 +1,7 @@
 import { join, sh } from '../shell/sh.js';
 import { defineCommand } from './module.js';
 import { bool, list, params, str } from './params.js';
-import { COMMAND, enter, feeding, guard, guarded, guards, input, returned, RETURNS, timed } from './running.js';
+import { COMMAND, enter, feeding, guard, guarded, guards, input, returned, RETURNS, timed, warn } from './running.js';
 import { expanding, line, splitWords } from './words.js';
 
 const schema = params({
@@ -9,6 +9,7 @@ const schema = params({
   argv: list('The command as a list of words.').optional(),
   expand_argument_vars: bool('Whether $NAME and a leading ~ in the words are expanded by the host.').default(true),
   executable: str("Taken for Ansible's sake: no shell is used; where it is given a warning says so.").optional(),
+  warn,
   ...guards,
   ...input,
 }).check((context) => {

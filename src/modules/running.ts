@@ -21,6 +21,9 @@ export const guards = {
   chdir: path('Change into this folder before running the command.').optional(),
 };
 
+/** What older playbooks say of a command's text. */
+export const warn = bool("Taken for old playbooks' sake: no command is warned of.").default(false);
+
 /** Parameters of commands that read standard input. */
 export const input = {
   stdin: str('Standard input of the command; nothing unless given.').optional(),

@@ -1,7 +1,7 @@
 import { join } from '../shell/sh.js';
 import { defineCommand } from './module.js';
 import { params, path, str } from './params.js';
-import { COMMAND, enter, feeding, guard, guarded, guards, input, interpreted, returned, RETURNS, timed } from './running.js';
+import { COMMAND, enter, feeding, guard, guarded, guards, input, interpreted, returned, RETURNS, timed, warn } from './running.js';
 
 export default defineCommand({
   name: 'shell',
@@ -9,6 +9,7 @@ export default defineCommand({
   params: params({
     cmd: str('The text the shell interprets.'),
     executable: path('The shell, if it is to be another than /bin/sh.').default('/bin/sh'),
+    warn,
     ...guards,
     ...input,
   }),

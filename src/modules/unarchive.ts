@@ -12,6 +12,7 @@ const schema = params({
   src: path('The archive (tar, plain or compressed by gzip, bzip2, xz or zstd; zip): on the controller, or on the host with `remote_src`.'),
   dest: path('The folder to unpack into; it must be there.'),
   remote_src: bool('src is on the host.').default(false),
+  copy: bool('The old word for the contrary of remote_src.').optional(),
   creates: path('Nothing is unpacked if this is there.').optional(),
   include: list('Members to unpack, and no others.').default([]),
   exclude: list('Members to leave out.').default([]),
@@ -22,10 +23,13 @@ const schema = params({
   validate_certs: bool("Taken for Ansible's sake: addresses are not fetched.").default(true),
   ...attributeParams,
   unsafe_writes: unsafeWrites,
+}).check((context) => {
+  const { copy, remote_src } = context.value;
+  if (copy !== undefined && remote_src) context.issues.push({ code: 'custom', message: 'give copy or remote_src, not both', input: context.value, path: ['copy'] });
 });
 
 interface Wanted {
-  args: typeof schema._output;
+  args: Omit<typeof schema._output, 'copy'>;
   /** Path on the controller. */
   src: string;
   /** Undefined when the archive is on the host. */
@@ -58,7 +62,8 @@ export const unarchive = defineModule<typeof schema, Observed, Wanted>({
     owner: app
 `,
   ],
-  async prepare(args, controller) {
+  async prepare({ copy, ...given }, controller) {
+    const args = copy === undefined ? given : { ...given, remote_src: !copy };
     if (/^\w+:\/\//.test(args.src)) throw new ModuleError('unarchive does not fetch addresses; use get_url first, then remote_src: true');
     const strip = stripped(args.extra_opts);
     if (args.remote_src) return { args, src: args.src, local: undefined, strip };

@@ -1,9 +1,12 @@
 import { z } from 'zod';
 import { STATUS_CODES } from 'node:http';
 import { join, raw, sh, type Sh } from '../shell/sh.js';
+import { attributeParams, ownership, setContext } from './attributes.js';
 import { FETCH } from './http.js';
+import { SELINUX } from './look.js';
 import { defineCommand, ModuleError, type Output, type Returns } from './module.js';
 import { any, bool, choice, dict, int, params, path, secret, str } from './params.js';
+import { unsafeWrites } from './replace_file.js';
 import { guard, guarded, guards } from './running.js';
 import { hostPath } from './words.js';
 
@@ -47,6 +50,8 @@ const schema = params({
   force: bool('Whether caches are told to fetch anew.').default(false),
   creates: guards.creates,
   removes: guards.removes,
+  ...attributeParams,
+  unsafe_writes: unsafeWrites,
 }).check((context) => {
   const { url, body, body_format, src, method, headers } = context.value;
   const issue = (message: string, path: string) => context.issues.push({ code: 'custom', message, input: context.value, path: [path] });
@@ -138,6 +143,20 @@ else echo ${missing}'; install curl' >&2; (exit 1)
 fi`;
 }
 
+/** Gives the file its owner, group, mode and context; which of them were others counts as a change. */
+function settling({ owner, group, mode, ...others }: Wanted): Sh {
+  const who = ownership(owner, group);
+  const set = [
+    who === '' ? join([]) : sh`chown -- ${who} "$d"`,
+    mode === undefined ? join([]) : sh`chmod -- ${/^\d+$/.test(mode) ? `0${mode}` : mode} "$d"`,
+    setContext(raw('"$d"'), others),
+  ].filter(({ text }) => text !== '');
+  if (set.length === 0) return join([]);
+  return sh`${SELINUX}
+muster_was() { stat -c "%u %g %a $muster_se" -- "$d"; }
+case $s in same | changed) a=$(muster_was) && ${join(set, ' && ')} && { [ "$a" = "$(muster_was)" ] || s=changed; } || s=failed ;; esac`;
+}
+
 /** Writes the answer beside its destination and moves it there, if it is a good one and differs. */
 function saving(wanted: Wanted): Sh {
   const name = decodeURIComponent(new URL(wanted.url).pathname.split('/').at(-1) || 'index.html');
@@ -151,6 +170,7 @@ c=\${r##*@muster }; c=\${c%% *}
 case $c in ${raw(wanted.status_code.join('|'))})
   if cmp -s "$t" "$d"; then s=same; else chmod "$(printf %o $((0666 & ~$(umask))))" "$t" && mv -f "$t" "$d" && s=changed || s=failed; fi ;;
 *) s=none ;; esac
+${settling(wanted)}
 printf '%s' "@dest $s $d
 $r" | base64`;
 }

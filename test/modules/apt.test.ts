@@ -74,6 +74,7 @@ test('apt: arguments', (t) => {
 test('package: another package manager is named', async (t) => {
   const on = controller({ facts: new Map([['pkg_mgr', 'dnf']]) });
   await t.throwsAsync(async () => pkg.prepare!(pkg.params.parse({ name: 'x' }), on), { message: /packages of dnf cannot be managed yet; supported: apt/ });
+  await t.throwsAsync(async () => pkg.prepare!(pkg.params.parse({ name: 'x', enablerepo: 'epel' }), controller({ facts: new Map([['pkg_mgr', 'apt']]) })), { message: /enablerepo is for dnf and yum/ });
   t.false(pkg.params.safeParse({ name: 'Big' }).success);
 });
 

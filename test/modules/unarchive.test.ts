@@ -38,7 +38,8 @@ inShells(test, 'an archive of the controller is unpacked once', async (t, place)
 
 inShells(test, 'an archive on the host is listed there', async (t, place) => {
   const src = await pack(place, 'tar.gz', true);
-  await converge(t, place, unarchive, { src, dest: place.dir, remote_src: true, mode: '0755' });
+  t.false(unarchive.params.safeParse({ src, dest: place.dir, remote_src: true, copy: false }).success);
+  await converge(t, place, unarchive, { src, dest: place.dir, copy: false, mode: '0755' });
   t.is(await readFile(join(place.dir, 'app/sub/b c'), 'utf8'), 'app/sub/b c');
   t.is(await modeOf(join(place.dir, 'app/a')), '0755');
   await rm(join(place.dir, 'app/a'));

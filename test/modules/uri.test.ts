@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -109,6 +109,10 @@ inShells(test, 'uri: files sent and fetched', async (t, place) => {
     t.like(await fetch(), { path: join(place.dir, 'binary'), changed: true, status: 200 });
     t.deepEqual(await readFile(join(place.dir, 'binary')), binary);
     t.like(await fetch(), { changed: false });
+    const moded = async () => (await command(t, place, uri, { url: `${base}/binary`, dest: '~', mode: '0600', setype: 'etc_t' })).result;
+    t.like(await moded(), { changed: true });
+    t.is((await stat(join(place.dir, 'binary'))).mode & 0o7777, 0o600);
+    t.like(await moded(), { changed: false });
     await t.throwsAsync(command(t, place, uri, { url: `${base}/missing`, dest: '~/binary' }), { message: /404/ });
     t.deepEqual(await readFile(join(place.dir, 'binary')), binary);
     t.is((await command(t, place, uri, { url: `${base}/plain`, creates: 'binary' })).guarded, 'skipped, since binary exists');
