@@ -82,6 +82,8 @@ interface Observed {
   account: Account | undefined;
   /** Number of the wanted primary group; undefined where there is no such group. */
   group: number | undefined;
+  /** The wanted shell and home folder, with `~` expanded as the asking user has it. */
+  expanded: { shell: string | undefined; home: string | undefined };
   /** A group has the user's name. */
   namesake: boolean;
   key: { fingerprint: string; publicKey: string } | undefined;
@@ -101,6 +103,7 @@ function inspect(wanted: Wanted): Sh {
     sh`u=${wanted.name}
 echo @passwd; e=$(account passwd "$u") || exit; printf '%s\\n' "$e"
 echo @namesake; account group "$u" || exit`,
+    ...(['shell', 'home'] as const).map((field) => (wanted[field]?.startsWith('~') ? sh`echo ${`@wanted${field}`}; printf '%s\\n' ${hostPath(wanted[field])}` : sh``)),
     wanted.group === undefined ? sh`` : sh`echo @group; account group ${wanted.group} || exit`,
     sh`if [ -n "$e" ]; then
   echo @ids; id -G -- "$u" && id -Gn -- "$u" || exit
@@ -134,6 +137,7 @@ function parse(output: Output, wanted: Wanted): Observed {
       homeExists: output.stdout.includes('\n@home\n'),
     },
     group: gid === undefined ? undefined : Number(gid),
+    expanded: { shell: section('wantedshell')[0] ?? wanted.shell, home: section('wantedhome')[0] ?? wanted.home },
     namesake: section('namesake').length > 0,
     key: fingerprint === undefined ? undefined : { fingerprint, publicKey: publicKey ?? '' },
   };
@@ -357,6 +361,7 @@ export default defineModule({
   verify: (wanted) => !(wanted.force && wanted.generate_ssh_key),
   inspect: (wanted) => inspect(wanted),
   parse: (output, wanted) => parse(output, wanted),
+  refine: async (wanted, { expanded }) => ({ ...wanted, ...expanded }),
   compare: (wanted, observed) => compare(wanted, observed),
   apply: (wanted, observed, changes) => ({ script: apply(wanted, observed, changes) }),
   undo,

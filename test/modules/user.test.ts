@@ -101,6 +101,13 @@ inShells(test, 'user: a change, and no password in arguments', async (t, place) 
   t.is(user.result(wanted, observed, output)['uid'], userInfo().uid);
 });
 
+inShells(test, 'user: a home folder and shell with ~', async (t, place) => {
+  const wanted = user.params.parse({ name: 'no-such-user-here', shell: '~/my shell', home: '~root/x' });
+  const observed = user.parse(await place.run(user.inspect(wanted)), wanted);
+  const refined = await user.refine!(wanted, observed);
+  t.deepEqual([refined.shell, refined.home], [join(place.dir, 'my shell'), '/root/x']);
+});
+
 inShells(test, 'user: a new one', async (t, place) => {
   const calls = await faked(place, ['useradd']);
   const me = userInfo().username;

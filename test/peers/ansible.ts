@@ -49,7 +49,7 @@ export class AnsibleTargets {
     const made = await labStatus({ name: lab });
     if (made?.base.includes(READY)) return new AnsibleTargets(targets, await newFolder(), made);
     const state = await labUp({ name: lab, hosts: [{ name: HOST }], say });
-    await run('ssh', labSsh(state, HOST, ['sudo sh']), { input: 'apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y python3' });
+    await run('ssh', labSsh(state, HOST, ['sudo sh']), { input: 'apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y python3 file' });
     return new AnsibleTargets(targets, await newFolder(), await labSnapshot(state, READY));
   }
 
