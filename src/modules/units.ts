@@ -31,6 +31,8 @@ export interface Unit {
   properties: ReadonlyMap<string, string>;
   /** An init script stands behind the unit: its links in /etc/rc?.d say whether it is enabled. */
   sysv: { enabled: boolean } | undefined;
+  /** The units are enabled that it enables in its place. */
+  others: boolean;
   /** Files of units were touched since systemd last read them. */
   stale: boolean;
 }
@@ -66,7 +68,14 @@ export function showUnits(names: readonly string[]): Sh {
   const shown = names.map(unitName);
   const scripts = shown.map((unit) => unit.replace(/\.service$/, '')).filter((script) => !script.includes('@') && !KINDS.test(script));
   return join([
-    sh`systemctl --system --no-pager show -p ${PROPERTIES.join(',')} -- ${shown} || exit`,
+    // "indirect" says that a unit enables others (Also=); only the list of links says whether it did: systemctl(1), is-enabled.
+    sh`s=$(systemctl --system --no-pager show -p ${PROPERTIES.join(',')} -- ${shown}) || exit
+printf '%s\\n' "$s"
+case $s in *UnitFileState=indirect*)
+  for u in ${shown}; do
+    case $(systemctl --system --no-pager is-enabled --full -- "$u" 2>/dev/null) in indirect*/*) echo "others enabled $u" ;; esac
+  done ;;
+esac`,
     ...[...new Set(scripts)].map(
       (script) => sh`if [ -e ${`/etc/init.d/${script}`} ]; then
   echo ${`sysv script ${script}`}
@@ -78,7 +87,7 @@ fi`,
 }
 
 export function apartUnits(stdout: string, names: readonly string[]): string[] | undefined {
-  const end = /^(?:sysv script .*|looked)$/m.exec(stdout);
+  const end = /^(?:others enabled .*|sysv script .*|looked)$/m.exec(stdout);
   if (end === null) return undefined;
   const shown = stdout.slice(0, end.index).trimEnd().split('\n\n');
   const rest = stdout.slice(end.index);
@@ -129,6 +138,7 @@ export function parseUnit(output: Output, wanted: UnitWanted): Unit {
   const unit: Unit = {
     properties,
     sysv: lines.includes(`sysv script ${script}`) ? { enabled: lines.includes(`sysv enabled ${script}`) } : undefined,
+    others: lines.includes(`others enabled ${unitName(wanted.name ?? '')}`),
     stale: lines.includes('units stale') || (wanted.daemon_reload && properties.get('NeedDaemonReload') === 'yes'),
   };
   if (wanted.name === undefined) return unit;
@@ -153,6 +163,7 @@ function running(unit: Unit): boolean {
 function enabledState(unit: Unit): boolean {
   const state = unit.properties.get('UnitFileState') ?? '';
   if (unit.sysv && ['', 'generated', 'bad', 'disabled'].includes(state)) return unit.sysv.enabled;
+  if (state === 'indirect') return unit.others;
   return ['enabled', 'static', 'generated', 'alias'].includes(state);
 }
 

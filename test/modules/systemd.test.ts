@@ -22,6 +22,8 @@ const cases: [string, Output, object, [string, unknown][]][] = [
   ['dead', show(dead), { state: 'started', enabled: true }, [['enabled', true], ['state', 'started']]],
   ['failed is not started', show(failed), { state: 'started' }, [['state', 'started']]],
   ['failed is stopped', show(failed), { state: 'stopped' }, []],
+  ['one that enables others', show(dead.replace('disabled', 'indirect')), { enabled: true }, [['enabled', true]]],
+  ['one whose others are enabled', show(dead.replace('disabled', 'indirect'), 'others enabled nginx.service\n'), { enabled: true }, []],
   ['between two attempts is not started', show(looping), { state: 'started' }, [['state', 'started']]],
   ['between two attempts is not stopped', show(looping), { state: 'stopped' }, [['state', 'stopped']]],
   ['restarted each time', show(active), { state: 'restarted' }, [['state', 'restarted']]],
