@@ -165,11 +165,11 @@ class Walk {
     const { ctx } = this;
     const first = ctx.problems.length;
     await this.#values(task);
-    // A task that may fail fails when its turn comes: that is what is written.
-    if (task.ignoreErrors === true || this.#rescued > 0) for (const each of ctx.problems.slice(first)) each.severity = 'warning';
-    this.#async(task);
     this.#bareExpressions(task);
     await this.#files(task);
+    // A task that may fail fails when its turn comes: that is what is written.
+    if ((task.ignoreErrors ?? false) !== false || task.failedWhen !== undefined || this.#rescued > 0) for (const each of ctx.problems.slice(first)) each.severity = 'warning';
+    this.#async(task);
     if (this.#confirmed) await this.#confirmable(task, this.#confirmed, task.origin);
     for (const [i, name] of task.notify.entries()) {
       if (typeof name !== 'string') continue;
@@ -184,7 +184,7 @@ class Walk {
   async #values(task: Task): Promise<void> {
     const { ctx } = this;
     checkKeywordValues(task, ctx);
-    for (const value of [task.name, task.loop?.value, task.loopControl.label, task.loopControl.pause, task.retries, task.delay, task.async, task.poll, task.notify, task.listen, task.args]) {
+    for (const value of [task.name, task.loop?.value, task.loopControl.loopVar, task.loopControl.indexVar, task.loopControl.label, task.loopControl.pause, task.retries, task.delay, task.async, task.poll, task.notify, task.listen, task.args]) {
       checkValue(value, ctx);
     }
     for (const condition of [...task.until, ...task.loopControl.breakWhen, ...(task.changedWhen ?? []), ...(task.failedWhen ?? [])]) syntax(condition.expression, condition.origin, ctx);
