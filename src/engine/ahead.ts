@@ -140,11 +140,14 @@ async function* within(run: Run, host: HostRun, frame: Frame, entry: Entry): Asy
 }
 
 async function* items(call: Call, from: number): AsyncGenerator<Call> {
+  const scope = scopeFor(call, { ahead: AHEAD });
   let all: Value[];
+  const round = (index: number): Call => ({ ...call, loop: loopVariables(call.task, all, index, scope), index });
   try {
-    all = loopItems(call.task, scopeFor(call, { ahead: AHEAD }));
+    all = loopItems(call.task, scope);
+    if (from < all.length) round(from);
   } catch {
     return;
   }
-  for (let index = from; index < all.length; index++) yield { ...call, loop: loopVariables(call.task, all, index), index };
+  for (let index = from; index < all.length; index++) yield round(index);
 }

@@ -88,10 +88,11 @@ export async function loadedInclude(call: Call): Promise<{ entries: readonly Ent
 async function wantedOf(call: Call, ahead?: Speculated): Promise<Wanted[]> {
   const { task } = call;
   if (!task.loop) return holds(task.when, scopeFor(call, { ahead })) ? [one(call, ahead)] : [];
-  const items: Value[] = loopItems(task, scopeFor(call, { ahead }));
+  const scope = scopeFor(call, { ahead });
+  const items: Value[] = loopItems(task, scope);
   const wanted: Wanted[] = [];
   for (const [index] of items.entries()) {
-    const each: Call = { ...call, loop: loopVariables(task, items, index), index };
+    const each: Call = { ...call, loop: loopVariables(task, items, index, scope), index };
     if (holds(task.when, scopeFor(each, { ahead }))) wanted.push(one(each, ahead));
   }
   return wanted;

@@ -1,7 +1,7 @@
 import { lookupList, Record, type Scope } from '../expression/index.js';
 import type { Task } from '../playbook/types.js';
 import { ContentError } from '../value/errors.js';
-import { toPlain, type Dict, type Value } from '../value/value.js';
+import { Source, toPlain, type Dict, type Value } from '../value/value.js';
 import { evaluate } from './evaluate.js';
 
 /** The items of a task's loop. @throws ContentError when the loop is not over a list */
@@ -25,10 +25,11 @@ function describe(value: Value): string {
   return String(toPlain(value, false));
 }
 
-/** Variables of one round of the loop. */
-export function loopVariables(task: Task, items: readonly Value[], index: number): Dict {
-  const { loopVar, indexVar, extended, allItems } = task.loopControl;
-  const variables: Dict = new Map<Value, Value>([[loopVar, items[index]!], ['ansible_loop_var', loopVar]]);
+/** Variables of one round of the loop. @throws ContentError where an expression gives no name for one */
+export function loopVariables(task: Task, items: readonly Value[], index: number, scope: Scope): Dict {
+  const { extended, allItems } = task.loopControl;
+  const [loopVar, indexVar] = [nameIn(task.loopControl.loopVar, scope), nameIn(task.loopControl.indexVar, scope)];
+  const variables: Dict = new Map<Value, Value>([[loopVar!, items[index]!], ['ansible_loop_var', loopVar!]]);
   if (indexVar !== undefined) variables.set(indexVar, index).set('ansible_index_var', indexVar);
   if (extended) {
     const last = items.length - 1;
@@ -49,6 +50,13 @@ export function loopVariables(task: Task, items: readonly Value[], index: number
     );
   }
   return variables;
+}
+
+function nameIn(name: string | Source | undefined, scope: Scope): string | undefined {
+  if (!(name instanceof Source)) return name;
+  const given = toPlain(evaluate(name, scope), true);
+  if (typeof given === 'string' && /^[A-Za-z_]\w*$/.test(given)) return given;
+  throw new ContentError(`${JSON.stringify(given)} is no name for a variable`, name.origin, 'use letters, digits and underscores');
 }
 
 /** What stands for an item in output: the label of loop_control, else the item in short. */

@@ -69,6 +69,7 @@ export function scopeOf(run: Run, where: Where): Scope {
     includeParams: where.includes,
     varsFiles: play.varsFilesOf(where.host),
     services,
+    connection: task?.connection ?? run.options.defaults.connection,
     check: run.options.check,
     diff: run.options.diff,
     forks: run.options.forks,

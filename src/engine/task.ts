@@ -109,7 +109,7 @@ async function onHost(call: Call): Promise<Outcome | undefined> {
   const results: Outcome[] = [];
   for (const [index, item] of items.entries()) {
     if (run.stopping) break;
-    const each: Call = { ...call, loop: loopVariables(task, items, index), index };
+    const each: Call = { ...call, loop: loopVariables(task, items, index, scope), index };
     const began = performance.now();
     const result = await onItem(each);
     if (!result) break;

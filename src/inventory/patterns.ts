@@ -18,7 +18,8 @@ export interface Unmatched {
   hint: string | undefined;
 }
 
-const localhost = new Set(['localhost', '127.0.0.1', '::1']);
+/** Names of this machine. */
+export const localhost: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '::1']);
 
 /**
  * The hosts a pattern stands for (docs.ansible.com, "Patterns: targeting hosts and groups"): names of hosts and groups,

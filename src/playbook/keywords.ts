@@ -35,7 +35,7 @@ export const PROMPT: Keywords = {
   name: 'word', prompt: 'text', default: 'any', private: 'bool', confirm: 'bool', encrypt: 'text', salt: 'text', salt_size: 'number', unsafe: 'bool',
 };
 export const LOOP_CONTROL: Keywords = {
-  loop_var: 'word', index_var: 'word', label: 'any', pause: 'number', extended: 'bool', extended_allitems: 'bool',
+  loop_var: 'text', index_var: 'text', label: 'any', pause: 'number', extended: 'bool', extended_allitems: 'bool',
   break_when: 'conditions',
 };
 

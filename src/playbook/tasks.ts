@@ -245,12 +245,15 @@ function takeRest(rest: Value, spec: Spec, action: Action, into: Args, ctx: Load
     into.args.set(WHOLE, rest);
     return;
   }
+  // Ansible takes a line for these that names nothing, and fails when the task's turn comes: what is missing is told by its check.
+  if (spec.name === 'add_host' && !into.args.has('name')) return;
   if (spec.freeForm === undefined) {
     const first = describeParams(spec)[0]?.name;
     complain(ctx, `${action.written} takes named arguments, not ${shown(rest)}`, action.origin, first && `write "${first}: …" under it, or ${first}=…`);
     return;
   }
-  into.freeForm = rest;
+  // A file's name may stand on lines of its own (`include_vars: >`).
+  into.freeForm = spec.freeForm === 'file' && typeof rest === 'string' ? rest.trim() : rest;
   into.args.set(spec.freeForm, into.freeForm);
   into.origins.set(spec.freeForm, action.origin);
 }
@@ -301,14 +304,20 @@ function loopControl(dict: Dict, at: Origin, ctx: LoadContext): Task['loopContro
   const control: Dict = isDict(value) ? value : new Map();
   checkKeywords(control, LOOP_CONTROL, 'loop_control', place(dict, 'loop_control', at), ctx);
   return {
-    loopVar: variableName(control, 'loop_var', at, ctx) ?? 'item',
-    indexVar: variableName(control, 'index_var', at, ctx),
+    loopVar: loopName(control, 'loop_var', at, ctx) ?? 'item',
+    indexVar: loopName(control, 'index_var', at, ctx),
     label: given(control, 'label'),
     pause: given(control, 'pause'),
     extended: flag(control, 'extended', false, at, ctx),
     allItems: flag(control, 'extended_allitems', true, at, ctx),
     breakWhen: conditions(control, 'break_when', at, ctx),
   };
+}
+
+/** The names of a loop's variables may be expressions. */
+function loopName(control: Dict, key: string, at: Origin, ctx: LoadContext): string | Source | undefined {
+  const value = given(control, key);
+  return value instanceof Source ? value : variableName(control, key, at, ctx);
 }
 
 /** A yes or no that counts before anything is evaluated. */

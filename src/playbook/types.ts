@@ -140,8 +140,9 @@ export interface Task extends Inherited {
   /** How the loop was written: `loop`; `items` flattens one level (`with_items`); other lookups by name (`with_dict`, …). */
   loop: { how: string; value: Value; origin: Origin } | undefined;
   loopControl: {
-    loopVar: string;
-    indexVar: string | undefined;
+    /** Names of variables, or expressions that give them. */
+    loopVar: string | Source;
+    indexVar: string | Source | undefined;
     label: Value | undefined;
     pause: Value | undefined;
     extended: boolean;

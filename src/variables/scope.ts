@@ -1,4 +1,5 @@
 import { compileText, Record, type Scope, type Services } from '../expression/index.js';
+import { localhost } from '../inventory/index.js';
 import type { Play, Task } from '../playbook/types.js';
 import { ContentError } from '../value/errors.js';
 import { Source, type Dict, type Value } from '../value/value.js';
@@ -29,6 +30,8 @@ export interface Context {
   includeParams?: readonly Dict[] | undefined;
   /** What `loadVarsFiles` read for this play and host. */
   varsFiles?: Dict | undefined;
+  /** How the task's keyword or the settings say that the host is reached; a variable wins. */
+  connection?: Value | undefined;
   check?: boolean | undefined;
   diff?: boolean | undefined;
   forks?: number | undefined;
@@ -83,12 +86,19 @@ export class VariableScope implements Scope {
     const magic = MAGIC.get(name)?.(this, record);
     if (magic !== undefined) return magic;
     const found = this.find(name);
-    // A task always knows its host's address; `hostvars` only what was written, as in Ansible.
+    // A task always knows its host's address and how it is reached; `hostvars` only what was written, as in Ansible.
+    if (!found && this.context.task && name === 'ansible_connection') return this.#connection(record);
     if (!found) return name === 'ansible_host' && this.context.task ? this.context.host : undefined;
     if (found.layer.level === 'facts') record.facts.add(found.key);
     const origin = originOfFound(found);
     if (origin) record.origins.set(name, origin);
     return this.#evaluate(valueOf(found), name, record);
+  }
+
+  #connection(record: Record): Value {
+    const { connection, host } = this.context;
+    if (connection !== undefined) return this.#evaluate(connection, 'connection', record);
+    return localhost.has(host) && this.get('ansible_host', record) === host ? 'local' : 'ssh';
   }
 
   /** The layer a name is taken from, for `explain`; loop and magic variables have none. */

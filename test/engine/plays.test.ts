@@ -198,6 +198,29 @@ test('a condition on the result that cannot be told fails the task, which keeps 
   t.deepEqual(told, ['changed a ignored', 'seen a ok', 'failed a ignored', 'seen a ok', 'both a ignored', 'seen a ok']);
 });
 
+test('names of a loop\'s variables may be expressions; how the host is reached can be read; a home folder is fetched from', async (t) => {
+  const { told, has } = await play(
+    t,
+    `${head}  tasks:
+    - {name: named, debug: {}, loop: [x], loop_control: {loop_var: "{{ inner }}", index_var: "{{ inner }}_at"}, when: one == 'x' and one_at == 0 and ansible_loop_var == 'one', vars: {inner: one}}
+    - {name: wrong, debug: {}, loop: [x], loop_control: {loop_var: "{{ 'no name' }}"}, ignore_errors: true}
+    - {name: reached, debug: {}, when: "lookup('vars', 'ansible_connection') == ansible_connection and ansible_connection in ['local', 'ssh']"}
+    - {name: file, copy: {dest: "{{ root }}/f", content: x}}
+    - {name: home, fetch: {src: "~root/.no-such-file", dest: "{{ root }}/fetched", fail_on_missing: false}, register: gone}
+    - {name: expanded, debug: {}, when: gone.file is match('/.*/.no-such-file')}
+    - {name: other, fetch: {src: "{{ root }}/f", dest: "{{ root }}/flat", flat: true}}
+    - {name: kept, set_fact: {again: "{{ again | default(1) }}", cacheable: true}}
+    - {name: kept, set_fact: {again: "{{ again + 1 }}", cacheable: true}}
+    - {name: grown, debug: {}, when: again == 2 and ansible_facts.again == 2}
+    - {name: nameless, add_host: onlywords, ignore_errors: true, register: nameless}
+    - {name: told, debug: {}, when: nameless is failed and nameless.msg is search('name')}
+`,
+    { limit: 'a' },
+  );
+  t.deepEqual(told, ['named a ok', 'wrong a ignored', 'reached a ok', 'file a changed', 'home a ok', 'expanded a ok', 'other a changed', 'kept a ok', 'kept a ok', 'grown a ok', 'nameless a ignored', 'told a ok']);
+  t.true(await has('a/flat'));
+});
+
 test('until tries again until it holds, and gives up after its retries', async (t) => {
   const { told, read, rig } = await play(
     t,
