@@ -1,8 +1,11 @@
+import { dirname } from 'node:path/posix';
 import { pythonRegex } from '../expression/index.js';
+import { sh } from '../shell/sh.js';
 import { applyEdit, beforeEdit, compareEdit, decode, editParams, editResult, editReturns, inspectText, parseText, splitLines, type Edited } from './edited_file.js';
 import { defineModule, ModuleError } from './module.js';
 import { bool, choice, params, path, str } from './params.js';
 import { touchesFile, undoFile } from './whole_file.js';
+import { hostPath } from './words.js';
 
 const schema = params({
   path: path('The file; a link is followed.').meta({ aliases: ['dest', 'destfile', 'name'] }),
@@ -13,7 +16,7 @@ const schema = params({
   marker_end: str('What {mark} is below the block.').default('END'),
   insertafter: str('A new block goes behind the last line this matches: a regular expression or EOF.').optional(),
   insertbefore: str('The same, in front of it: a regular expression or BOF.').optional(),
-  create: bool('Make the file where there is none.').default(false),
+  create: bool('Make the file, and its folder, where there is none.').default(false),
   append_newline: bool('An empty line behind the block, unless it ends the file.').default(false),
   prepend_newline: bool('An empty line in front of the block, unless it begins the file.').default(false),
   encoding: choice(['utf-8'], 'Character set of the file; others are edited byte by byte.').default('utf-8'),
@@ -43,7 +46,8 @@ export const blockinfile = defineModule<typeof schema, Edited, Wanted>({
   inspect: ({ path }) => inspectText(path),
   parse: (output, { path }) => parseText(output, path),
   compare: (wanted, observed) => compareEdit(wanted, observed, edit(wanted, observed).after),
-  apply: (wanted, observed, changes) => applyEdit(wanted, observed, edit(wanted, observed).after, changes),
+  apply: (wanted, observed, changes) =>
+    applyEdit(wanted, observed, edit(wanted, observed).after, changes, wanted.create ? { before: [sh`mkdir -p -- ${hostPath(dirname(wanted.path))}`] } : {}),
   touches: (_wanted, { entry }) => touchesFile(entry),
   undo: (_wanted, { entry }, changes) => undoFile(entry, changes),
   before: (_wanted, _observed, change) => beforeEdit(change),

@@ -144,6 +144,7 @@ inShells(test, 'an edit that is not valid leaves the file', async (t, place) => 
   await converge(t, place, blockinfile, { path, block: 'good', validate: 'grep -q good %s', mode: '0600' });
   t.is(await modeOf(path), '0600');
   await converge(t, place, lineinfile, { path: join(place.dir, 'new/dir/f'), line: 'x', create: true });
-  t.deepEqual((await readdir(place.dir)).sort(), ['f', 'new']);
+  await converge(t, place, blockinfile, { path: join(place.dir, 'another/dir/f'), block: 'x', create: true });
+  t.deepEqual((await readdir(place.dir)).sort(), ['another', 'f', 'new']);
   await t.throwsAsync(look(t, place, lineinfile, { path: place.dir, line: 'x' }), { message: /is no regular file/ });
 });
