@@ -59,7 +59,7 @@ export function parseLine(text: string, keys?: ReadonlySet<string>): Line {
     // Aliases have dashes (daemon-reload=yes); set_fact takes names that are expressions: {{ item }}=80
     const match = /^([A-Za-z_][\w-]*|\{\{.*?\}\})=/.exec(word.text);
     if (match === null || (keys !== undefined && !keys.has(match[1]!))) continue;
-    line.args.set(match[1]!, unquote(word.text.slice(match[0].length)));
+    line.args.set(match[1]!, unquote(decoded(word.text.slice(match[0].length))));
     line.offsets.set(match[1]!, word.start + match[0].length);
     line.rest += text.slice(last, word.start);
     last = word.end;
@@ -68,13 +68,22 @@ export function parseLine(text: string, keys?: ReadonlySet<string>): Line {
   return line;
 }
 
-/** Ansible's unquote: a pair of quotes around the whole goes, escapes in double quotes are decoded. */
+const LETTERS: { [letter: string]: string } = { a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' };
+
+/** Python's escapes, which Ansible decodes in every `k=v`, whatever quotes are around it; other backslashes stay. */
+function decoded(text: string): string {
+  return text.replace(/\\(?:U([0-9a-fA-F]{8})|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([0-7]{1,3})|([\\'"abfnrtv]))/g, (whole, long?: string, short?: string, hex?: string, octal?: string, letter?: string) => {
+    if (letter !== undefined) return LETTERS[letter] ?? letter;
+    const code = octal === undefined ? Number.parseInt((long ?? short ?? hex)!, 16) : Number.parseInt(octal, 8);
+    return code > 0x10ffff ? whole : String.fromCodePoint(code);
+  });
+}
+
+/** Ansible's unquote: a pair of quotes around the whole goes. */
 function unquote(text: string): string {
   const quote = text[0];
   if (text.length < 2 || (quote !== '"' && quote !== "'") || text.at(-1) !== quote || text.at(-2) === '\\') return text;
-  const inner = text.slice(1, -1);
-  if (quote === "'") return inner;
-  return inner.replace(/\\(["\\nt])/g, (_, letter: string) => ({ n: '\n', t: '\t' })[letter] ?? letter);
+  return text.slice(1, -1);
 }
 
 /** A piece of the project's text again: unevaluated where it holds {{ }} and its whole did. */

@@ -15,6 +15,10 @@ test('key=value words become arguments', (t) => {
   t.deepEqual(parse("{{ 'x' + item }}={{ item }}"), { "{{ 'x' + item }}": '{{ item }}', rest: '' });
 });
 
+test('escapes are decoded whatever quotes are around them', (t) => {
+  t.deepEqual(parse(String.raw`a='\b(.+)\b' b='\\b' c=x\ty d="\x41\u00e4\U0001f600\101" e=\d`), { a: '\b(.+)\b', b: '\\b', c: 'x\ty', d: 'Aä😀A', e: '\\d', rest: '' });
+});
+
 test('braces hold a word together', (t) => {
   t.deepEqual(parse('src={{ dir }}/x.conf dest={{ a | default("b c") }}'), { src: '{{ dir }}/x.conf', dest: '{{ a | default("b c") }}', rest: '' });
   t.deepEqual(parse('msg="{{ x }} and {{ y }}"'), { msg: '{{ x }} and {{ y }}', rest: '' });
