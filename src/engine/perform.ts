@@ -1,5 +1,5 @@
 import type { Inspection } from '../connection/connection.js';
-import type { Change, Channel, Controller, Conversation, Declarative, Imperative, Module, Output, Step, Touched } from '../modules/module.js';
+import type { Change, Channel, Controller, Conversation, Declarative, Imperative, Module, Output, Returns, Step, Touched } from '../modules/module.js';
 import { ModuleError, verifies } from '../modules/module.js';
 import type { Difference } from '../report/events.js';
 import { unifiedDiff } from '../report/diff.js';
@@ -118,7 +118,7 @@ async function declarative(job: Job, module: Declarative<any, any, any>, prepare
   if (job.async) {
     return asJob(job, job.async, made, () => module.touches?.(wanted, observed, changes), (output) => {
       if (output.rc !== 0) throw ended(output, made.timeout, `changing ${changes.map((change) => change.field).join(', ')} failed`);
-      return outcome({ ...module.result(wanted, observed, output), changed: true }, { changes: differences });
+      return applied(module.result(wanted, observed, output), differences);
     }, differences);
   }
   const step = kept?.around(made) ?? made;
@@ -139,7 +139,13 @@ async function declarative(job: Job, module: Declarative<any, any, any>, prepare
         { ...output },
       );
   }
-  return outcome({ ...module.result(wanted, observed, output), changed: true }, { changes: differences });
+  return applied(module.result(wanted, observed, output), differences);
+}
+
+/** What an apply came to: only doing it may have told that there was nothing to do. */
+function applied(returns: Returns, changes: Difference[]): Outcome {
+  const changed = returns['changed'] !== false;
+  return outcome({ ...returns, changed }, changed ? { changes } : {});
 }
 
 async function imperative(job: Job, module: Imperative<any, any>, wanted: unknown): Promise<Outcome> {

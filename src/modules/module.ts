@@ -128,7 +128,10 @@ export interface Declarative<P extends z.ZodType, Wanted, Observed> extends Desc
   undo?(wanted: Wanted, observed: Observed, changes: Change[]): (Back | { cannot: string })[];
   /** Reads the present text of what `changes` will replace, for a diff: stdout is that text. */
   before?(wanted: Wanted, observed: Observed, change: Change): Sh;
-  /** `output` is apply's, absent when nothing was changed or in a plan. May throw ModuleError. */
+  /**
+   * `output` is apply's, absent when nothing was changed or in a plan. May throw ModuleError; may say `changed: false`
+   * where only doing it told that there was nothing to do (`pip install -U`).
+   */
   result(wanted: Wanted, observed: Observed, output?: Output): Returns;
   /** False where an apply cannot be looked at again (`state: restarted`); `--verify` skips it. Default true. Ask `verifies`. */
   verify?: boolean | ((wanted: Wanted) => boolean);
