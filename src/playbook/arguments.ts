@@ -70,11 +70,11 @@ export function parseLine(text: string, keys?: ReadonlySet<string>): Line {
 
 const LETTERS: { [letter: string]: string } = { a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' };
 
-/** Python's escapes, which Ansible decodes in every `k=v`, whatever quotes are around it; other backslashes stay. */
+/** Python's escapes but the octal ones, which Ansible decodes in every `k=v`, whatever quotes are around it; \1 and other backslashes stay. */
 function decoded(text: string): string {
-  return text.replace(/\\(?:U([0-9a-fA-F]{8})|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([0-7]{1,3})|([\\'"abfnrtv]))/g, (whole, long?: string, short?: string, hex?: string, octal?: string, letter?: string) => {
+  return text.replace(/\\(?:U([0-9a-fA-F]{8})|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([\\'"abfnrtv]))/g, (whole, long?: string, short?: string, hex?: string, letter?: string) => {
     if (letter !== undefined) return LETTERS[letter] ?? letter;
-    const code = octal === undefined ? Number.parseInt((long ?? short ?? hex)!, 16) : Number.parseInt(octal, 8);
+    const code = Number.parseInt((long ?? short ?? hex)!, 16);
     return code > 0x10ffff ? whole : String.fromCodePoint(code);
   });
 }

@@ -16,7 +16,7 @@ test('key=value words become arguments', (t) => {
 });
 
 test('escapes are decoded whatever quotes are around them', (t) => {
-  t.deepEqual(parse(String.raw`a='\b(.+)\b' b='\\b' c=x\ty d="\x41\u00e4\U0001f600\101" e=\d`), { a: '\b(.+)\b', b: '\\b', c: 'x\ty', d: 'Aä😀A', e: '\\d', rest: '' });
+  t.deepEqual(parse(String.raw`a='\b(.+)\b' b='\\b' c=x\ty d="\x41\u00e4\U0001f600" e='"\1"\d'`), { a: '\b(.+)\b', b: '\\b', c: 'x\ty', d: 'Aä😀', e: '"\\1"\\d', rest: '' });
 });
 
 test('braces hold a word together', (t) => {
