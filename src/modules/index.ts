@@ -10,7 +10,7 @@ const COLLECTIONS: { [collection: string]: readonly string[] } = {
     'ping', 'pip', 'raw', 'replace', 'script', 'service', 'service_facts', 'setup', 'shell', 'slurp', 'stat', 'systemd', 'tempfile', 'template',
     'unarchive', 'uri', 'user', 'wait_for',
   ],
-  'ansible.posix': ['authorized_key', 'mount', 'synchronize', 'sysctl'],
+  'ansible.posix': ['authorized_key', 'mount', 'seboolean', 'synchronize', 'sysctl'],
   'community.general': ['alternatives', 'haproxy', 'ini_file', 'locale_gen', 'modprobe', 'pam_limits', 'sudoers', 'timezone', 'ufw'],
   'community.crypto': ['openssl_csr', 'openssl_dhparam', 'openssl_privatekey', 'x509_certificate'],
   'community.mysql': ['mysql_db', 'mysql_query', 'mysql_replication', 'mysql_user', 'mysql_variables'],
