@@ -198,3 +198,21 @@ test('a loop ends where break_when says so, and ansible_loop may do without all 
   t.deepEqual(data('found').results.map(({ item, rc }: { item: string; rc: number }) => [item, rc]), [['a', 1], ['b', 1], ['c', 0]]);
   t.deepEqual(rig.events.flatMap((event) => (event.event === 'item' ? [event.label] : [])), ['false', 'false', 'false']);
 });
+
+test('an apply that finds nothing to do is no change', async (t) => {
+  const site = String.raw`- hosts: a
+  gather_facts: false
+  tasks:
+    - copy: {dest: "{{ root }}/pip", mode: "0755", content: "#!/bin/sh\n[ $1 = list ] || cat {{ root }}/said\n"}
+    - copy: {dest: "{{ root }}/said", content: "Requirement already satisfied: app\n"}
+    - {name: same, pip: {name: app, state: latest, executable: "{{ root }}/pip"}, notify: told}
+    - copy: {dest: "{{ root }}/said", content: "Successfully installed app-2\n"}
+    - {name: new, pip: {name: app, state: latest, executable: "{{ root }}/pip"}}
+  handlers: [{name: told, file: {path: "{{ root }}/told", state: touch}}]
+`;
+  const { rig, read, data } = await play(t, site);
+  t.deepEqual(rig.failures(), []);
+  t.false(data('same').changed);
+  t.true(data('new').changed);
+  await t.throwsAsync(read('a/told'));
+});
