@@ -106,7 +106,9 @@ echo @namesake; account group "$u" || exit`,
     ...(['shell', 'home'] as const).map((field) => (wanted[field]?.startsWith('~') ? sh`echo ${`@wanted${field}`}; printf '%s\\n' ${hostPath(wanted[field])}` : sh``)),
     wanted.group === undefined ? sh`` : sh`echo @group; account group ${wanted.group} || exit`,
     sh`if [ -n "$e" ]; then
-  echo @ids; id -G -- "$u" && id -Gn -- "$u" || exit
+  # id tells the number, and fails, where a group of that number is gone.
+  echo @ids; id -G -- "$u" || exit
+  id -Gn -- "$u" 2>/dev/null || :
   h=\${e%:*}; h=\${h##*:}
   [ -d ${wanted.home === undefined ? sh`"$h"` : hostPath(wanted.home)} ] && echo @home
   [ -r /etc/shadow ] && { echo @shadow; account shadow "$u" || exit; }`,

@@ -101,6 +101,12 @@ inShells(test, 'user: a change, and no password in arguments', async (t, place) 
   t.is(user.result(wanted, observed, output)['uid'], userInfo().uid);
 });
 
+inShells(test, 'user: whose primary group is gone can still be looked up', async (t, place) => {
+  await faked(place, []);
+  await writeFile(join(place.dir, '..', 'bin', 'id'), '#!/bin/sh\necho 1001\n[ "$1" = -G ]\n', { mode: 0o755 });
+  t.deepEqual((await look(t, place, user, { name: userInfo().username, state: 'absent' })).changes, [{ field: 'state', from: 'present', to: 'absent' }]);
+});
+
 inShells(test, 'user: a home folder and shell with ~', async (t, place) => {
   const wanted = user.params.parse({ name: 'no-such-user-here', shell: '~/my shell', home: '~root/x' });
   const observed = user.parse(await place.run(user.inspect(wanted)), wanted);
