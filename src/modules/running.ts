@@ -37,9 +37,12 @@ export interface Input {
   stdin_add_newline: boolean;
 }
 
+/** Stands alone on the first line of stdout where the folder could not be entered; stderr says why. */
+const NOWHERE = '\x1emuster-chdir\n';
+
 /** Enters the folder, if one is given; the rest of the text runs only there. */
 export function enter(chdir: string | undefined): Sh {
-  return chdir === undefined ? sh`` : sh`cd ${hostPath(chdir)} || exit`;
+  return chdir === undefined ? sh`` : sh`cd ${hostPath(chdir)} || { rc=$?; printf ${`\\036${NOWHERE.slice(1, -1)}\\n`}; exit $rc; }`;
 }
 
 /** Looks for `creates` and `removes` where the command would run. */
@@ -99,8 +102,9 @@ printf ${`\\036${MARK.slice(1)} %s %s %s\\n`} "$(date '+%Y-%m-%d %H:%M:%S.%N')" 
 exit $rc`;
 }
 
-/** What `register` sees of a command, without the mark. */
+/** What `register` sees of a command, without the mark. @throws ModuleError when it did not run, for want of its folder */
 export function returned(output: Output, cmd: string | readonly string[], strip = true): Returns {
+  if (output.stdout.startsWith(NOWHERE)) throw new ModuleError(`Unable to change directory before execution: ${output.stderr.trim()}`, { cmd, rc: output.rc, stdout: '', stderr: output.stderr });
   const times = TIMES.exec(output.stdout);
   const printed = times ? output.stdout.slice(0, times.index) + output.stdout.slice(times.index + times[0].length) : output.stdout;
   const clean = (text: string) => (strip ? withoutEmptyEnds(text) : text);

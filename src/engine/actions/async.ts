@@ -35,6 +35,6 @@ export async function asyncStatus(call: Call): Promise<Outcome> {
 
 /** What is told of a job that another run has started, of whose module nothing else is known. */
 function unjudged(output: Output): Outcome {
-  const { cmd: _, ...told } = returned({ ...output, stdout: output.stdout.replace(/^\x1e(?!muster-time).*\n/gm, '') }, '');
+  const { cmd: _, ...told } = returned({ ...output, stdout: output.stdout.replace(/^\x1e(?!muster-(?:time|chdir)).*\n/gm, '') }, '');
   return output.rc === 0 ? outcome({ ...told, changed: true }) : failed('non-zero return code', { ...output, fields: { ...told, changed: true } });
 }
