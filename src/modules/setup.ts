@@ -21,7 +21,7 @@ const GROUPS = Object.keys(COLLECTORS) as Group[];
 const MEMBERS: { [group in Group]: readonly string[] } = {
   min: [
     'apparmor', 'caps', 'chroot', 'cmdline', 'date_time', 'distribution', 'dns', 'env', 'fips', 'local', 'lsb', 'pkg_mgr', 'platform',
-    'python', 'selinux', 'service_mgr', 'ssh_pub_keys', 'user', 'hostname', 'fqdn', 'architecture', 'os_family', 'system',
+    'python', 'selinux', 'service_mgr', 'ssh_pub_keys', 'user', 'hostname', 'fqdn', 'architecture', 'os_family', 'system', 'systemd',
   ],
   hardware: ['devices', 'dmi', 'mounts', 'memory', 'processor', 'processor_cores', 'processor_count', 'loadavg', 'uptime_seconds', 'memtotal_mb', 'lvm'],
   network: ['interfaces', 'default_ipv4', 'default_ipv6', 'all_ipv4_addresses', 'all_ipv6_addresses', 'fibre_channel_wwn', 'iscsi'],

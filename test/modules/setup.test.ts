@@ -2,6 +2,8 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { hostname, totalmem, userInfo } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { Gathered } from '../../src/modules/facts/gathered.js';
+import { system } from '../../src/modules/facts/platform.js';
 import setup from '../../src/modules/setup.js';
 import { converge, controller, inShells } from './harness.js';
 
@@ -27,6 +29,12 @@ inShells(test, 'facts of this machine', async (t, place) => {
   t.deepEqual(facts['local'], { plain: { a: [1] }, old: { general: { name: 'x y' } }, run: { pwd: "it's" }, bad: 'error: this fact is neither JSON nor INI' });
   t.true(facts['mounts'].every((mount: { mount: string }) => mount.mount.startsWith('/')));
   t.is(typeof facts['distribution'], 'string');
+});
+
+test('facts: what runs the host', (t) => {
+  const of = (text: string) => system(new Gathered(new Map([['systemd', text]]), new Map()))['systemd'];
+  t.deepEqual(of('systemd 252 (252.30-1~deb12u2)\n+PAM +AUDIT -BPF_FRAMEWORK\n'), { version: 252, features: '+PAM +AUDIT -BPF_FRAMEWORK' });
+  t.is(of(''), undefined);
 });
 
 inShells(test, 'subsets and filters', async (t, place) => {

@@ -77,9 +77,16 @@ export function system(host: Gathered): Facts {
     domain: fqdn.includes('.') ? fqdn.slice(fqdn.indexOf('.') + 1) : '',
     machine_id: host.first('/etc/machine-id') ?? host.first('/var/lib/dbus/machine-id'),
     service_mgr: host.exists('/run/systemd/system') ? 'systemd' : host.exists('/run/openrc') ? 'openrc' : host.exists('/run/runit') ? 'runit' : init === 'init' ? 'sysvinit' : 'service',
+    systemd: systemdFacts(host.text('systemd')),
     fips: host.first('/proc/sys/crypto/fips_enabled') === '1',
     is_chroot: host.text('root').trim() === 'other',
   };
+}
+
+/** `systemd 252 (252.30-1)`, then what it was built with: `+PAM +AUDIT …`. Undefined where the host is not run by it. */
+function systemdFacts(text: string): { version: number; features: string } | undefined {
+  const [, version, features] = /^systemd (\d+)[^\n]*\n([^\n]*)/.exec(text) ?? [];
+  return version === undefined ? undefined : { version: Number(version), features: features! };
 }
 
 /** The user facts were gathered as. */
