@@ -44,6 +44,7 @@ export function scopeOf(run: Run, where: Where): Scope {
   const { play, task } = where;
   const services: Services = {
     find: (name, folder) => findFile(run, play, task, name, folder),
+    names: task?.action === 'include_tasks' ? 'tasks' : task?.action === 'include_vars' ? 'vars' : undefined,
     baseDir: task ? (task.role?.path ?? task.fileDir) : play.play.baseDir,
     render: (file, record, overrides, options) => {
       const extra = new Map([...(where.extra ?? []), ...templateVariables(file, undefined, scopeOf(run, where)), ...overrides]);

@@ -38,7 +38,9 @@ export interface Scope {
 /** The controller as lookups see it. */
 export interface Services {
   /** Finds a project file as `copy` (files), `template` (templates) and `include_vars` (vars) do; undefined when there is none. */
-  find(name: string, folder: 'files' | 'templates' | 'vars' | ''): string | undefined;
+  find(name: string, folder: 'files' | 'templates' | 'vars' | 'tasks' | ''): string | undefined;
+  /** What the files are that the task itself names; undefined where that is neither tasks nor variables. */
+  names?: 'tasks' | 'vars' | undefined;
   /** Folder that relative paths of this task start from (for `fileglob`, `password`, `pipe`). */
   baseDir: string;
   /** Renders a template file for the `template` lookup; one that is a single expression keeps its type. */

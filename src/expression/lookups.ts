@@ -149,10 +149,15 @@ const OWN = table<Value[]>({
       } else candidates.push({ name: str(open), paths: names(paths) });
     }
     for (const name of names(files)) candidates.push({ name, paths: names(paths) });
+    // What is no file of the task's kind would shadow the next name: vars/debian.yml of a role around is no task file.
+    const { find, names: kind } = env.scope.services;
+    const kinds = kind === undefined ? (['files', 'templates', 'vars', ''] as const) : ([kind, 'files'] as const);
     for (const { name, paths: folders } of candidates) {
       for (const path of folders.length === 0 ? [name] : folders.map((folder) => `${folder.replace(/\/$/, '')}/${name}`)) {
-        const found = env.scope.services.find(path, 'files') ?? env.scope.services.find(path, 'templates') ?? env.scope.services.find(path, 'vars') ?? env.scope.services.find(path, '');
-        if (found) return [found];
+        for (const each of kinds) {
+          const found = find(path, each);
+          if (found) return [found];
+        }
       }
     }
     return mayMiss ? [] : fail(`first_found found none of ${candidates.map((one) => `"${one.name}"`).join(', ')}`, 'give skip=True when none may be there');

@@ -49,11 +49,18 @@ test('fileglob gives files, sorted', (t) => {
 });
 
 test('first_found', (t) => {
-  const { run, dir } = folder(t);
+  const { run, dir, services } = folder(t);
   t.is(run("{{ lookup('first_found', ['none.txt', 'b.txt']) }}"), join(dir, 'files/b.txt'));
   t.is(run("{{ lookup('first_found', {'files': ['none', 'a.txt'], 'paths': ['files']}) }}"), join(dir, 'files/a.txt'));
   t.deepEqual(run("{{ query('first_found', 'none', skip=true) }}"), []);
   t.throws(() => run("{{ lookup('first_found', 'none') }}"), { message: /found none/ });
+  // Variables of one name with a task file do not stand in for it.
+  for (const [kind, name] of [['vars', 'debian.yml'], ['tasks', 'default.yml']] as const) {
+    mkdirSync(join(dir, kind));
+    writeFileSync(join(dir, kind, name), '');
+  }
+  const tasks = evaluate("{{ lookup('first_found', ['debian.yml', 'default.yml']) }}", {}, { ...services, names: 'tasks' });
+  t.deepEqual([tasks, run("{{ lookup('first_found', ['debian.yml', 'default.yml']) }}")], [join(dir, 'tasks/default.yml'), join(dir, 'vars/debian.yml')]);
 });
 
 test('template: text that spells data is data, unless convert_data is false', (t) => {
