@@ -15,6 +15,9 @@ export function loopItems(task: Task, scope: Scope): Value[] {
   }
   const terms = Array.isArray(evaluated) ? evaluated : [evaluated];
   if (how === 'items') return terms.flatMap((term) => (Array.isArray(term) ? term : [term]));
+  const wrong = how === 'dict' ? terms.find((term) => !(term instanceof Map)) : undefined;
+  if (wrong !== undefined) throw new ContentError(`with_dict expects a dict, not ${describe(wrong)}`, origin);
+  if (how === 'list' && !Array.isArray(evaluated)) throw new ContentError(`with_list expects a list, not ${describe(evaluated)}`, origin);
   return lookupList(how, terms, new Map(), { scope, record: new Record() });
 }
 

@@ -253,7 +253,7 @@ function takeRest(rest: Value, spec: Spec, action: Action, into: Args, ctx: Load
     return;
   }
   // A file's name may stand on lines of its own (`include_vars: >`).
-  into.freeForm = spec.freeForm === 'file' && typeof rest === 'string' ? rest.trim() : rest;
+  into.freeForm = spec.freeForm !== 'file' || rest instanceof Secret ? rest : rest instanceof Source ? pieceOf(rest, rest.text.trimEnd(), 0) : String(rest).trim();
   into.args.set(spec.freeForm, into.freeForm);
   into.origins.set(spec.freeForm, action.origin);
 }

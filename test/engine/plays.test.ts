@@ -440,6 +440,29 @@ test('add_host and group_by reach later plays', async (t) => {
   t.deepEqual(told.filter((line) => line.startsWith('hello')).sort(), ['hello b ok', 'hello fresh ok']);
 });
 
+test('add_host with other variables changes; what a loop and include_vars cannot take is told as Ansible tells it', async (t) => {
+  const { told } = await play(
+    t,
+    `${head}  tasks:
+    - {name: added, add_host: {name: fresh, colour: red}}
+    - {name: again, add_host: {name: fresh, colour: red}}
+    - {name: other, add_host: {name: fresh, colour: blue}}
+    - {name: dicts, debug: {}, with_dict: [1, 2], register: dicts, ignore_errors: true}
+    - {name: lists, debug: {}, with_list: {a: b}, register: lists, ignore_errors: true}
+    - {name: vars, shell: "mkdir {{ root }}/odd; : >{{ root }}/odd/x.txt"}
+    - {name: odd, include_vars: {dir: "{{ root }}/odd"}, register: odd, ignore_errors: true}
+    - name: one line
+      include_vars: >
+        {{ 'no' }}-such.yml
+      register: folded
+      ignore_errors: true
+    - {name: told, debug: {}, when: "dicts.msg is search('with_dict expects a dict') and lists.msg is search('with_list expects a list') and 'a valid extension' in odd.message and folded.message is search('no-such.yml.$')"}
+`,
+    { limit: 'a' },
+  );
+  t.deepEqual(told, ['added a changed', 'again a ok', 'other a changed', 'dicts a ignored', 'lists a ignored', 'vars a changed', 'odd a ignored', 'one line a ignored', 'told a ok']);
+});
+
 test('refresh_inventory reads the inventory anew, and keeps what the run has added', async (t) => {
   const { told } = await play(
     t,

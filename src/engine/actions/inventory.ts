@@ -1,5 +1,6 @@
 import { addHost as addToHosts, addToGroup } from '../../inventory/index.js';
-import { toPlain } from '../../value/value.js';
+import { equals } from '../../expression/index.js';
+import { toPlain, type Value } from '../../value/value.js';
 import { argumentsOf, type Call } from '../call.js';
 import { outcome, type Outcome } from '../outcome.js';
 import { parsedArguments } from './say.js';
@@ -15,7 +16,8 @@ export async function addHost(call: Call): Promise<Outcome> {
   if (port !== undefined) vars.set('ansible_port', Number(port));
   const groups: string[] = args.groups ?? [];
   const known = run.inventory.hosts.get(name!);
-  const changed = !known || groups.some((group) => !run.inventory.groups.get(group)?.hosts.includes(name!));
+  const isNew = (value: Value, key: Value) => !known!.vars.has(key) || !equals(known!.vars.get(key)!, value);
+  const changed = !known || [...vars].some(([key, value]) => isNew(value, key)) || groups.some((group) => !run.inventory.groups.get(group)?.hosts.includes(name!));
   run.addToInventory((inventory) => addToHosts(inventory, name!, groups, vars));
   run.admit(name!);
   return outcome({ add_host: { host_name: name, groups, host_vars: toPlain(vars, false) }, changed });

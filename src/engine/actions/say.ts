@@ -91,7 +91,14 @@ export async function fail(call: Call): Promise<Outcome> {
 export async function includeVars(call: Call): Promise<Outcome> {
   const { args } = await parsedArguments(call);
   const { run, frame, task, host } = call;
-  const files = args.dir === undefined ? [mustFind(run, frame.play, task, String(args.file), 'vars')] : filesIn(folder(call, String(args.dir)), args);
+  let files: string[];
+  try {
+    files = args.dir === undefined ? [mustFind(run, frame.play, task, String(args.file), 'vars')] : filesIn(folder(call, String(args.dir)), args);
+  } catch (error) {
+    // Ansible tells why under a name of its own.
+    if (error instanceof ContentError) return failed(error.message, { doing: 'running include_vars', origin: error.origin, remedy: error.hint, fields: { message: error.message, ansible_facts: {}, ansible_included_var_files: [] } });
+    throw error;
+  }
   const merged: Dict = new Map();
   for (const file of files) {
     const shown = display(file);
@@ -117,7 +124,7 @@ function filesIn(dir: string, args: any, level = 1): string[] {
       if (args.ignore_files?.includes(entry.name) || (matching && !matching.test(entry.name))) return [];
       if (args.extensions.includes(path.extname(entry.name).slice(1))) return [file];
       if (args.ignore_unknown_extensions || matching) return matching ? [file] : [];
-      throw new ContentError(`${file} has none of the extensions ${args.extensions.join(', ')}`, at(dir), 'set ignore_unknown_extensions to leave such files out');
+      throw new ContentError(`${file} has not a valid extension: ${args.extensions.join(', ')}`, at(dir), 'set ignore_unknown_extensions to leave such files out');
     });
 }
 
