@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Question, type Kind } from '../shell/question.js';
 import { join, raw, sh, type Sh } from '../shell/sh.js';
-import { fits, installArgument, isPattern, parseInstalled, parsePolicy, parseProvided, parseSimulation, parseSpec, satisfies, type Installed, type Spec } from './dpkg.js';
+import { fits, installArgument, isPattern, parseInstalled, parsePolicy, parseProvided, parseSimulation, parseSpec, patternRegex, satisfies, type Installed, type Spec } from './dpkg.js';
 import { defineModule, ModuleError, type Back, type Change, type Output, type Step } from './module.js';
 import { bool, choice, int, list, params, str } from './params.js';
 import { hostPath } from './words.js';
@@ -52,7 +52,7 @@ export function rules(context: z.core.ParsePayload<Wanted>): void {
   for (const name of wanted.name) {
     try {
       const spec = parseSpec(name);
-      if (isPattern(spec.name) && wanted.state !== 'absent') issue(`patterns of names are understood with state: absent only: "${name}"`, 'name');
+      if (isPattern(spec.name) && wanted.state !== 'absent' && wanted.state !== 'present') issue(`patterns of names are understood with state: present and absent only: "${name}"`, 'name');
     } catch (error) {
       issue((error as Error).message, 'name');
     }
@@ -66,6 +66,8 @@ export interface Observed {
   packages: Installed[];
   provided: Set<string>;
   candidates: Map<string, string>;
+  /** Names of packages there are that fit the wanted patterns. */
+  matching: string[];
   deb: { name: string; version: string | undefined } | undefined;
   /** Seconds since the epoch, by the host's clock; undefined where there are no lists at all. */
   updated: number | undefined;
@@ -105,6 +107,7 @@ const TOGETHER = 50;
 function inspection(wanted: Wanted): Sh {
   const building = wanted.state === 'build-dep';
   const names = specsOf(building ? { ...wanted, name: [] } : wanted).map((spec) => (spec.arch === undefined ? spec.name : `${spec.name}:${spec.arch}`));
+  const patterns = specsOf(wanted).map(({ name }) => name).filter(isPattern);
   const query = '${db:Status-Abbrev}\\t${Package}\\t${Architecture}\\t${Version}\\n';
   const release = wanted.default_release === undefined ? sh`` : sh`-t ${wanted.default_release}`;
   const simulated = (section: string, verb: string) => sh`echo ${`@${section}`}; apt-get -s -q -o Debug::NoLocking=true ${release} ${raw(verb)} || exit`;
@@ -122,6 +125,7 @@ case $r in
   *) dpkg-query -W -- ${names} >&2; exit $r ;;
 esac`
       : sh``,
+    wanted.state === 'present' && patterns.length ? sh`echo @matching; apt-cache pkgnames | LC_ALL=C grep -Ex ${patterns.map((pattern) => ['-e', patternRegex(pattern)])}` : sh``,
     wanted.state === 'latest' && names.length ? sh`echo @policy; apt-cache ${release} policy ${names} || exit` : sh``,
     wanted.deb === undefined || wanted.deb.includes('://')
       ? sh``
@@ -166,6 +170,7 @@ export function parse(output: Output, wanted: Wanted): Observed {
   return {
     packages: parseInstalled([...lines('packages'), ...lines('debinstalled')]),
     provided: parseProvided(lines('provided')),
+    matching: lines('matching'),
     candidates: parsePolicy(lines('policy').join('\n')),
     deb: name === undefined ? undefined : { name, version: field('Version') ?? (url?.[2] && decodeURIComponent(url[2])) },
     now: now ?? 0,
@@ -183,10 +188,22 @@ const matching = (spec: Spec, observed: Observed) =>
   observed.packages.filter((each) => fits(spec.name, each.name) && (spec.arch === undefined || spec.arch === each.arch));
 const versionOf = (spec: Spec, observed: Observed) => matching(spec, observed).find((each) => each.status === 'installed')?.version;
 
+/** The wanted specs, with what there is in place of the patterns of what is to be present. */
+function namedBy(wanted: Wanted, { matching }: Observed): Spec[] {
+  if (wanted.state !== 'present') return specsOf(wanted);
+  const all = specsOf(wanted).flatMap((spec) => {
+    if (!isPattern(spec.name)) return [spec];
+    const names = matching.filter((name) => fits(spec.name, name)).sort();
+    if (!names.length) throw new ModuleError(`no package fits "${spec.name}" in the lists the host has; if it should, update them in a task before: update_cache: true`);
+    return names.map((name) => ({ ...spec, name }));
+  });
+  return [...new Map(all.map((spec) => [installArgument(spec), spec])).values()];
+}
+
 /** The specs that are not as they should be, with what is there and what shall be. */
 function due(wanted: Wanted, observed: Observed): { spec: Spec; names: string[]; from: string; to: string }[] {
   if (wanted.state === 'fixed' || wanted.state === 'build-dep') return [];
-  return specsOf(wanted).flatMap((spec) => {
+  return namedBy(wanted, observed).flatMap((spec) => {
     const found = matching(spec, observed);
     const version = versionOf(spec, observed);
     const broken = found.some((each) => each.status === 'broken');

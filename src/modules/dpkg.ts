@@ -74,10 +74,13 @@ export function parseSimulation(lines: readonly string[]): { verb: string; name:
   });
 }
 
-/** Shell patterns as fnmatch has them. */
+/** A shell pattern, as fnmatch has them, as an extended regular expression. */
+export function patternRegex(pattern: string): string {
+  return pattern.replace(/[.+^${}()|\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.').replaceAll('[!', '[^');
+}
+
 export function fits(pattern: string, text: string): boolean {
-  const regex = pattern.replace(/[.+^${}()|\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.').replaceAll('[!', '[^');
-  return new RegExp(`^(?:${regex})$`).test(text);
+  return new RegExp(`^(?:${patternRegex(pattern)})$`).test(text);
 }
 
 /** Whether an installed version is what the spec asks for. */

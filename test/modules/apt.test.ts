@@ -28,6 +28,7 @@ const cases: [string, object, string, [string, unknown, unknown][]][] = [
   ['absent', { name: 'nginx,curl,old', state: 'absent' }, '', [['packages', 'nginx 1.22.1-9', 'nginx absent']]],
   ['purged', { name: 'old', state: 'absent', purge: true }, '', [['packages', 'old configuration', 'old absent']]],
   ['absent by pattern', { name: 'lib*', state: 'absent' }, '', [['packages', 'libc6 2.36-9, libc6 2.36-9', 'libc6 absent, libc6 absent']]],
+  ['present by patterns', { name: 'hel?o,he?lo,ngin?' }, '@matching\nhello\nnginx\n', [['packages', 'hello absent', 'hello present']]],
   ['fresh lists', { update_cache: true, cache_valid_time: 3600 }, cache(100), []],
   ['stale lists', { cache_valid_time: 3600 }, cache(4000), [['cache', 'older than 3600 s', 'updated']]],
   ['no lists', { cache_valid_time: 3600 }, '@cache\n10000\n', [['cache', 'no lists', 'updated']]],
@@ -56,13 +57,17 @@ test('apt: an answer that is cut short, or no apt at all, is an error', (t) => {
   const wanted = apt.params.parse({ name: 'nginx' });
   t.throws(() => apt.parse({ rc: 1, stdout: '', stderr: 'the host has no apt-get\n' }, wanted), { message: /no apt-get/ });
   t.throws(() => apt.parse({ rc: 0, stdout: '@packages\nii \tnginx\tamd64\t1\n', stderr: '' }, wanted), { message: /cannot look/ });
+  const none = apt.params.parse({ name: 'no*such' });
+  t.throws(() => apt.compare(none, apt.parse({ rc: 0, stdout: '@packages\n@matching\n@end\n', stderr: '' }, none)), { message: /no package fits "no\*such"/ });
   t.throws(() => parseInstalled(['nonsense']), { message: /dpkg-query/ });
 });
 
 test('apt: arguments', (t) => {
   const good = (args: object) => apt.params.safeParse(args).success;
   t.true(good({ name: 'a-b+c.d=1:2.3~rc1-4+deb12u1' }));
-  for (const name of ['-y', 'Big', 'a b', 'a;b', '$(x)', 'x=', 'lib*']) t.false(good({ name }), name);
+  for (const name of ['-y', 'Big', 'a b', 'a;b', '$(x)', 'x=']) t.false(good({ name }), name);
+  t.true(good({ name: 'lib*' }));
+  t.false(good({ name: 'lib*', state: 'latest' }));
   t.false(good({}));
   t.true(good({ name: 'x', state: 'build-dep' }));
   t.false(good({ state: 'build-dep', update_cache: true }));
