@@ -96,7 +96,7 @@ export const deb822Repository = defineModule<typeof schema, Observed, Wanted>({
     const [ascii, binary] = wanted.keys.map((key) => bytes(bytesOf(file(wanted, key)))) as [Sh, Sh];
     const fetch = sh`d=$(mktemp -d) && k=$d/key s=$d/source || exit
 trap 'rm -rf -- "$d"' EXIT
-${fetcher({ url: url!, headers: {}, user: undefined, password: undefined, timeout: 30, validateCerts: true, useProxy: true, agent: 'muster' })}
+${fetcher({ url: url!, headers: {}, user: undefined, password: undefined, timeout: 30, validateCerts: true, useProxy: true, agent: 'muster', netrc: false })}
 muster_fetch "$k" || { rc=$?; printf '%s\\n' ${`Could not fetch signed_by key: ${url!}`} >&2; exit $rc; }
 [ -s "$k" ] || { printf '%s\\n' ${`${url!} is empty`} >&2; exit 1; }
 if grep -aq -e '-----BEGIN PGP PUBLIC KEY BLOCK-----' "$k"; then e=${wanted.keys[0]}; ${ascii} >"$s"; else e=${wanted.keys[1]}; ${binary} >"$s"; fi || exit

@@ -15,10 +15,14 @@ export interface Download {
   validateCerts: boolean;
   useProxy: boolean;
   agent: string;
+  /** Whether name and password may come out of ~/.netrc or what $NETRC names, where none are given. */
+  netrc: boolean;
+  /** Further options of curl(1); with any, nothing but curl will do. */
+  curl?: readonly Sh[];
 }
 
 /** Fetches to the file in "$1" of the function muster_fetch, which this defines. */
-export function fetcher({ url, headers, user, password, timeout, validateCerts, useProxy, agent }: Download): Sh {
+export function fetcher({ url, headers, user, password, timeout, validateCerts, useProxy, agent, netrc, curl: further = [] }: Download): Sh {
   const named = Object.entries(headers);
   const configured = named.length > 0 || user !== undefined;
   const curlConfig = [
@@ -28,23 +32,31 @@ export function fetcher({ url, headers, user, password, timeout, validateCerts, 
     ...(user === undefined ? [] : [`user = ${curlQuote(`${user}:${password ?? ''}`)}`]),
     ...(validateCerts ? [] : ['insecure']),
     ...(useProxy ? [] : ['noproxy = "*"']),
+    ...(netrc && user === undefined ? ['netrc-optional'] : []),
   ];
   const wgetConfig = [
     ...named.map(([name, value]) => `header = ${name}: ${value}`),
     ...(user === undefined ? [] : [`user = ${user}`, `password = ${password ?? ''}`, 'auth_no_challenge = on']),
+    ...(netrc ? [] : ['netrc = off']),
   ];
-  const curl = sh`printf '%s\\n' ${curlConfig} | curl -fsSL --connect-timeout ${timeout} --speed-limit 1 --speed-time ${timeout} -K - -o "$1"`;
+  const curl = sh`printf '%s\\n' ${curlConfig} | curl -fsSL --connect-timeout ${timeout} --speed-limit 1 --speed-time ${timeout} -K - ${netrc && user === undefined ? raw('${NETRC:+--netrc-file "$NETRC"}') : join([])} ${join(further, ' ')} -o "$1"`;
   const certs = validateCerts ? join([]) : raw('--no-check-certificate');
   const wget = configured
     ? sh`wget --version >/dev/null 2>&1 || { echo "busybox' wget takes headers and passwords only as arguments; install curl" >&2; return 1; }
     w=$(mktemp /dev/shm/.muster.XXXXXX) || return
     printf '%s\\n' ${wgetConfig} >"$w" && wget --config="$w" -q -T ${timeout} ${certs} -U ${agent} -O "$1" ${url}
     set -- $?; rm -f -- "$w"; return $1`
-    : sh`wget -q -T ${timeout} ${certs} -U ${agent} -O "$1" ${url}`;
+    : sh`wget ${netrc ? join([]) : raw('$(wget --version >/dev/null 2>&1 && echo --no-netrc)')} -q -T ${timeout} ${certs} -U ${agent} -O "$1" ${url}`;
   const peer = validateCerts ? [] : ['-o', 'Acquire::https::Verify-Peer=false', '-o', 'Acquire::https::Verify-Host=false'];
   const apt = configured
     ? raw(`echo "the host has neither curl nor wget; apt-helper sends no headers or passwords: install curl" >&2; return 1`)
     : sh`o=$(/usr/lib/apt/apt-helper -o Acquire::http::Timeout=${timeout} -o Acquire::https::Timeout=${timeout} ${peer} download-file ${url} "$1" 2>&1) || { printf '%s\\n' "$o" >&2; return 1; }`;
+  if (further.length > 0) {
+    return sh`muster_fetch() {
+  command -v curl >/dev/null || { echo 'ciphers, client_cert, client_key and use_gssapi take curl on the host' >&2; return 1; }
+  ${curl}
+}`;
+  }
   return sh`muster_fetch() {
   ${useProxy ? join([]) : raw('unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY')}
   if command -v curl >/dev/null; then
@@ -59,7 +71,7 @@ export function fetcher({ url, headers, user, password, timeout, validateCerts, 
 }`;
 }
 
-/** curl(1), "-K, --config": within quotes \\ and \" and \t \n \r \v are escapes. */
+/** A value of a curl configuration: curl(1), "-K, --config": within quotes \\ and \" and \t \n \r \v are escapes. */
 function curlQuote(text: string): string {
   return `"${text.replace(/["\\]/g, '\\$&').replaceAll('\t', '\\t').replaceAll('\n', '\\n').replaceAll('\r', '\\r')}"`;
 }

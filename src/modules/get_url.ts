@@ -1,11 +1,11 @@
 import { basename } from 'node:path/posix';
-import { join, raw, sh } from '../shell/sh.js';
+import { join, raw, sh, type Sh } from '../shell/sh.js';
 import { attributeParams, compareAttributes, contextOf, describe, newMode, resolveMode, applyAttributes } from './attributes.js';
 import { candidates, inspectDestination, parseDestination, type Destination, type Found } from './destination.js';
 import { fetcher, type Download } from './download.js';
 import { fields } from './look.js';
 import { defineModule, ModuleError, type Change } from './module.js';
-import { any, bool, int, params, path, secret, str } from './params.js';
+import { any, bool, int, list, params, path, secret, str } from './params.js';
 import { replaced, replaceFiles, unsafeWrites } from './replace_file.js';
 import { fileReturns, undoFile } from './whole_file.js';
 import { hostPath } from './words.js';
@@ -21,6 +21,13 @@ const schema = params({
   force_basic_auth: bool("Taken for Ansible's sake: the password is sent with the first request always.").default(false),
   timeout: int('Seconds without an answer after which it is given up.').default(10),
   validate_certs: bool('Check the certificate of the server.').default(true),
+  client_cert: path('Certificate to show the server, PEM; the key may stand in the same file. Takes curl on the host.').optional(),
+  client_key: path('Its key, PEM. Takes curl.').optional(),
+  ciphers: list("Ciphers that may be used, in OpenSSL's names. Takes curl.").optional(),
+  use_gssapi: bool('Authenticate by Kerberos, with the ticket the user has on the host. Takes a curl that can.').default(false),
+  use_netrc: bool('Whether name and password may come out of ~/.netrc, or the file $NETRC names, where none are given.').default(true),
+  decompress: bool("Taken for Ansible's sake: nothing compressed is asked for, and what arrives stays as it is.").default(true),
+  tmp_dest: path('Folder to fetch into, before the file goes to its place.').optional(),
   use_proxy: bool('Use the proxy the host\'s environment names.').default(true),
   http_agent: str('What to call oneself.').default('muster'),
   backup: bool('Keep the old file under its name with process id and time behind it.').default(false),
@@ -69,7 +76,7 @@ export const getUrl = defineModule<typeof schema, Observed, Wanted>({
     const base = decodeURIComponent(basename(url.pathname)) || 'index.html';
     return {
       args, dest: args.dest, base: base.includes('/') || base.includes('\0') ? 'index.html' : base, follow: true, checksum: readChecksum(args.checksum),
-      download: { url: url.href, headers, user, password, timeout: args.timeout, validateCerts: args.validate_certs, useProxy: args.use_proxy, agent: args.http_agent },
+      download: { url: url.href, headers, user, password, timeout: args.timeout, validateCerts: args.validate_certs, useProxy: args.use_proxy, agent: args.http_agent, netrc: args.use_netrc, curl: curlOptions(args) },
     };
   },
   inspect(wanted) {
@@ -91,7 +98,7 @@ export const getUrl = defineModule<typeof schema, Observed, Wanted>({
     const path = hostPath(entry.path);
     const { stat } = entry;
     if (!changes.some(({ field }) => field === 'content')) return replaceFiles([], [path], { after: [applyAttributes(path, args, stat!, umask, changes)] });
-    const fetch = sh`d=$(mktemp -d) && f=$d/file || exit
+    const fetch = sh`d=$(${args.tmp_dest === undefined ? join([]) : sh`TMPDIR=${hostPath(args.tmp_dest)}`} mktemp -d) && f=$d/file || exit
 trap 'rm -rf -- "$d"' EXIT
 ${fetcher(download)}
 muster_fetch "$f" || { rc=$?; printf '%s\\n' ${`fetching ${download.url} failed`} >&2; exit $rc; }
@@ -112,6 +119,16 @@ muster_fetch "$f" || { rc=$?; printf '%s\\n' ${`fetching ${download.url} failed`
   verify: ({ args, checksum }) => !args.force || checksum !== undefined,
 });
 export default getUrl;
+
+/** What only curl can. `-u :` has it take the name out of the ticket (curl(1), "--negotiate"). */
+function curlOptions({ ciphers, client_cert, client_key, use_gssapi, url_username }: typeof schema._output): Sh[] {
+  return [
+    ...(client_cert === undefined ? [] : [sh`--cert ${hostPath(client_cert)}`]),
+    ...(client_key === undefined ? [] : [sh`--key ${hostPath(client_key)}`]),
+    ...(ciphers === undefined ? [] : [sh`--ciphers ${ciphers.join(':')}`]),
+    ...(use_gssapi ? [url_username === undefined ? sh`--negotiate -u :` : sh`--negotiate`] : []),
+  ];
+}
 
 function readChecksum(text: string): Wanted['checksum'] {
   if (text === '') return undefined;

@@ -18,6 +18,7 @@ async function served<T>(body: (base: string, asked: () => number) => Promise<T>
     const basic = `Basic ${Buffer.from('me:p"\\ w').toString('base64')}`;
     if (request.url === '/none') response.writeHead(404).end();
     else if (request.url === '/secret' && (request.headers.authorization !== basic || request.headers['x-token'] !== 'a "b"')) response.writeHead(401, { 'www-authenticate': 'Basic' }).end();
+    else if (request.url === '/netrc' && request.headers.authorization !== `Basic ${Buffer.from('me:secret').toString('base64')}`) response.writeHead(401, { 'www-authenticate': 'Basic' }).end();
     else response.end(CONTENT);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -37,6 +38,22 @@ async function only(place: Place, tool: string | undefined): Promise<void> {
   }
   place.env['PATH'] = tools;
 }
+
+inShells(test, 'name and password come out of a netrc, unless they may not; another folder to fetch into', async (t, place) => {
+  await served(async (base) => {
+    const dest = join(place.dir, 'f');
+    place.env['NETRC'] = join(place.dir, "it's netrc");
+    await writeFile(place.env['NETRC'], 'machine 127.0.0.1 login me password secret\n');
+    const args = { url: `${base}/netrc`, dest, tmp_dest: join(place.dir, 'tmp dir') };
+    await t.throwsAsync(converge(t, place, getUrl, args), { message: /tmp dir/ });
+    await mkdir(args.tmp_dest);
+    await t.throwsAsync(converge(t, place, getUrl, { ...args, use_netrc: false }), { message: /401/ });
+    await converge(t, place, getUrl, args);
+    t.deepEqual(await readFile(dest), CONTENT);
+    t.deepEqual(await readdir(args.tmp_dest), []);
+    await t.throwsAsync(converge(t, place, getUrl, { ...args, force: true, ciphers: 'NO-SUCH-CIPHER', url: base.replace('http:', 'https:') }), { message: /cipher/i });
+  });
+}, ['dash', 'bash']);
 
 inShells(test, 'a file is fetched once, and again when it has another checksum', async (t, place) => {
   await served(async (base, asked) => {
