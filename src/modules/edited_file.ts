@@ -43,6 +43,7 @@ export function parseText(output: Output, path: string): Edited {
   const { entries, umask } = seenFields(rest, 1, what);
   const entry = entries[0]!;
   if (entry.stat === undefined) return { entry, umask, content: undefined };
+  if (entry.stat.kind === 'directory') throw new ModuleError(`Path ${entry.path} is a directory !`, { rc: 256 });
   if (entry.stat.kind !== 'file') throw new ModuleError(`${entry.path} is no regular file but a ${entry.stat.kind}`);
   const content = Buffer.from(encoded, 'base64');
   if (content.length > LIMIT) throw new ModuleError(`${entry.path} is longer than ${LIMIT / 1024 / 1024} MiB: too long to be edited`);

@@ -42,7 +42,7 @@ export const replace = defineModule<typeof schema, Edited>({
 export default replace;
 
 function edit(wanted: Wanted, { content }: Edited): { after: Buffer; msg: string } {
-  if (content === undefined) throw new ModuleError(`${wanted.path} does not exist`);
+  if (content === undefined) throw new ModuleError(`Path ${wanted.path} does not exist !`, { rc: 257 });
   const codec = decode(content);
   const own = (text: string | undefined): string | undefined => (text === undefined ? undefined : codec.own(text));
   const part = section(own(wanted.after), own(wanted.before));

@@ -146,5 +146,6 @@ inShells(test, 'an edit that is not valid leaves the file', async (t, place) => 
   await converge(t, place, lineinfile, { path: join(place.dir, 'new/dir/f'), line: 'x', create: true });
   await converge(t, place, blockinfile, { path: join(place.dir, 'another/dir/f'), block: 'x', create: true });
   t.deepEqual((await readdir(place.dir)).sort(), ['another', 'f', 'new']);
-  await t.throwsAsync(look(t, place, lineinfile, { path: place.dir, line: 'x' }), { message: /is no regular file/ });
+  await t.throwsAsync(look(t, place, lineinfile, { path: place.dir, line: 'x' }), { message: /^Path .* is a directory !$/ });
+  await t.throwsAsync(look(t, place, replace, { path: join(place.dir, 'none'), regexp: 'x' }), { message: /^Path .*none does not exist !$/ });
 });
