@@ -28,10 +28,10 @@ export function readTimes(wanted: Times): Sh {
     FIELDS.map(([field]) => {
       const text = wanted[field];
       if (!isWritten(text)) return join([]);
-      const digits = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)\.(\d\d)$/.exec(text);
+      const digits = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)\.(\d\d?)$/.exec(text);
       if (!digits) throw new ModuleError(`${field} must be preserve, now or YYYYMMDDHHMM.SS, not "${text}"`);
       const [, year, month, day, hour, minute, second] = digits;
-      return sh`t=$(date -d ${`${year}-${month}-${day} ${hour}:${minute}:${second}`} +%s) || exit; printf '%s\\000' "$t"`;
+      return sh`t=$(date -d ${`${year}-${month}-${day} ${hour}:${minute}:${second!.padStart(2, '0')}`} +%s) || exit; printf '%s\\000' "$t"`;
     }),
   );
 }
@@ -59,7 +59,7 @@ export function setTimes(path: Sh, wanted: Times, changes: readonly Change[]): S
       const text = wanted[field];
       const given = isWritten(text);
       if (changes.length > 0 ? !changes.some((change) => change.field === field) : !given) return join([]);
-      return given ? sh`touch -c -${flag} -t ${text} -- ${path}` : sh`touch -c -${flag} -- ${path}`;
+      return given ? sh`touch -c -${flag} -t ${text.replace(/\.(\d)$/, '.0$1')} -- ${path}` : sh`touch -c -${flag} -- ${path}`;
     }),
     ' && ',
   );

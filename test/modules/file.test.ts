@@ -106,6 +106,9 @@ inShells(test, 'touch makes an empty file and keeps what is in one', async (t, p
   t.true((await stat(path)).mtimeMs > 1e12);
   t.is(await readFile(path, 'utf8'), 'kept');
   await converge(t, place, file, { path, state: 'touch', access_time: 'preserve', modification_time: '202001020304.05' });
+  t.deepEqual((await look(t, place, file, { path, state: 'touch', access_time: 'preserve', modification_time: '202001020304.5' })).changes, []);
+  await converge(t, place, file, { path, state: 'touch', access_time: 'preserve', modification_time: '202001020304.6' });
+  await converge(t, place, file, { path, state: 'touch', access_time: 'preserve', modification_time: '202001020304.05' });
   t.is((await stat(path)).mtime.getFullYear(), 2020);
 });
 
