@@ -94,7 +94,8 @@ async function runAll(lab: LabState, chosen: readonly Case[], tool: string, abre
   const folders = chosen.map((_, i) => `/srv/out/${i}`).join(' ');
   const commands = chosen.map(({ connection, args, playbook }, i) => {
     const way = connection === 'local' ? 'ansible_connection=local' : `ansible_host=${addressOf(lab)}`;
-    return `${tool} -i ${there}/inventory.yml -v -e ${way} -e out=/srv/out/${i} ${args} ${playbook} >/srv/told/${i}.output 2>/srv/told/${i}.errors </dev/null; echo $? >/srv/told/${i}.code`;
+    // Handlers that a run before owes would be made up for.
+    return `rm -rf /var/lib/muster; ${tool} -i ${there}/inventory.yml -v -e ${way} -e out=/srv/out/${i} ${args} ${playbook} >/srv/told/${i}.output 2>/srv/told/${i}.errors </dev/null; echo $? >/srv/told/${i}.code`;
   });
   await on(lab, 'far', `rm -rf /srv/out; mkdir -p ${folders}`);
   await on(lab, 'ctl', `rm -rf /srv/out /srv/told; mkdir -p /srv/told ${folders}; cd ${there}/cases

@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import { keyFile, knownHostsFile, labDown, labSsh } from '../../src/lab/lab.js';
-import { debianSources } from '../../src/lab/packages.js';
-import { run } from '../../src/lab/run.js';
-import { Stack } from '../e2e/stack.js';
-import { done, refused } from './databases.js';
-import { unseen, watchProcesses } from './secrets.js';
+import { keyFile, knownHostsFile, labDown, labSsh } from '../../../src/lab/lab.js';
+import { debianSources } from '../../../src/lab/packages.js';
+import { run } from '../../../src/lab/run.js';
+import { Stack } from '../../e2e/stack.js';
+import { done, refused } from '../databases.js';
+import { unseen, watchProcesses } from '../secrets.js';
 
 const name = 'oracle';
 const site = 'playbooks/site.yml';
