@@ -34,8 +34,9 @@ export class LocalConnection extends ShellConnection {
       child.once('close', () => resolve({ code }));
       child.once('exit', (status) => {
         code = status ?? 255;
-        // A process it left behind may keep the pipes open: what is in them by then is all that counts.
-        setTimeout(() => resolve({ code }), 500).unref();
+        // A process it left behind may keep the pipes open: what is in them by then is all that counts. Where we ourselves
+        // were too busy to read them (timers come before reading), they are read once more.
+        setTimeout(() => setImmediate(() => resolve({ code })), 500).unref();
       });
     });
     ended.then(() => this.#children.delete(close), () => this.#children.delete(close));
