@@ -32,7 +32,10 @@ test.before('the stack', async (t) => {
 test.after.always(() => receiver?.close());
 
 test.serial('verify.yml finds nothing wrong with the stack as it is', async (t) => {
-  const healthy = await stack.until(() => stack.muster('apply', verify), ({ code }) => code === 0);
+  // Just booted, the servers are not all in service yet; and a run that waits for the first alert takes a minute.
+  await stack.until(() => stack.ask('/notes'), ({ headers }) => headers['x-served-by'] === 'web1', 60);
+  await stack.until(() => stack.ask('/notes'), ({ headers }) => headers['x-served-by'] === 'web2', 60);
+  const healthy = await stack.until(() => stack.muster('apply', verify), ({ code }) => code === 0, 200);
   t.is(healthy.code, 0, healthy.told);
   t.deepEqual(healthy.results('changed'), []);
 });
