@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { pipeline } from 'node:stream/promises';
 import { raw, sh } from '../shell/sh.js';
 import { ModuleError, type Channel } from './module.js';
 
@@ -89,8 +88,12 @@ export async function overChannel(channel: Channel, { options, src, dest, isPull
   };
 }
 
-async function join2(local: Duplex, remote: Duplex): Promise<void> {
-  await Promise.allSettled([pipeline(local, remote), pipeline(remote, local)]);
+/** Each goes on until it ends itself: the other half may be gone before its last words are passed on. */
+function join2(local: Duplex, remote: Duplex): void {
+  remote.on('error', () => local.destroy()).on('close', () => local.end());
+  local.on('close', () => remote.destroy());
+  local.pipe(remote);
+  remote.pipe(local);
 }
 
 function closed(server: Server): Promise<void> {
