@@ -2,11 +2,11 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 import { raw, sh, type Sh } from '../shell/sh.js';
-import { describe } from './attributes.js';
+import { applyAttributes, contextOf, describe, newMode, resolveMode, type Attributes } from './attributes.js';
 import { type Entry } from './look.js';
-import { ModuleError, type Output, type Returns } from './module.js';
+import { ModuleError, type Change, type Output, type Returns } from './module.js';
 import { bool, path, secret, str } from './params.js';
-import { replaced, replaceFiles, type Around, type Replacement } from './replace_file.js';
+import { replaced, replaceFiles, type Replacement } from './replace_file.js';
 import { hostPath } from './words.js';
 import type { Step } from '../shell/step.js';
 
@@ -21,12 +21,6 @@ export const keyParams = {
   privatekey_passphrase: secret('What the private key is encrypted with.').optional(),
 };
 
-export interface KeySource {
-  file: string | undefined;
-  content: string | undefined;
-  passphrase: string | undefined;
-}
-
 /** Gives a command the texts on file descriptors, each through a pipe; standard input stays free. */
 export function fed(inputs: readonly (readonly [number, string | undefined])[], command: Sh): Sh {
   return inputs.reduce((inner, [fd, text]) => (text === undefined ? inner : sh`printf '%s\\n' ${text} | { ${inner}; } ${raw(`${fd}<&0`)}`), command);
@@ -37,12 +31,31 @@ export function sourceOf(file: string | undefined, content: string | undefined, 
   return content === undefined ? hostPath(file!) : sh`${`/dev/fd/${fd}`}`;
 }
 
-/** Writes a file of the host that a command makes: `make` writes it to "$f". */
-export function madeBy(make: Sh, file: Omit<Replacement, 'content'>, around: Around = {}): Step {
+/**
+ * The effect of a module about one file: it goes, its attributes are set, or it is made.
+ * @param fields of the changes for which it is made
+ * @param make writes it to "$f", and what it complains of to "$d/said"
+ */
+export function makeOrRemove(args: Attributes & { state: string; backup: boolean }, { entry, umask }: { entry: Entry; umask: number }, changes: readonly Change[], fields: readonly string[], make: () => Sh): Step {
+  const at = hostPath(entry.path);
+  if (args.state === 'absent') return replaceFiles([], [at], { after: [sh`rm -f -- ${at}`] });
+  if (!changes.some(({ field }) => fields.includes(field))) return replaceFiles([], [at], { after: [applyAttributes(at, args, entry.stat!, umask, changes)] });
+  const was = entry.stat?.kind === 'file' ? entry.stat : undefined;
+  const mode = was && args.mode !== undefined ? resolveMode(args.mode, was.mode, false, umask) : newMode(args.mode, false, umask);
+  return madeBy(make(), { path: at, was, owner: args.owner, group: args.group, mode, context: contextOf(args), backup: args.backup });
+}
+
+/** What `return_content` adds to a command that made the file: its text, under this name. */
+export function telling(name: string, isWanted: boolean): Sh {
+  return isWanted ? sh` && printf ${raw(`'${name}\\000%s\\n\\000'`)} "$(cat "$f")"` : sh``;
+}
+
+/** Writes a file of the host that a command makes. */
+function madeBy(make: Sh, file: Omit<Replacement, 'content'>): Step {
   const prepare = sh`d=$(umask 077; mktemp -d) && f=$d/file || exit
 trap 'rm -rf -- "$d"' EXIT
 ${make} || { rc=$?; cat "$d/said" >&2 2>/dev/null; exit $rc; }`;
-  return replaceFiles([{ ...file, content: { host: raw('"$f"') } }], [file.path], { ...around, before: [...(around.before ?? []), sh`:\n${prepare}\n:`] });
+  return replaceFiles([{ ...file, content: { host: raw('"$f"') } }], [file.path], { before: [sh`:\n${prepare}\n:`] });
 }
 
 /** What modules about one file return of it, whichever field holds its name. */

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { sh, type Sh } from '../shell/sh.js';
-import { applyAttributes, attributeParams, compareAttributes, contextOf, newMode, resolveMode } from './attributes.js';
+import { attributeParams, compareAttributes } from './attributes.js';
 import { fields, look, seenFields, type Entry } from './look.js';
 import { defineModule, ModuleError, type Change } from './module.js';
 import { bool, choice, dict, int, list, params, path, str } from './params.js';
-import { backend, fed, keyParams, madeBy, madeResult, names, needsOpenssl, normalized, returnContent, sourceOf, SUBJECT, value } from './openssl.js';
-import { replaceFiles, unsafeWrites } from './replace_file.js';
+import { backend, fed, keyParams, madeResult, makeOrRemove, names, needsOpenssl, normalized, returnContent, sourceOf, SUBJECT, value, telling } from './openssl.js';
+import { unsafeWrites } from './replace_file.js';
 import { touchesFile, undoFile } from './whole_file.js';
 import { hostPath } from './words.js';
 
@@ -117,15 +117,8 @@ printf '%s\\000' "$c" "$t" "$n"`;
     const attributes = entry.stat ? compareAttributes(args, entry.stat, umask) : [];
     return present === wanted && !args.force ? attributes : [{ field: 'request', from: present === '' ? null : present, to: wanted }, ...attributes];
   },
-  apply(wanted, { entry, umask }, changes) {
-    const at = hostPath(entry.path);
-    if (wanted.state === 'absent') return replaceFiles([], [at], { after: [sh`rm -f -- ${at}`] });
-    if (!changes.some(({ field }) => field === 'request')) return replaceFiles([], [at], { after: [applyAttributes(at, wanted, entry.stat!, umask, changes)] });
-    const was = entry.stat?.kind === 'file' ? entry.stat : undefined;
-    const mode = was && wanted.mode !== undefined ? resolveMode(wanted.mode, was.mode, false, umask) : newMode(wanted.mode, false, umask);
-    const tell = wanted.return_content ? sh` && printf 'csr\\000%s\\n\\000' "$(cat "$f")"` : sh``;
-    return madeBy(sh`{ { ${requested(wanted)}; } >"$f" 2>"$d/said"${tell}; }`, { path: at, was, owner: wanted.owner, group: wanted.group, mode, context: contextOf(wanted), backup: wanted.backup });
-  },
+  apply: (wanted, observed, changes) =>
+    makeOrRemove(wanted, observed, changes, ['request'], () => sh`{ { ${requested(wanted)}; } >"$f" 2>"$d/said"${telling('csr', wanted.return_content)}; }`),
   touches: (_wanted, { entry }) => touchesFile(entry),
   undo: (_wanted, { entry }, changes) => undoFile(entry, changes),
   verify: ({ force }) => !force,

@@ -1,10 +1,10 @@
 import { sh, type Sh } from '../shell/sh.js';
-import { applyAttributes, attributeParams, compareAttributes, contextOf, newMode, resolveMode } from './attributes.js';
+import { attributeParams, compareAttributes } from './attributes.js';
 import { fields, look, seenFields, type Entry } from './look.js';
 import { defineModule, ModuleError, type Change } from './module.js';
 import { bool, choice, int, params, path, secret, str } from './params.js';
-import { backend, describeKey, fed, madeBy, madeResult, needsOpenssl } from './openssl.js';
-import { replaceFiles, unsafeWrites } from './replace_file.js';
+import { backend, describeKey, fed, madeResult, makeOrRemove, needsOpenssl } from './openssl.js';
+import { unsafeWrites } from './replace_file.js';
 import { touchesFile, undoFile } from './whole_file.js';
 import { hostPath } from './words.js';
 
@@ -87,17 +87,8 @@ else printf '1\\000\\000\\000'; fi`,
     const attributes = entry.stat ? compareAttributes({ ...wanted, mode: wanted.mode ?? '0600' }, entry.stat, umask) : [];
     return what === undefined ? attributes : [what, ...attributes];
   },
-  apply(wanted, observed, changes) {
-    const { entry, umask } = observed;
-    const at = hostPath(entry.path);
-    if (wanted.state === 'absent') return replaceFiles([], [at], { after: [sh`rm -f -- ${at}`] });
-    const content = changes.find(({ field }) => field === 'key' || field === 'format');
-    const options = { ...wanted, mode: wanted.mode ?? '0600' };
-    if (!content) return replaceFiles([], [at], { after: [applyAttributes(at, options, entry.stat!, umask, changes)] });
-    const was = entry.stat?.kind === 'file' ? entry.stat : undefined;
-    const mode = was ? resolveMode(options.mode, was.mode, false, umask) : newMode(options.mode, false, umask);
-    return madeBy(making(wanted, content.field === 'format'), { path: at, was, owner: wanted.owner, group: wanted.group, mode, context: contextOf(wanted), backup: wanted.backup });
-  },
+  apply: (wanted, observed, changes) =>
+    makeOrRemove({ ...wanted, mode: wanted.mode ?? '0600' }, observed, changes, ['key', 'format'], () => making(wanted, changes.some(({ field }) => field === 'format'))),
   touches: (_wanted, { entry }) => touchesFile(entry),
   undo: (_wanted, { entry }, changes) => undoFile(entry, changes),
   verify: ({ regenerate, force }) => regenerate !== 'always' && !force,

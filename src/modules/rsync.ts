@@ -62,7 +62,7 @@ export async function overChannel(channel: Channel, { options, src, dest, isPull
       local.unshift(head.subarray(at + 1));
       const words = JSON.parse(head.subarray(0, at).toString()) as string[];
       channel.program(sh`exec ${raw(words.join(' '))}`).then(
-        (remote) => join2(local, remote),
+        (remote) => joined(local, remote),
         (error: Error) => {
           fault = error.message;
           local.destroy();
@@ -89,7 +89,7 @@ export async function overChannel(channel: Channel, { options, src, dest, isPull
 }
 
 /** Each goes on until it ends itself: the other half may be gone before its last words are passed on. */
-function join2(local: Duplex, remote: Duplex): void {
+function joined(local: Duplex, remote: Duplex): void {
   remote.on('error', () => local.destroy()).on('close', () => local.end());
   local.on('close', () => remote.destroy());
   local.pipe(remote);

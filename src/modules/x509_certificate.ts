@@ -1,10 +1,10 @@
 import { sh, type Sh } from '../shell/sh.js';
-import { applyAttributes, attributeParams, compareAttributes, contextOf, newMode, resolveMode } from './attributes.js';
+import { attributeParams, compareAttributes } from './attributes.js';
 import { fields, look, seenFields, type Entry } from './look.js';
 import { defineModule, ModuleError, type Change } from './module.js';
 import { bool, choice, int, params, path, secret, str } from './params.js';
-import { backend, fed, keyParams, madeBy, madeResult, needsOpenssl, normalized, returnContent, sourceOf } from './openssl.js';
-import { replaceFiles, unsafeWrites } from './replace_file.js';
+import { backend, fed, keyParams, madeResult, makeOrRemove, needsOpenssl, normalized, returnContent, sourceOf, telling } from './openssl.js';
+import { unsafeWrites } from './replace_file.js';
 import { touchesFile, undoFile } from './whole_file.js';
 import { hostPath } from './words.js';
 
@@ -116,15 +116,8 @@ printf '%s\\000' "$c" "$t" "$n" "$s"`;
     const from = present === '' ? null : present === wanted ? 'signed by another key' : present;
     return [{ field: 'certificate', from, to: wanted }, ...attributes];
   },
-  apply(wanted, { entry, umask }, changes) {
-    const at = hostPath(entry.path);
-    if (wanted.state === 'absent') return replaceFiles([], [at], { after: [sh`rm -f -- ${at}`] });
-    if (!changes.some(({ field }) => field === 'certificate')) return replaceFiles([], [at], { after: [applyAttributes(at, wanted, entry.stat!, umask, changes)] });
-    const was = entry.stat?.kind === 'file' ? entry.stat : undefined;
-    const mode = was && wanted.mode !== undefined ? resolveMode(wanted.mode, was.mode, false, umask) : newMode(wanted.mode, false, umask);
-    const tell = wanted.return_content ? sh` && printf 'certificate\\000%s\\n\\000' "$(cat "$f")"` : sh``;
-    return madeBy(sh`{ { ${signed(wanted, false)}; } >"$f" 2>"$d/said"${tell}; }`, { path: at, was, owner: wanted.owner, group: wanted.group, mode, context: contextOf(wanted), backup: wanted.backup });
-  },
+  apply: (wanted, observed, changes) =>
+    makeOrRemove(wanted, observed, changes, ['certificate'], () => sh`{ { ${signed(wanted, false)}; } >"$f" 2>"$d/said"${telling('certificate', wanted.return_content)}; }`),
   touches: (_wanted, { entry }) => touchesFile(entry),
   undo: (_wanted, { entry }, changes) => undoFile(entry, changes),
   verify: ({ force }) => !force,
