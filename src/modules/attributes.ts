@@ -81,6 +81,32 @@ export function octal(bits: number): string {
   return bits.toString(8).padStart(4, '0');
 }
 
+/** The fields that Ansible's stat and find share, less names and times, which they spell differently. */
+export function statFields(stat: Stat) {
+  const may = (bit: number): boolean => (stat.mode & bit) !== 0;
+  return {
+    mode: octal(stat.mode),
+    isdir: stat.kind === 'directory',
+    ischr: stat.kind === 'char',
+    isblk: stat.kind === 'block',
+    isreg: stat.kind === 'file',
+    isfifo: stat.kind === 'fifo',
+    islnk: stat.kind === 'link',
+    issock: stat.kind === 'socket',
+    uid: stat.uid,
+    gid: stat.gid,
+    size: stat.size,
+    inode: stat.inode,
+    dev: stat.dev,
+    nlink: stat.nlink,
+    rusr: may(0o400), wusr: may(0o200), xusr: may(0o100),
+    rgrp: may(0o040), wgrp: may(0o020), xgrp: may(0o010),
+    roth: may(0o004), woth: may(0o002), xoth: may(0o001),
+    isuid: may(0o4000),
+    isgid: may(0o2000),
+  };
+}
+
 /** What differs of a file that is there. The mode of a symbolic link counts for nothing. */
 export function compareAttributes(wanted: Attributes, stat: Stat, umask: number): Change[] {
   const changes: Change[] = [];

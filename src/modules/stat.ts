@@ -1,6 +1,6 @@
 import { dirname, isAbsolute, resolve } from 'node:path/posix';
 import { join, raw, sh } from '../shell/sh.js';
-import { octal } from './attributes.js';
+import { statFields } from './attributes.js';
 import { fields, look, seenFields, type Entry } from './look.js';
 import { defineModule, ModuleError, type Returns } from './module.js';
 import { bool, choice, params, path } from './params.js';
@@ -75,37 +75,18 @@ export default stat;
 function described(wanted: typeof schema._output, { entry, allowed, checksum, mime, attributes, real }: Observed): Returns {
   const { stat, path, target } = entry;
   if (stat === undefined) return { exists: false };
-  const may = (bit: number): boolean => (stat.mode & bit) !== 0;
   const link = stat.kind === 'link' && target !== undefined;
   const [, type, charset] = /^([^;]+); charset=(.*)$/.exec(mime) ?? [];
   const [version, flags] = attributes.trim().split(/\s+/);
   return {
     exists: true,
     path: wanted.path.startsWith('~') && !wanted.follow ? path : wanted.path,
-    mode: octal(stat.mode),
-    isdir: stat.kind === 'directory',
-    ischr: stat.kind === 'char',
-    isblk: stat.kind === 'block',
-    isreg: stat.kind === 'file',
-    isfifo: stat.kind === 'fifo',
-    islnk: stat.kind === 'link',
-    issock: stat.kind === 'socket',
-    uid: stat.uid,
-    gid: stat.gid,
+    ...statFields(stat),
     pw_name: named(stat.owner),
     gr_name: named(stat.group),
-    size: stat.size,
-    inode: stat.inode,
-    dev: stat.dev,
-    nlink: stat.nlink,
     atime: stat.atime,
     mtime: stat.mtime,
     ctime: stat.ctime,
-    rusr: may(0o400), wusr: may(0o200), xusr: may(0o100),
-    rgrp: may(0o040), wgrp: may(0o020), xgrp: may(0o010),
-    roth: may(0o004), woth: may(0o002), xoth: may(0o001),
-    isuid: may(0o4000),
-    isgid: may(0o2000),
     readable: allowed.includes('r'),
     writeable: allowed.includes('w'),
     executable: allowed.includes('x'),
