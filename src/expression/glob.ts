@@ -10,7 +10,7 @@ export function globPaths(pattern: string): string[] {
       found = found.map((path) => join(path, part));
       continue;
     }
-    const regex = globRegex(part);
+    const regex = fnmatch(part);
     found = found.flatMap((path) => list(path).filter((name) => regex.test(name) && (part.startsWith('.') || !name.startsWith('.'))).map((name) => join(path, name)));
   }
   return found.filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false).sort();
@@ -20,11 +20,11 @@ function list(path: string): string[] {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ? readdirSync(path) : [];
 }
 
-/** One part of a path or name with `*`, `?` and `[…]`, as a regular expression for the whole of it. */
-export function globRegex(part: string): RegExp {
-  const source = part.replace(/\[(!?)([^\]]+)\]|[*?]|[^]/g, (whole, not: string | undefined, set: string | undefined) => {
-    if (set !== undefined) return `[${not ? '^' : ''}${set.replace(/[\\\]^]/g, '\\$&')}]`;
-    return whole === '*' ? '.*' : whole === '?' ? '.' : whole.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
+/** A shell pattern as Python's fnmatch has it, for the whole of a text: `*`, `?`, `[…]`, `[!…]`; no sign is escaped, a dot at the start is like any other. */
+export function fnmatch(pattern: string): RegExp {
+  const source = pattern.replace(/\[(!?)(\]?[^\]]*)\]|\*+|[^]/gu, (whole, not: string | undefined, set: string | undefined) => {
+    if (set) return `[${not ? '^' : ''}${set.replace(/[\\\][^]/g, '\\$&')}]`;
+    return whole.startsWith('*') ? '.*' : whole === '?' ? '.' : whole.replace(/[\\^$.+?()[\]{}|/]/g, '\\$&');
   });
-  return new RegExp(`^${source}$`, 's');
+  return new RegExp(`^(?:${source})$`, 'su');
 }

@@ -7,7 +7,7 @@ import { opened } from '../vault/index.js';
 import { negate } from './arithmetic.js';
 import type { Node } from './ast.js';
 import { product, subelements } from './filters/lists.js';
-import { globPaths, globRegex } from './glob.js';
+import { fnmatch, globPaths } from './glob.js';
 import { templateOptions } from './header.js';
 import { asDict, iterate, keyOf, read, str, toFloat, truthy, typeName } from './python.js';
 import { lexExpression } from './lexer.js';
@@ -51,7 +51,7 @@ function hostsOf(env: Env, pattern: string): Value[] {
   const known = groups instanceof Map ? [...groups.keys()].map(str) : [];
   const named = (one: string): Value[] => {
     if (one === 'all' || one === '*') return all;
-    const matches = one.startsWith('~') ? (name: string) => pythonRegex(one.slice(1)).exec(name)?.index === 0 : (name: string) => globRegex(one).test(name);
+    const matches = one.startsWith('~') ? (name: string) => pythonRegex(one.slice(1)).exec(name)?.index === 0 : (name: string) => fnmatch(one).test(name);
     const found = [...known.filter(matches).flatMap(members), ...all.filter((host) => matches(str(host)))];
     return found.length > 0 || one.startsWith('~') || /[*?[]/.test(one) ? found : [one];
   };

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { fnmatch } from '../expression/index.js';
 import { ContentError, didYouMean } from '../value/errors.js';
 import { ensureHost, hostsOf } from './graph.js';
 import type { Inventory } from './types.js';
@@ -126,14 +127,10 @@ function regex(pattern: string): RegExp {
   }
 }
 
-/** Shell wildcards, as Python's fnmatch reads them. */
+/** @throws ContentError for what is no pattern */
 function glob(pattern: string): RegExp {
-  const source = pattern.replace(/\*+/g, '*').replace(/\[(!?)([^\]]+)\]|[\\^$.|+(){}[\]*?]/g, (char, not: string | undefined, set: string | undefined) => {
-    if (set !== undefined) return `[${not ? '^' : ''}${set.replace(/[\\^]/g, '\\$&')}]`;
-    return char === '*' ? '.*' : char === '?' ? '.' : `\\${char}`;
-  });
   try {
-    return new RegExp(`^${source}$`, 's');
+    return fnmatch(pattern);
   } catch {
     throw new ContentError(`"${pattern}" is no pattern of names`, undefined, 'a set in brackets goes from lower to higher characters, and patterns are short');
   }

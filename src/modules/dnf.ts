@@ -1,5 +1,5 @@
 import { join, sh, type Sh } from '../shell/sh.js';
-import { fnmatch } from './fnmatch.js';
+import { fnmatch } from '../expression/index.js';
 import { defineModule, ModuleError, type Back, type Change } from './module.js';
 import { bool, choice, int, list, params, path, str } from './params.js';
 import { compareTo, cuts, evr, isLabelOf, nevra, parseRpms, parseSpec, QUERY, satisfies, type Rpm, type Spec } from './rpm.js';

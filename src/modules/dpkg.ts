@@ -1,4 +1,5 @@
 /** Debian packages: what a playbook asks for, and what dpkg and apt say is there. */
+import { fnmatch } from '../expression/index.js';
 import { ModuleError } from './module.js';
 
 /** `nginx`, `libc6:i386`, `nginx=1.22*`, `nginx>=1.20`, `nginx/bookworm-backports` */
@@ -80,7 +81,7 @@ export function patternRegex(pattern: string): string {
 }
 
 export function fits(pattern: string, text: string): boolean {
-  return new RegExp(`^(?:${patternRegex(pattern)})$`).test(text);
+  return fnmatch(pattern).test(text);
 }
 
 /** Whether an installed version is what the spec asks for. */

@@ -4,7 +4,7 @@ import { pythonRegex } from '../expression/regex.js';
 import { resolveMode } from './attributes.js';
 import { collected, search, type Found, type Search } from './find_search.js';
 import { fileFacts, type FileFacts } from './find_facts.js';
-import { fnmatch } from './fnmatch.js';
+import { fnmatch } from '../expression/index.js';
 import { defineModule, ModuleError } from './module.js';
 import { any, bool, choice, int, list, mode as modeParam, params, str } from './params.js';
 

@@ -3,6 +3,7 @@ import { devices, firmware, machine, mounts, virtual } from './facts/hardware.js
 import { network } from './facts/network.js';
 import { dateTime, distribution, local, settings, system, user } from './facts/platform.js';
 import { gathering, type Group } from './facts/script.js';
+import { fnmatch } from '../expression/index.js';
 import { sh } from '../shell/sh.js';
 import { defineModule, ModuleError } from './module.js';
 import { int, list, params, path } from './params.js';
@@ -59,10 +60,7 @@ function groupsOf(subset: readonly string[]): Set<Group> {
 /** Shell patterns as Python's fnmatch has them. */
 function matcher(patterns: readonly string[]): (name: string) => boolean {
   if (patterns.length === 0) return () => true;
-  const all = patterns.map((pattern) => {
-    const text = pattern.replace(/[.+^${}()|\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.').replaceAll('[!', '[^');
-    return new RegExp(`^(?:${text})$`, 's');
-  });
+  const all = patterns.map(fnmatch);
   return (name) => all.some((pattern) => pattern.test(name) || pattern.test(`ansible_${name}`));
 }
 

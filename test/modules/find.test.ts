@@ -2,7 +2,7 @@ import test from 'ava';
 import { chmod, mkdir, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { find } from '../../src/modules/find.js';
-import { fnmatch } from '../../src/modules/fnmatch.js';
+import { fnmatch } from '../../src/expression/index.js';
 import { converge, inShells, look, type Place } from './harness.js';
 
 interface Result {
