@@ -161,7 +161,8 @@ export function setAttributes(path: Sh, owner: string | undefined, group: string
 /** Makes a folder and what is missing of those above it; each new one gets owner, group, mode and context, as with Ansible. */
 export function makeFolders(path: Sh, owner: string | undefined, group: string | undefined, bits: number | undefined, context: Context): Sh {
   const set = both(setAttributes(raw('"$1"'), owner, group, bits), setContext(raw('"$1"'), context));
-  return sh`muster_mkdir() { [ -d "\${1:-/}" ] || { muster_mkdir "\${1%/*}" && mkdir -- "$1"${set.text === '' ? join([]) : sh` && ${set}`}; }; }
+  // Of `a//b` the part above is `a/`, which is there once `a` is.
+  return sh`muster_mkdir() { [ -d "\${1:-/}" ] || { muster_mkdir "\${1%/*}" && { [ -d "$1" ] || { mkdir -- "$1"${set.text === '' ? join([]) : sh` && ${set}`}; }; }; }; }
 muster_mkdir ${path}`;
 }
 

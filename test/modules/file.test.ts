@@ -16,6 +16,13 @@ inShells(test, 'a folder is made with its parents, each with owner and mode', as
   t.is(await modeOf(place.dir), '0755');
 });
 
+inShells(test, 'slashes that stand twice in the path of a folder mean one', async (t, place) => {
+  const path = `${place.dir}/new//a//b/`;
+  await converge(t, place, file, { path, state: 'directory', mode: '0750' });
+  t.is(await modeOf(join(place.dir, 'new')), '0750');
+  t.is(await modeOf(join(place.dir, 'new/a/b')), '0750');
+});
+
 inShells(test, '_diff_peek tells whether a file looks binary, and changes nothing', async (t, place) => {
   const path = join(place.dir, "it's");
   const peek = async () => (await converge(t, place, file, { path, _diff_peek: true, mode: '0600' })).result;
