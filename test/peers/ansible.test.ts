@@ -7,7 +7,10 @@ import { AnsibleTargets } from './ansible.js';
  */
 const checkout = process.env['MUSTER_PEERS_ANSIBLE'];
 
-const targets = ['filter_urls', 'ignore_errors', 'lookup_csvfile', 'lookup_dict', 'lookup_items', 'lookup_list', 'lookup_pipe', 'lookup_sequence', 'lookup_template'];
+const targets = [
+  'become', 'changed_when', 'failed_when', 'filter_urls', 'ignore_errors', 'lookup_csvfile', 'lookup_dict', 'lookup_items', 'lookup_list', 'lookup_pipe',
+  'lookup_sequence', 'lookup_template', 'lookup_vars', 'ping', 'test_mathstuff',
+];
 
 let suite: AnsibleTargets;
 if (checkout !== undefined) {
