@@ -5,6 +5,7 @@ import type { Value } from '../value/value.js';
 import { isAction } from './actions/index.js';
 import { holds } from './evaluate.js';
 import type { HostRun } from './host.js';
+import { waitingQuestion } from './confirm.js';
 import { callOf, factsOf, scopeFor, type Call, type Frame } from './call.js';
 import { moduleJob } from './job.js';
 import { isInclude, loadedInclude } from './includes.js';
@@ -48,7 +49,7 @@ export async function prefetch(run: Run, host: HostRun, frame: Frame): Promise<v
   }
 }
 
-async function questions(run: Run, host: HostRun, calls: AsyncIterable<Call>, play: PlayRun): Promise<AheadQuestion[]> {
+async function questions(run: Run, host: HostRun, calls: AsyncIterable<Call | AheadQuestion>, play: PlayRun): Promise<AheadQuestion[]> {
   const asked: AheadQuestion[] = run.pending.questions(play, host);
   // Before they are gathered, facts are taken to be what they were in the last run.
   const speculated: Speculated = { extra: new Map(), facts: run.variables.facts(host.name).size === 0 ? run.factCache.of(host.name) : undefined };
@@ -56,7 +57,7 @@ async function questions(run: Run, host: HostRun, calls: AsyncIterable<Call>, pl
   for await (const next of calls) {
     if (asked.length >= host.window || text >= MOST_TEXT) break;
     try {
-      const question = await questionOf(next, speculated);
+      const question = 'inspection' in next ? (next.machine.known(next.way, next.inspection) ? undefined : next) : await questionOf(next, speculated);
       if (!question) continue;
       asked.push(question);
       text += question.inspection.script.key.length;
@@ -107,13 +108,13 @@ async function speculate(call: Call, job: Job, prepared: unknown, known: Output,
 }
 
 /** The calls behind a call on its host, in the order they would come if nothing failed: its further items, then its further tasks. */
-async function* behind(call: Call): AsyncGenerator<Call> {
+async function* behind(call: Call): AsyncGenerator<Call | AheadQuestion> {
   if (call.task.loop && call.loop) yield* items(call, call.index + 1);
   yield* after(call.run, call.host, call.frame);
 }
 
 /** Everything that comes after a frame's present entry, through its parents and the later plays. */
-async function* after(run: Run, host: HostRun, frame: Frame): AsyncGenerator<Call> {
+async function* after(run: Run, host: HostRun, frame: Frame): AsyncGenerator<Call | AheadQuestion> {
   for (let at: Frame | undefined = frame; at; at = at.parent) {
     for (let i = at.index + 1; i < at.entries.length; i++) yield* within(run, host, at, at.entries[i]!);
     if (at.parent) continue;
@@ -124,8 +125,10 @@ async function* after(run: Run, host: HostRun, frame: Frame): AsyncGenerator<Cal
   }
 }
 
-async function* within(run: Run, host: HostRun, frame: Frame, entry: Entry): AsyncGenerator<Call> {
+async function* within(run: Run, host: HostRun, frame: Frame, entry: Entry): AsyncGenerator<Call | AheadQuestion> {
   if (entry.kind === 'block') {
+    const question = entry.confirm && !frame.confirm && !run.options.check ? waitingQuestion(run, frame, entry, host, AHEAD) : undefined;
+    if (question) yield question;
     for (const inner of [...entry.block, ...entry.always]) yield* within(run, host, frame, inner);
     return;
   }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ConnectionError } from '../connection/connection.js';
 import type { Touched } from '../modules/module.js';
 import { durationOf, durationProblem } from '../playbook/index.js';
-import type { Block } from '../playbook/types.js';
+import type { Block, Task } from '../playbook/types.js';
 import type { Event } from '../report/events.js';
 import type { Step } from '../shell/step.js';
 import { ContentError } from '../value/errors.js';
@@ -14,11 +14,14 @@ import { conclude } from './conclude.js';
 import { evaluate } from './evaluate.js';
 import { flush } from './handlers.js';
 import type { HostRun } from './host.js';
-import type { Machine, Way } from './machine.js';
+import { wayOf } from './job.js';
+import type { AheadQuestion, Machine, Way } from './machine.js';
 import { failed, outcomeOfError, type Outcome } from './outcome.js';
+import { inspectionOf } from './perform.js';
 import { ownTask } from './play.js';
-import { confirmation, guarded, undoing } from './rollback.js';
+import { confirmation, guarded, undoing, WAITING } from './rollback.js';
 import type { Run } from './run.js';
+import type { Speculated } from './scope.js';
 import { Mutex } from './semaphore.js';
 
 /** Seconds a host is waited for after its time is over: it may be rebooting. */
@@ -140,7 +143,16 @@ export async function confirmed(run: Run, frame: Frame, block: Block, hosts: rea
       tell(host, outcomeOfError(error, 'reading the keyword confirm'));
     }
   }
-  await walkTasks(confirming, taking);
+  const clear = await Promise.all(taking.map(async (host) => {
+    try {
+      await putBackFirst(run, frame, block, confirming, host);
+      return [host];
+    } catch (error) {
+      tell(host, outcomeOfError(error, 'putting back what an earlier run changed and did not confirm'));
+      return [];
+    }
+  }));
+  await walkTasks(confirming, clear.flat());
   const notified = new Map(taking.map((host) => [host, new Set(host.notified)]));
   // Seen from here, what comes next is what stands behind the block.
   const over: Frame = { ...frame, index: frame.entries.length, confirm: confirming };
@@ -152,6 +164,47 @@ export async function confirmed(run: Run, frame: Frame, block: Block, hosts: rea
     for (const name of before.get(host)!) if (!notified.get(host)!.has(name) || !host.running) host.notified.add(name);
   }
   await Promise.all(confirming.armed().map((armed) => settle(run, over, confirming, armed, tell)));
+}
+
+/**
+ * What a host is asked before a confirmed block: what waits there for its confirmation. Asked as the block's first task
+ * goes there; undefined where that cannot be told (it is delegated to each item of a loop).
+ */
+export function waitingQuestion(run: Run, frame: Frame, block: Block, host: HostRun, ahead?: Speculated): (AheadQuestion & { name: string; first: Task }) | undefined {
+  const first = firstTask(block);
+  if (!first) return undefined;
+  try {
+    const { machine, way, name } = wayOf(callOf(run, frame, first, host), ahead);
+    return { machine, way, name, first, inspection: inspectionOf(way, WAITING) };
+  } catch (error) {
+    if (error instanceof ContentError) return undefined;
+    throw error;
+  }
+}
+
+function firstTask({ block: [first] }: Block): Task | undefined {
+  return first?.kind === 'block' ? firstTask(first) : first;
+}
+
+/**
+ * A run that was killed within a confirmed block leaves its change in place until the time is over: found as described
+ * now, it would be taken back behind this run's back.
+ * @throws LockedError while its run is alive, and what else keeps the old state from coming back
+ */
+async function putBackFirst(run: Run, frame: Frame, block: Block, confirming: Confirming, host: HostRun): Promise<void> {
+  if (run.options.check || !confirming.guards(host)) return;
+  const question = waitingQuestion(run, frame, block, host);
+  if (!question) return;
+  const { machine, way, name, first, inspection } = question;
+  const answer = await machine.ask(way, inspection, aheadOf(callOf(run, { ...frame, index: -1 }, first, host)));
+  for (const id of answer.stdout.split('\n').filter(Boolean)) {
+    const carry = (step: Step) => machine.effect(way, step, [], async () => []);
+    // Whose change it is has the host's lock, or is no more.
+    const ask = async (step: Step) => (await (run.locks ? run.locks.holding(machine, way, name, step, carry) : carry(step))).output;
+    const { end, trouble } = await rolledBack(run, { id, deadline: performance.now() }, ask);
+    if (end === 'unknown') throw new ConnectionError('protocol', `the old state of ${id} does not come back: ${trouble}`, 'its confirmed changes are in /var/lib/muster/confirm');
+    confirming.tell(host, 'rolled-back', `an earlier run (${id.replace(/-\d+$/, '')}) did not confirm its change: the old state is back${trouble === '' ? '' : `, but: ${trouble}`}`);
+  }
 }
 
 /** The end of the block for one machine. */
@@ -221,7 +274,7 @@ async function confirm(run: Run, armed: Armed, ask: (step: Step) => Promise<{ rc
 type Ended = { end: 'never' | 'rolled-back' | 'unknown'; trouble: string };
 
 /** Waits until the host has put the old state back, and has it done at once where it can be reached. */
-async function rolledBack(run: Run, armed: Armed, ask: (step: Step) => Promise<{ stdout: string }>): Promise<Ended> {
+async function rolledBack(run: Run, armed: Pick<Armed, 'id' | 'deadline'>, ask: (step: Step) => Promise<{ stdout: string }>): Promise<Ended> {
   let last = 'it did not answer';
   for (let attempt = 1; performance.now() < armed.deadline + PATIENCE * 1000; attempt++) {
     let pause = 0.5;

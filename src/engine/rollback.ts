@@ -199,6 +199,9 @@ ExecStart=/bin/sh -c 'for r in ${FOLDER}/*/rollback; do /bin/sh "$$r" boot; done
 WantedBy=sysinit.target
 `;
 
+/** Names the confirmed changes that wait on the host, a line each. Who is not root sees none. */
+export const WAITING = raw(`for o in ${FOLDER}/*; do if [ -e "$o/armed" ] || [ -e "$o/rolling" ]; then printf '%s\\n' "\${o##*/}"; fi; done`);
+
 /** Makes the folder; refuses where another change waits for its confirmation. */
 function begin(): Sh {
   return sh`for o in ${raw(FOLDER)}/*; do

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
@@ -219,21 +219,59 @@ test('commands are let in where the block says what they touch', async (t) => {
   t.is(await snapshot(at('a')), before);
 });
 
+/** Another run's change on host a, armed. */
+async function armed(rig: Rig, more: { [file: string]: string } = {}): Promise<string> {
+  const other = path.join(rig.folder, 'muster/a/confirm/other');
+  await mkdir(other, { recursive: true });
+  const files = { armed: '', within: '60\n', boot: await readFile('/proc/sys/kernel/random/boot_id', 'utf8'), ...more };
+  for (const [name, text] of Object.entries(files)) await writeFile(path.join(other, name), text);
+  return other;
+}
+
 test('where another change waits for its confirmation, none is begun', async (t) => {
   const { rig, run, at } = await play(
     t,
     `${head}  tasks:
-    - {confirm: 30s, block: [{name: one, copy: {dest: "{{ root }}/one", content: new}}]}
+    - confirm: 30s
+      block:
+        - {name: meanwhile, command: "mv /var/lib/muster/other /var/lib/muster/confirm/other", changed_when: false}
+        - {name: one, copy: {dest: "{{ root }}/one", content: new}}
 `,
   );
-  const other = path.join(rig.folder, 'muster/a/confirm/other');
-  await mkdir(other, { recursive: true });
-  for (const [name, text] of [['armed', ''], ['within', '60\n'], ['boot', await readFile('/proc/sys/kernel/random/boot_id', 'utf8')]] as const) await writeFile(path.join(other, name), text);
+  const other = await armed(rig);
+  await rename(other, path.join(rig.folder, 'muster/a/other'));
   const { failures, told } = await run();
   t.regex(failures[0]!, /another confirmed change \(other\) is under way on this host/);
-  t.deepEqual(told, ['confirmed block a arming', 'one a failed', 'confirmed block a unconfirmed', 'confirmed block a rolled-back']);
+  t.deepEqual(told, ['meanwhile a ok', 'confirmed block a arming', 'one a failed', 'confirmed block a unconfirmed', 'confirmed block a rolled-back']);
   t.false(await exists(at('a/one')));
   t.true(await exists(path.join(other, 'armed')));
+});
+
+test('what a run that is no more did not confirm is put back first; while it is alive, its lock is waited for', async (t) => {
+  const { rig, run, at } = await play(
+    t,
+    `${head}  tasks:
+    - {name: change, confirm: 30s, block: [{name: one, copy: {dest: "{{ root }}/one", content: new}}]}
+`,
+  );
+  await writeFile(at('a/one'), 'new');
+  const other = await armed(rig, { rollback: `cd "\${0%/*}" && mv armed rolling && printf old >${at('a/one')} && mv rolling rolled-back\n` });
+  const lock = path.join(rig.folder, 'muster/a.run/lock');
+  await mkdir(path.dirname(lock), { recursive: true });
+  const now = Math.floor(Number((await readFile('/proc/uptime', 'utf8')).split(' ')[0]));
+  await writeFile(lock, `20200101T000000Z-abcdef ${now} ${now} alice@elsewhere 1 elsewhere:1:1\n`);
+  const refused = await run();
+  t.is(refused.code, 5);
+  t.regex(refused.failures[0]!, /another run holds the lock of a: run 20200101T000000Z-abcdef/);
+  t.true(await exists(path.join(other, 'armed')));
+  t.is(await readFile(at('a/one'), 'utf8'), 'new');
+  await rm(lock);
+  // Found as described, it would have been taken back a minute later.
+  const { code, told } = await run();
+  t.is(code, 0);
+  t.deepEqual(told, ['change a rolled-back', 'change a arming', 'one a changed', 'change a confirmed']);
+  t.is(await readFile(at('a/one'), 'utf8'), 'new');
+  t.false(await exists(other));
 });
 
 test('an interrupted block is taken back before the run ends', async (t) => {
