@@ -2,11 +2,11 @@ import type { Inspection } from '../connection/connection.js';
 import type { Change, Channel, Controller, Conversation, Declarative, Imperative, Module, Output, Returns, Step, Touched } from '../modules/module.js';
 import { ModuleError, verifies } from '../modules/module.js';
 import type { Difference } from '../report/events.js';
-import { unifiedDiff } from '../report/diff.js';
 import type { Sh } from '../shell/sh.js';
 import { UnknownError } from '../value/errors.js';
-import { Unknown, type Rendered, type Value } from '../value/value.js';
+import { Unknown, type Value } from '../value/value.js';
 import { erasing, launching, looking, stateOf, type Async, type JobState } from './async.js';
+import { differencesOf, returned, shown, withDiffs } from './differences.js';
 import { keeping, type Keeper } from './keep.js';
 import { aside, type Ahead, type Machine, type Way } from './machine.js';
 import { outcome, skipped, unknown, type Outcome } from './outcome.js';
@@ -93,7 +93,7 @@ async function declarative(job: Job, module: Declarative<any, any, any>, prepare
   };
   let observed: unknown;
   let changes: Change[];
-  let returns;
+  let returns: Returns | undefined;
   try {
     observed = await observe(await machine.ask(way, question, job.ahead));
     changes = module.compare(wanted, observed);
@@ -104,13 +104,14 @@ async function declarative(job: Job, module: Declarative<any, any, any>, prepare
   }
   if (changes.length === 0) {
     job.foundRight();
-    return withoutJob(job, outcome({ ...returns, changed: module.readOnly === true && returns?.['changed'] === true }));
+    return withoutJob(job, outcome({ ...returned(module, wanted, observed, { differences: [], texts: [] }, returns!), changed: module.readOnly === true && returns!['changed'] === true }));
   }
-  const differences = await show(job, changes, async (change) => {
+  const shows = await shown(job, changes, async (change) => {
     const text = module.before?.(wanted, observed, change);
     return text && (await machine.ask(way, inspectionOf(way, text), nothingAhead));
   });
-  if (job.check) return planned(job, differences, outcome({ ...returns, changed: true }, { changes: differences }));
+  const { differences } = shows;
+  if (job.check) return planned(job, differences, outcome({ ...returned(module, wanted, observed, shows, returns!), changed: true }, { changes: differences }));
 
   job.announce(differences);
   const kept = job.async ? undefined : job.keep && (await keeping(job.keep, module, wanted, observed, changes));
@@ -118,7 +119,7 @@ async function declarative(job: Job, module: Declarative<any, any, any>, prepare
   if (job.async) {
     return asJob(job, job.async, made, () => module.touches?.(wanted, observed, changes), (output) => {
       if (output.rc !== 0) throw ended(output, made.timeout, `changing ${changes.map((change) => change.field).join(', ')} failed`);
-      return applied(module.result(wanted, observed, output), differences);
+      return applied(returned(module, wanted, observed, shows, module.result(wanted, observed, output)), differences);
     }, differences);
   }
   const step = kept?.around(made) ?? made;
@@ -139,7 +140,7 @@ async function declarative(job: Job, module: Declarative<any, any, any>, prepare
         { ...output },
       );
   }
-  return applied(module.result(wanted, observed, output), differences);
+  return applied(returned(module, wanted, observed, shows, module.result(wanted, observed, output)), differences);
 }
 
 /** What an apply came to: only doing it may have told that there was nothing to do. */
@@ -180,7 +181,7 @@ function judged(job: Job, module: Imperative<any, any>, wanted: unknown, step: S
   if (output.rc === 124 && step.timeout !== undefined) throw ended(output, step.timeout, `${module.name} failed`);
   const returns = module.result(wanted, output);
   const bad = typeof returns['failed'] === 'boolean' ? returns['failed'] : output.rc !== 0;
-  if (!bad) return outcome({ changed: module.changes !== false, ...returns, failed: false }, { changes: differences(returns['diff'], job) });
+  if (!bad) return outcome({ changed: module.changes !== false, ...returns, failed: false }, { changes: differencesOf(returns['diff'], job) });
   throw new ModuleError(typeof returns['msg'] === 'string' && returns['msg'] !== '' ? returns['msg'] : 'non-zero return code', {
     changed: module.changes !== false,
     rc: output.rc,
@@ -255,23 +256,10 @@ async function planOf(job: Job, module: Imperative<any, any>, wanted: unknown): 
   }
   // As Ansible's AnsibleModule answers where it was not made for check mode.
   if (returns['skipped'] === true) return unknowable(typeof returns['msg'] === 'string' ? returns['msg'] : `the ${module.name} cannot tell in a plan`);
-  const changes = differences(returns['diff'], job);
+  const changes = differencesOf(returns['diff'], job);
   const result = outcome(returns, { changes });
   if (result.changed) machine.planned ??= `${module.name} would change something`;
   return result;
-}
-
-/** Ansible's `diff` of a result: before and after, of one thing or of several. */
-function differences(diff: unknown, job: Job): Difference[] {
-  return (Array.isArray(diff) ? diff : [diff]).flatMap((each: unknown) => {
-    if (typeof each !== 'object' || each === null || !('before' in each || 'prepared' in each)) return [];
-    const { before, after, prepared, before_header, after_header } = each as { [part: string]: unknown };
-    const text = (value: unknown) => (typeof value === 'string' ? value : value === undefined || value === null ? '' : `${JSON.stringify(value, undefined, 4)}\n`);
-    const [from, to] = [text(before), text(after)];
-    const title = [after_header, before_header].find((header) => typeof header === 'string' && header !== '') as string | undefined;
-    const shown = typeof prepared === 'string' ? prepared : unifiedDiff(from, to, title ?? job.module.name, secretRanges(to, job.secrets));
-    return shown === '' || holdsText(shown, job.secrets) ? [] : [{ field: title ?? 'state', from: undefined, to: undefined, diff: shown, secret: false }];
-  });
 }
 
 async function conversation(job: Job, module: Conversation<any, any, any, any>, wanted: unknown): Promise<Outcome> {
@@ -294,7 +282,7 @@ async function conversation(job: Job, module: Conversation<any, any, any, any>, 
       throw behindAPlan(job, error);
     }
     if (changes.length === 0) return outcome({ ...module.result(wanted, observed), changed: false });
-    const differences = await show(job, changes, () => Promise.resolve(undefined));
+    const { differences } = await shown(job, changes, () => Promise.resolve(undefined));
     if (job.check) return planned(job, differences, outcome({ ...module.result(wanted, observed), changed: true }, { changes: differences }));
 
     job.announce(differences);
@@ -337,57 +325,3 @@ function ended(output: Output, timeout: number | undefined, what: string): Modul
   const last = output.stderr.trim().split('\n').at(-1);
   return new ModuleError(last ? `${what}: ${last}` : `${what} with exit status ${output.rc}`, { ...output });
 }
-
-/** Changes as they are shown: diffs for texts, nothing of secrets. */
-async function show(
-  job: Job,
-  changes: readonly Change[],
-  before: (change: Change) => Promise<Output | undefined>,
-): Promise<Difference[]> {
-  const shown: Difference[] = [];
-  for (const change of changes) {
-    const secret = change.secret === true || job.secretFields.has(change.field);
-    let diff: string | undefined;
-    if (change.text && job.diff) {
-      const old = change.from === null || change.from === undefined ? undefined : await before(change);
-      const text = old === undefined || old.rc !== 0 ? '' : old.stdout;
-      const after = change.text.after ?? '';
-      diff = unifiedDiff(text, after, change.text.path, secretRanges(after, job.secrets));
-    }
-    const hidden = secret || holdsText(change.from, job.secrets) || holdsText(change.to, job.secrets);
-    shown.push({ field: change.field, from: hidden ? undefined : change.from, to: hidden ? undefined : change.to, diff, secret: hidden });
-  }
-  return shown;
-}
-
-/** Diffs for the journal, where the old text came along with the effect: the one text of a task that has one. */
-function withDiffs(job: Job, differences: Difference[], changes: readonly Change[], old: readonly (Buffer | undefined)[]): void {
-  const texts = changes.flatMap((change, i) => (change.text ? [{ text: change.text, i }] : []));
-  if (texts.length !== 1) return;
-  const { text, i } = texts[0]!;
-  const isNew = changes[i]!.from === null || changes[i]!.from === undefined;
-  const before = isNew ? '' : old[0]?.toString();
-  if (before === undefined) return;
-  const after = text.after ?? '';
-  differences[i] = { ...differences[i]!, diff: unifiedDiff(before, after, text.path, secretRanges(after, job.secrets)) };
-}
-
-function holdsText(value: unknown, secrets: readonly string[]): boolean {
-  if (secrets.length === 0 || value === undefined || value === null) return false;
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return secrets.some((secret) => text.includes(secret));
-}
-
-/** Where secrets stand in a text that was made with them. */
-function secretRanges(text: string, secrets: readonly string[]): [number, number][] {
-  const ranges: [number, number][] = [];
-  for (const secret of secrets)
-    for (let at = text.indexOf(secret); at >= 0; at = text.indexOf(secret, at + secret.length)) ranges.push([at, at + secret.length]);
-  return ranges;
-}
-
-/** The secret pieces of a rendered template, so that a diff hides them. */
-export function secretPieces(rendered: Rendered): string[] {
-  return rendered.secrets.map(([start, end]) => rendered.text.slice(start, end)).filter((piece) => piece !== '');
-}
-

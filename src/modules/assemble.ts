@@ -90,6 +90,7 @@ export const assemble = defineModule<typeof schema, Observed, Wanted>({
   touches: (_wanted, { entry }) => touchesFile(entry),
   undo: (_wanted, { entry }, changes) => undoFile(entry, changes),
   before: (_wanted, _observed, change) => readText(change),
+  diff: (_wanted, _observed, _changes, texts) => texts[0],
   result: ({ args }, { file, entry, umask }, output) => ({ ...fileResult(file, entry, umask, output), src: args.src, msg: 'OK' }),
 });
 export default assemble;

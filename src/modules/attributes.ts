@@ -1,7 +1,7 @@
 /** Owner, group, mode and SELinux context: the parameters that every file module has, compared and set in one place. */
 import { join, raw, sh, type Sh } from '../shell/sh.js';
 import type { Stat } from './look.js';
-import type { Change } from './module.js';
+import type { Change, Returns } from './module.js';
 import { mode, str } from './params.js';
 
 /** One part of a security context. What the policy has as default for a path is not known here. */
@@ -183,6 +183,12 @@ export function applyAttributes(path: Sh, wanted: Attributes, stat: Stat, umask:
   const bits = wanted.mode === undefined || stat.kind === 'link' ? undefined : resolveMode(wanted.mode, stat.mode, stat.kind === 'directory', umask);
   const set = setAttributes(path, has('owner') ? wanted.owner : undefined, has('group') ? wanted.group : undefined, chown || has('mode') ? bits : undefined);
   return both(set, CONTEXT.some(has) ? setContext(path, wanted) : join([]));
+}
+
+/** What changes, in two parts: Ansible's `diff` of what is no text. */
+export function partsOf(changes: readonly Pick<Change, 'field' | 'from' | 'to'>[], both: Returns = {}): { before: Returns; after: Returns } {
+  const side = (of: 'from' | 'to'): Returns => ({ ...both, ...Object.fromEntries(changes.map((change) => [change.field, change[of] ?? null])) });
+  return { before: side('from'), after: side('to') };
 }
 
 /** The fields on a path that Ansible's file modules return. */

@@ -75,6 +75,7 @@ export const authorizedKey = defineModule<typeof schema, Edited, Wanted>({
   touches: (_wanted, { entry }) => touchesFile(entry),
   undo: (_wanted, { entry }, changes) => undoFile(entry, changes),
   before: (_wanted, _observed, change) => beforeEdit(change),
+  diff: (_wanted, _observed, _changes, texts) => texts[0],
   result({ user, keys, state, exclusive }, { entry }, output) {
     if (output) replaced(output, 1, `writing ${entry.path}`);
     return { user, keyfile: entry.path, key: keys.map(writeKey).join('\n'), state, exclusive };

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path/posix';
 import { pythonRegex } from '../expression/index.js';
 import { sh } from '../shell/sh.js';
-import { applyEdit, beforeEdit, compareEdit, decode, editParams, editResult, editReturns, inspectText, parseText, splitLines, type Edited } from './edited_file.js';
+import { applyEdit, beforeEdit, compareEdit, decode, editDiff, editParams, editResult, editReturns, inspectText, parseText, splitLines, type Edited } from './edited_file.js';
 import { defineModule, ModuleError } from './module.js';
 import { bool, choice, params, path, str } from './params.js';
 import { touchesFile, undoFile } from './whole_file.js';
@@ -51,6 +51,7 @@ export const blockinfile = defineModule<typeof schema, Edited, Wanted>({
   touches: (_wanted, { entry }) => touchesFile(entry),
   undo: (_wanted, { entry }, changes) => undoFile(entry, changes),
   before: (_wanted, _observed, change) => beforeEdit(change),
+  diff: (wanted, _observed, changes, texts) => editDiff(wanted, changes, texts),
   result: (wanted, observed, output) => editResult(wanted, edit(wanted, observed).msg, output),
 });
 export default blockinfile;

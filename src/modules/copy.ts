@@ -10,7 +10,7 @@ import { any, bool, mode, params, path, str } from './params.js';
 import { inspectRemote, parseRemote, type Remote, type RemoteFound } from './copy_remote.js';
 import { replaceParams } from './replace_file.js';
 import { exact, members, sourceFile } from './source.js';
-import { applyFile, checksumOf, compareFile, fileResult, fileReturns, readText, touchesFile, undoFile, wholeFile, type WholeFile } from './whole_file.js';
+import { applyFile, checksumOf, compareFile, fileDiff, fileResult, fileReturns, readText, touchesFile, undoFile, wholeFile, type WholeFile } from './whole_file.js';
 
 const schema = params({
   src: path('File or folder on the controller, looked for in `files/`; a folder with a slash behind it stands for its contents. On the host with `remote_src`.').optional(),
@@ -112,6 +112,7 @@ export const copy = defineModule<typeof schema, Observed, Wanted>({
     return tree ? undoTree(tree, observed as Seen) : undoFile(one(wanted, observed).found.entry, changes);
   },
   before: (_wanted, _observed, change) => readText(change),
+  diff: (wanted, observed, changes, texts) => (treeOf(wanted, observed) ? undefined : fileDiff(one(wanted, observed).found.entry, changes, texts)),
   result(wanted, observed, output) {
     const tree = treeOf(wanted, observed);
     if (tree) return treeResult(tree, observed as Seen, output);

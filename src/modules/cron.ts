@@ -99,6 +99,7 @@ fi`);
     return [{ module: 'cron', args: { name, user, env, state: 'absent' } }];
   },
   before: (wanted, _observed, change) => (fileOf(wanted) === undefined ? sh`crontab -l ${raw(who(wanted))} 2>/dev/null || :` : beforeEdit(change)),
+  diff: (_wanted, _observed, _changes, texts) => texts[0],
   result(wanted, observed, output): Returns {
     const { after } = edit(wanted, observed);
     const lines = splitLines((after ?? observed.content ?? Buffer.alloc(0)).toString()).map((line) => line.trim());

@@ -1,9 +1,9 @@
 /** Text files that are edited: read whole by the inspection, the new text worked out here, put back whole. */
 import { isUtf8 } from 'node:buffer';
 import { join, sh, type Sh } from '../shell/sh.js';
-import { attributeParams, type Attributes } from './attributes.js';
+import { attributeParams, partsOf, type Attributes } from './attributes.js';
 import { fields, look, seenFields, type Entry } from './look.js';
-import { ModuleError, type Change, type Output, type Returns, type Step } from './module.js';
+import { ModuleError, type Change, type Output, type Returns, type Step, type TextDiff } from './module.js';
 import { replaced, replaceParams, type Around } from './replace_file.js';
 import { applyFile, compareFile, readText, wholeFile } from './whole_file.js';
 import { hostPath } from './words.js';
@@ -90,10 +90,22 @@ export function applyEdit(options: EditOptions, { entry, umask, content }: Edite
 
 export const beforeEdit = readText;
 
+/** `diff` of lineinfile and its like: the text, empty where no diffs are wanted, then what else changes of the file. */
+export function editDiff({ path }: EditOptions, changes: readonly Pick<Change, 'field' | 'from' | 'to'>[], texts: readonly TextDiff[]): unknown {
+  const headers = (what: string) => ({ before_header: `${path} (${what})`, after_header: `${path} (${what})` });
+  const attributes = changes.filter(({ field }) => field !== 'content');
+  return [{ before: '', after: '', ...texts[0], ...headers('content') }, { ...(attributes.length > 0 ? partsOf(attributes) : {}), ...headers('file attributes') }];
+}
+
 /** `msg` and, when there is one, the place of the backup (`backup_file`). */
 export function editResult(options: EditOptions, msg: string, output: Output | undefined): Returns {
   const notes = output ? replaced(output, 1, `writing ${options.path}`).notes : {};
   return { path: options.path, msg, ...notes };
 }
 
-export const editReturns = { path: 'The file.', msg: 'What was done to the text; empty when nothing.', backup_file: 'Where the old file was kept, when it was.' };
+export const editReturns = {
+  path: 'The file.',
+  msg: 'What was done to the text; empty when nothing.',
+  backup_file: 'Where the old file was kept, when it was.',
+  diff: 'The text before and after, where diffs are wanted.',
+};

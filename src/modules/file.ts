@@ -1,6 +1,7 @@
 import { dirname } from 'node:path/posix';
 import { join, raw, sh, type Sh } from '../shell/sh.js';
 import { applyAttributes, attributeParams, compareAttributes, contextOf, describe, makeFolders, newMode, octal, ownership, setAttributes, setContext } from './attributes.js';
+import { fileDiff, listing } from './file_diff.js';
 import { fields, look, parseKind, SELINUX, seenFields, type Entry, type LookOptions, type Stat } from './look.js';
 import { defineModule, ModuleError, type Back, type Change, type Step } from './module.js';
 import { bool, choice, params, path, str } from './params.js';
@@ -85,6 +86,7 @@ export const file = defineModule<typeof schema, Observed>({
     mode: 'Permissions, octal: "0644".',
     size: 'Bytes.',
     secontext: 'The SELinux context, where the host has SELinux.',
+    diff: 'What changes of the path: before, after; of a folder that goes, where diffs are wanted, path_content.',
   },
   examples: [
     `- name: folder for releases
@@ -132,7 +134,7 @@ export const file = defineModule<typeof schema, Observed>({
       case 'absent':
         if (stat === undefined) return [];
         if (wanted.only !== undefined) checkOnly(wanted.only, observed);
-        return [made(stat.kind)];
+        return [stat.kind === 'directory' ? { ...made(stat.kind), text: { path: entry.path, after: null } } : made(stat.kind)];
       case 'file':
         if (stat === undefined) throw new ModuleError(`${wanted.path} is absent; state: touch makes an empty file, copy and template write one`);
         if (stat.kind === 'directory') throw new ModuleError(`${wanted.path} is a folder, not a file`);
@@ -181,6 +183,8 @@ export const file = defineModule<typeof schema, Observed>({
     return state === 'absent' || wanted.recurse ? { trees: paths } : { paths };
   },
   undo: (wanted, observed, changes) => undo(wanted, observed, changes),
+  before: (_wanted, { entry }) => listing(entry.path),
+  diff: (wanted, { state, entry }, changes, texts) => (wanted._diff_peek === undefined ? fileDiff(state === 'link' || state === 'hard' ? wanted.path : entry.path, entry, state, changes, texts) : undefined),
   result(wanted, { state, entry, umask, binary }, output) {
     if (wanted._diff_peek !== undefined) return { path: wanted.path, appears_binary: binary };
     const done = output ? replaced(output, 1, `changing ${entry.path}`).seen.entries[0]! : entry;

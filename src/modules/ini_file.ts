@@ -2,7 +2,7 @@ import { dirname } from 'node:path/posix';
 import { z } from 'zod';
 import { sh } from '../shell/sh.js';
 import { attributeParams, describe } from './attributes.js';
-import { applyEdit, beforeEdit, compareEdit, decode, inspectText, parseText, splitLines, type Edited } from './edited_file.js';
+import { applyEdit, beforeEdit, compareEdit, decode, editDiff, inspectText, parseText, splitLines, type Edited } from './edited_file.js';
 import { defineModule, ModuleError } from './module.js';
 import { bool, choice, list, params, path, str } from './params.js';
 import { replaced, unsafeWrites } from './replace_file.js';
@@ -63,6 +63,7 @@ export const iniFile = defineModule<typeof schema, Edited, Wanted>({
   touches: (_wanted, { entry }) => touchesFile(entry),
   undo: (_wanted, { entry }, changes) => undoFile(entry, changes),
   before: (_wanted, _observed, change) => beforeEdit(change),
+  diff: (wanted, _observed, changes, texts) => editDiff(wanted, changes, texts),
   result(wanted, observed, output) {
     const done = output ? replaced(output, 1, `writing ${wanted.path}`) : undefined;
     return { ...describe(wanted.path, done ? done.seen.entries[0]!.stat : observed.entry.stat), msg: edit(wanted, observed).msg, ...done?.notes };

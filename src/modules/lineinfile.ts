@@ -1,7 +1,7 @@
 import { dirname } from 'node:path/posix';
 import { pythonRegex, replacement } from '../expression/index.js';
 import { sh } from '../shell/sh.js';
-import { applyEdit, beforeEdit, compareEdit, decode, editParams, editResult, editReturns, inspectText, parseText, splitLines, type Edited } from './edited_file.js';
+import { applyEdit, beforeEdit, compareEdit, decode, editDiff, editParams, editResult, editReturns, inspectText, parseText, splitLines, type Edited } from './edited_file.js';
 import { defineModule, ModuleError } from './module.js';
 import { bool, choice, params, path, str } from './params.js';
 import { hostPath } from './words.js';
@@ -55,6 +55,7 @@ export const lineinfile = defineModule<typeof schema, Edited, Wanted>({
   touches: (_wanted, { entry }) => touchesFile(entry),
   undo: (_wanted, { entry }, changes) => undoFile(entry, changes),
   before: (_wanted, _observed, change) => beforeEdit(change),
+  diff: (wanted, _observed, changes, texts) => editDiff(wanted, changes, texts),
   result(wanted, observed, output) {
     const { msg, found } = edit(wanted, observed);
     const result = editResult(wanted, msg, output);

@@ -22,8 +22,20 @@ export interface Change {
   to: unknown;
   /** Never show from and to. (The engine also hides what was made from secret arguments.) */
   secret?: boolean;
-  /** Text of a file, for a unified diff: `after` is known here, `before` is read by `before()` when a diff is shown. */
-  text?: { path: string; after: string | null };
+  /**
+   * Text of a file, for a unified diff: `after` is known here, `before` is read by `before()` when a diff is shown.
+   * `source` is what the new text comes from, where that is a file.
+   */
+  text?: { path: string; source?: string | undefined; after: string | null };
+}
+
+/** A text that changes, as Ansible's `diff` tells it. */
+export interface TextDiff {
+  /** Where the old text is; missing where there is none. */
+  before_header?: string;
+  before: string;
+  after_header: string;
+  after: string;
 }
 
 /** What `register` sees, besides `changed`, `failed`, `diff`, which the engine adds. */
@@ -128,6 +140,12 @@ export interface Declarative<P extends z.ZodType, Wanted, Observed> extends Desc
   undo?(wanted: Wanted, observed: Observed, changes: Change[]): (Back | { cannot: string })[];
   /** Reads the present text of what `changes` will replace, for a diff: stdout is that text. */
   before?(wanted: Wanted, observed: Observed, change: Change): Sh;
+  /**
+   * `diff` of the result, where Ansible's is other than the list of the texts that change, or is there in any case.
+   * @param changes what changes, or would in a plan, without secrets; none where all is right
+   * @param texts those of the changes, where diffs are wanted
+   */
+  diff?(wanted: Wanted, observed: Observed, changes: readonly Pick<Change, 'field' | 'from' | 'to'>[], texts: readonly TextDiff[]): unknown;
   /**
    * `output` is apply's, absent when nothing was changed or in a plan. May throw ModuleError; may say `changed: false`
    * where only doing it told that there was nothing to do (`pip install -U`).

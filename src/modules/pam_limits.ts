@@ -49,6 +49,7 @@ export const pamLimits = defineModule<typeof schema, Edited, Wanted>({
   touches: (_wanted, { entry }) => touchesFile(entry),
   undo: (_wanted, { entry }, changes) => undoFile(entry, changes),
   before: (_wanted, _observed, change) => beforeEdit(change),
+  diff: (_wanted, _observed, _changes, texts) => texts[0],
   result: (wanted, observed, output) => ({ msg: edit(wanted, observed).line, ...(output ? replaced(output, 1, `writing ${wanted.dest}`).notes : {}) }),
 });
 export default pamLimits;

@@ -35,6 +35,7 @@ export const replace = defineModule<typeof schema, Edited>({
   touches: (_wanted, { entry }) => touchesFile(entry),
   undo: (_wanted, { entry }, changes) => undoFile(entry, changes),
   before: (_wanted, _observed, change) => beforeEdit(change),
+  diff: (_wanted, _observed, _changes, texts) => texts[0],
   result: (wanted, observed, output) => editResult(wanted, edit(wanted, observed).msg, output),
   // A pattern may match its own replacement (`a` -> `aa`): Ansible changes such a file with every run.
   verify: ({ regexp, replace: text }) => substitute(pythonRegex(regexp, 'm'), text, replacement(text)) === text,

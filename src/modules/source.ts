@@ -67,7 +67,7 @@ export async function sourceFile(path: string, options: Options, how: { summed?:
   }
   const settled = { ...options, mode: options.mode === 'preserve' ? octal(mode & 0o7777) : options.mode };
   if (sealed) return { ...wholeFile(sealed, settled), isSecret: true };
-  if (bytes) return wholeFile(bytes, settled);
+  if (bytes) return { ...wholeFile(bytes, settled), from: path };
   const long = { ...wholeFile(Buffer.alloc(0), settled), content: { file: path, size }, sha256: undefined, text: undefined, size };
   if (!how.summed) return long;
   const [sha256, checksum, md5sum] = await sumsOf(path, ['sha256', 'sha1', 'md5']);

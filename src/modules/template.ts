@@ -6,7 +6,7 @@ import { defineModule } from './module.js';
 import { bool, choice, params, path, str } from './params.js';
 import { replaceParams } from './replace_file.js';
 import { modeOf } from './source.js';
-import { applyFile, compareFile, fileResult, fileReturns, readText, touchesFile, undoFile, wholeFile, type WholeFile } from './whole_file.js';
+import { applyFile, compareFile, fileDiff, fileResult, fileReturns, readText, touchesFile, undoFile, wholeFile, type WholeFile } from './whole_file.js';
 
 const schema = params({
   src: path('Template on the controller: `.hbs` renders as Handlebars, any other name (`.j2`) as Jinja. Looked for in `templates/` of role, playbook and project.'),
@@ -56,7 +56,7 @@ export const template = defineModule<typeof schema, Found, Wanted>({
     const lines = newline === '\n' ? text : text.replace(/\r?\n/g, newline);
     const encoded = Buffer.from(lines, /^utf/i.test(args.output_encoding) ? 'utf8' : 'latin1');
     const mode = await modeOf(args.mode, src);
-    return { src, dest: args.dest, base: basename(src), follow: args.follow, force: args.force, file: wholeFile(encoded, { ...args, mode, source: args.src }) };
+    return { src, dest: args.dest, base: basename(src), follow: args.follow, force: args.force, file: { ...wholeFile(encoded, { ...args, mode, source: args.src }), from: src } };
   },
   inspect: (wanted) => inspectDestination(wanted, { checksum: true }),
   parse: (output, wanted) => parseDestination(output, wanted, { checksum: true }),
@@ -68,6 +68,7 @@ export const template = defineModule<typeof schema, Found, Wanted>({
   touches: (_wanted, { entry }) => touchesFile(entry),
   undo: (_wanted, { entry }, changes) => undoFile(entry, changes),
   before: (_wanted, _observed, change) => readText(change),
+  diff: (_wanted, { entry }, changes, texts) => fileDiff(entry, changes, texts),
   result: ({ src, file }, { entry, umask }, output) => ({ ...fileResult(file, entry, umask, output), src }),
 });
 export default template;

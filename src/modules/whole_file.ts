@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import { isUtf8 } from 'node:buffer';
 import { sh, type Sh } from '../shell/sh.js';
-import { applyAttributes, compareAttributes, contextOf, contextParts, describe, newMode, octal, resolveMode, type Attributes } from './attributes.js';
+import { applyAttributes, compareAttributes, contextOf, contextParts, describe, newMode, octal, partsOf, resolveMode, type Attributes } from './attributes.js';
 import { type Entry, type Stat } from './look.js';
-import { ModuleError, type Back, type Change, type Output, type Returns, type Step, type Touched } from './module.js';
+import { ModuleError, type Back, type Change, type Output, type Returns, type Step, type TextDiff, type Touched } from './module.js';
 import { replaced, replaceFiles, type Around, type Content, type Replacement } from './replace_file.js';
 import { hostPath } from './words.js';
 
@@ -24,6 +24,8 @@ export interface WholeFile extends Attributes {
   validate?: string | undefined;
   /** What the content is made from, for messages. */
   source?: string | undefined;
+  /** The file of the controller it is made from. */
+  from?: string | undefined;
 }
 
 export type Options = Attributes & Pick<WholeFile, 'backup' | 'validate' | 'source'>;
@@ -62,7 +64,7 @@ export function compareFile(file: WholeFile, entry: Entry, umask: number): Chang
   const shown = (hash: string | undefined, bytes: number): string => (sha256 === undefined ? `${bytes} bytes` : `sha256:${hash}`);
   const change: Change = { field: 'content', from: was ? shown(entry.sha256, was.size) : null, to: shown(sha256, size) };
   if (file.isSecret) change.secret = true;
-  else if (file.text !== undefined && (was?.size ?? 0) <= SHOWN) change.text = { path: entry.path, after: file.text };
+  else if (file.text !== undefined && (was?.size ?? 0) <= SHOWN) change.text = { path: entry.path, source: file.from, after: file.text };
   return [change, ...attributes];
 }
 
@@ -136,6 +138,11 @@ export function readText(change: Change): Sh {
   return sh`[ ! -f ${path} ] || cat -- ${path}`;
 }
 
+/** `diff` of copy and template: a list of the text that changes; else, as of `file`, what else changes of the file. */
+export function fileDiff({ path }: Entry, changes: readonly Pick<Change, 'field' | 'from' | 'to'>[], texts: readonly TextDiff[]): unknown {
+  return changes.some(({ field }) => field === 'content') ? texts : partsOf(changes, { path });
+}
+
 /** What copy and its like return. Without output: what is there, or what would be. */
 export function fileResult(file: WholeFile, entry: Entry, umask: number, output: Output | undefined): Returns {
   const done = output ? replaced(output, 1, `writing ${entry.path}`) : undefined;
@@ -167,4 +174,5 @@ export const fileReturns = {
   state: '`file`, `hard`, `link` or `directory`.',
   backup_file: 'Where the old file was kept, when it was.',
   written_in_place: 'Why the file was written over instead of renamed, when it was.',
+  diff: 'The text before and after, where it changes and diffs are wanted.',
 } as const;
