@@ -3,7 +3,7 @@
  * This file is the room's whole face; nothing outside imports deeper.
  */
 import { ContentError, discreetly, UnknownError } from '../value/errors.js';
-import { holdsSecret, Secret, Source, Unknown, type Dict, type Origin, type Value } from '../value/value.js';
+import { holdsSecret, holdsSource, Secret, Source, Unknown, type Dict, type Origin, type Value } from '../value/value.js';
 import { placeIn, placeInText } from '../yaml/index.js';
 import { compileNode, Context } from './compile.js';
 import { FILTERS } from './filters/index.js';
@@ -258,12 +258,9 @@ export function evaluateSource(source: Source, scope: Scope, record: Record): Va
  */
 export function evaluateDeep(value: Value, scope: Scope, record: Record): Value {
   if (value instanceof Source) return evaluateSource(value, scope, record);
-  if (Array.isArray(value)) {
-    if (!value.some(holdsSource)) return value;
-    return value.map((member) => evaluateDeep(member, scope, record)).filter((member) => member !== OMIT);
-  }
+  if (!holdsSource(value)) return value;
+  if (Array.isArray(value)) return value.map((member) => evaluateDeep(member, scope, record)).filter((member) => member !== OMIT);
   if (value instanceof Map) {
-    if (![...value.values()].some(holdsSource)) return value;
     const dict: Dict = new Map();
     for (const [key, member] of value) {
       const evaluated = evaluateDeep(member, scope, record);
@@ -272,12 +269,6 @@ export function evaluateDeep(value: Value, scope: Scope, record: Record): Value 
     return dict;
   }
   return value;
-}
-
-function holdsSource(value: Value): boolean {
-  if (value instanceof Source) return true;
-  if (Array.isArray(value)) return value.some(holdsSource);
-  return value instanceof Map && [...value.values()].some(holdsSource);
 }
 
 /** Names of all filters. */

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { ContentError, didYouMean } from '../value/errors.js';
-import { isDict, Source, toPlain, type Dict, type Origin, type Plain, type Value } from '../value/value.js';
+import { holdsSource, toPlain, type Dict, type Origin, type Plain } from '../value/value.js';
 
 /** What modules and the controller's actions have in common: enough to check arguments and to document them. */
 export interface Spec {
@@ -191,12 +191,6 @@ export function checkArgs(spec: Spec, args: Dict, origins: Origins, place?: Orig
     }
   }
   return errors;
-}
-
-function holdsSource(value: Value): boolean {
-  if (value instanceof Source) return true;
-  if (Array.isArray(value)) return value.some(holdsSource);
-  return isDict(value) && [...value].some(([key, member]) => holdsSource(key) || holdsSource(member));
 }
 
 function joined(errors: ContentError[]): ContentError {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { isDict, Source, type Dict, type Value } from '../value/value.js';
+import { holdsSource, isDict, type Dict, type Value } from '../value/value.js';
 import { keyOrigin } from '../yaml/index.js';
 import { complain, display, firstFile, readYaml, type LoadContext } from './context.js';
 import { given, shown } from './keywords.js';
@@ -32,8 +32,4 @@ function withoutProse(options: Dict): Dict {
     const kept = [...spec].filter(([key, value]) => !(key === 'description' && holdsSource(value)));
     return [name, new Map(kept.map(([key, value]): [Value, Value] => [key, key === 'options' && isDict(value) ? withoutProse(value) : value]))];
   }));
-}
-
-function holdsSource(value: Value): boolean {
-  return value instanceof Source || (Array.isArray(value) && value.some(holdsSource));
 }

@@ -133,6 +133,25 @@ export function isDict(value: unknown): value is Dict {
   return value instanceof Map;
 }
 
+const known = new WeakMap<object, boolean>();
+
+/** Whether a Source is anywhere in the value; remembered for containers, which nobody changes once they are loaded. */
+export function holdsSource(value: Value): boolean {
+  if (value instanceof Source) return true;
+  if (!Array.isArray(value) && !isDict(value)) return false;
+  let found = known.get(value);
+  if (found === undefined) {
+    found = (Array.isArray(value) ? value : [...value.values()]).some(holdsSource);
+    known.set(value, found);
+  }
+  return found;
+}
+
+/** Says that a container holds no Source, for one that evaluates its members when they are read: looking would read them. */
+export function holdsNoSource(container: Value[] | Dict): void {
+  known.set(container, false);
+}
+
 /** Plain data -> Value: objects become dicts. `undefined` members are left out. */
 export function toValue(data: unknown): Value {
   if (data === null || data === undefined) return null;

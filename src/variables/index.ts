@@ -2,4 +2,3 @@
 export { LEVELS, merge, type Level } from './layers.js';
 export type { Context } from './scope.js';
 export { Variables, type Explained } from './variables.js';
-export { holdsSource } from './lazy.js';

@@ -1,6 +1,6 @@
 /** Containers whose members are evaluated when they are read: one broken member spoils only itself. */
 import { ContentError, UnknownError } from '../value/errors.js';
-import { Source, Unknown, type Dict, type Value } from '../value/value.js';
+import { holdsNoSource, holdsSource, Unknown, type Dict, type Value } from '../value/value.js';
 
 /** How members of a lazy container come about. `label` names one for messages (`app.port`, `users[0]`). */
 export type Evaluate = (value: Value, label: string) => Value;
@@ -15,6 +15,7 @@ export class LazyDict extends Map<Value, Value> {
 
   constructor(members: { has(key: Value): boolean; keys(): Iterable<Value> }, load: (key: Value) => Value) {
     super();
+    holdsNoSource(this);
     this.#members = members;
     this.#load = load;
   }
@@ -105,19 +106,4 @@ export function lazily(raw: Value[] | Dict, label: string, evaluate: Evaluate): 
     });
   });
   return list;
-}
-
-const known = new WeakMap<object, boolean>();
-
-/** Whether a Source is anywhere in the value; remembered for containers, which nobody changes once they are loaded. */
-export function holdsSource(value: Value): boolean {
-  if (value instanceof Source) return true;
-  if (!Array.isArray(value) && !(value instanceof Map)) return false;
-  if (value instanceof LazyDict) return false;
-  let found = known.get(value);
-  if (found === undefined) {
-    found = Array.isArray(value) ? value.some(holdsSource) : [...value.values()].some(holdsSource);
-    known.set(value, found);
-  }
-  return found;
 }

@@ -2,9 +2,9 @@ import { compileText, Record, type Scope, type Services } from '../expression/in
 import { localhost } from '../inventory/index.js';
 import type { Play, Task } from '../playbook/types.js';
 import { ContentError } from '../value/errors.js';
-import { Source, type Dict, type Value } from '../value/value.js';
+import { holdsSource, Source, type Dict, type Value } from '../value/value.js';
 import { originOfFound, valueOf, type Found, type Layer, type Level } from './layers.js';
-import { holdsSource, lazily, LazyDict, VariablesDict } from './lazy.js';
+import { lazily, LazyDict, VariablesDict } from './lazy.js';
 import { hasMagic, MAGIC, magicNames } from './magic.js';
 import { ancestry, roleLayers } from './roles.js';
 import type { Variables } from './variables.js';
