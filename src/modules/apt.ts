@@ -17,7 +17,7 @@ const upgrades = z
   .meta({ description: 'Upgrades all packages: yes and safe remove none, full and dist may.', title: 'str' });
 
 export const bare = params({
-  name: list('Packages: name, name=version (patterns too), name>=version, name/release.').meta({ aliases: ['package', 'pkg'] }).default([]),
+  name: list('Packages: name, name=version (patterns too), name>=version, name/release; * with latest is all there are.').meta({ aliases: ['package', 'pkg'] }).default([]),
   state: choice(['present', 'latest', 'absent', 'fixed', 'build-dep'], 'What the packages shall be; fixed mends broken dependencies, build-dep installs what building them takes.').default('present'),
   deb: str('A .deb file on the host, or a URL to fetch one from.').optional(),
   update_cache: bool('Whether the lists of packages are updated before, where something is to be done.').meta({ aliases: ['update-cache'] }).optional(),
@@ -52,14 +52,20 @@ export function rules(context: z.core.ParsePayload<Wanted>): void {
   for (const name of wanted.name) {
     try {
       const spec = parseSpec(name);
-      if (isPattern(spec.name) && wanted.state !== 'absent' && wanted.state !== 'present') issue(`patterns of names are understood with state: present and absent only: "${name}"`, 'name');
+      if (isPattern(spec.name) && !['present', 'latest', 'absent'].includes(wanted.state)) issue(`patterns of names are understood with state: present, latest and absent only: "${name}"`, 'name');
     } catch (error) {
       issue((error as Error).message, 'name');
     }
   }
+  if (wanted.state === 'latest' && wanted.name.length > 1 && wanted.name.includes('*')) issue('with latest * stands alone: it upgrades all packages', 'name');
   if (wanted.state === 'build-dep' && !wanted.name.length) issue('state: build-dep needs packages', 'name');
   const other = wanted.deb ?? (wanted.update_cache || wanted.cache_valid_time || wanted.upgrade !== 'no' || wanted.autoremove || wanted.autoclean || wanted.clean || wanted.state === 'fixed');
   if (!wanted.name.length && !other) issue('give packages, or something else to do (update_cache, upgrade, deb, autoremove, …)', 'name');
+}
+
+/** All packages of the latest version are what an upgrade gives. */
+export async function prepare(args: Wanted): Promise<Wanted> {
+  return args.state === 'latest' && args.name.includes('*') ? { ...args, name: [], state: 'present', upgrade: 'yes' } : args;
 }
 
 export interface Observed {
@@ -125,8 +131,8 @@ case $r in
   *) dpkg-query -W -- ${names} >&2; exit $r ;;
 esac`
       : sh``,
-    wanted.state === 'present' && patterns.length ? sh`echo @matching; apt-cache pkgnames | LC_ALL=C grep -Ex ${patterns.map((pattern) => ['-e', patternRegex(pattern)])}` : sh``,
-    wanted.state === 'latest' && names.length ? sh`echo @policy; apt-cache ${release} policy ${names} || exit` : sh``,
+    wanted.state !== 'absent' && patterns.length ? sh`m=$(apt-cache pkgnames | LC_ALL=C grep -Ex ${patterns.map((pattern) => ['-e', patternRegex(pattern)])}); echo @matching; printf '%s\\n' "$m"` : sh``,
+    wanted.state === 'latest' && names.length ? sh`echo @policy; apt-cache ${release} policy ${names.filter((name) => !isPattern(name))} ${patterns.length ? sh`$m` : sh``} || exit` : sh``,
     wanted.deb === undefined || wanted.deb.includes('://')
       ? sh``
       : sh`echo @deb; dpkg-deb -f ${hostPath(wanted.deb)} Package Version || exit`,
@@ -190,7 +196,7 @@ const versionOf = (spec: Spec, observed: Observed) => matching(spec, observed).f
 
 /** The wanted specs, with what there is in place of the patterns of what is to be present. */
 function namedBy(wanted: Wanted, { matching }: Observed): Spec[] {
-  if (wanted.state !== 'present') return specsOf(wanted);
+  if (wanted.state === 'absent') return specsOf(wanted);
   const all = specsOf(wanted).flatMap((spec) => {
     if (!isPattern(spec.name)) return [spec];
     const names = matching.filter((name) => fits(spec.name, name)).sort();
@@ -312,7 +318,7 @@ export function apply(wanted: Wanted, observed: Observed, changes: readonly Chan
 }
 
 function latestOf(wanted: Wanted, observed: Observed): string[] {
-  return specsOf(wanted).filter((spec) => !wanted.only_upgrade || versionOf(spec, observed) !== undefined).map(installArgument);
+  return namedBy(wanted, observed).filter((spec) => !wanted.only_upgrade || versionOf(spec, observed) !== undefined).map(installArgument);
 }
 
 /** Updates the lists: waits for their lock, tries again when the net fails. What apt-get wrote last tells the reason. */
@@ -405,6 +411,7 @@ export default defineModule({
     '- apt:\n    upgrade: dist',
     '- apt:\n    name: nginx\n    state: build-dep',
   ],
+  prepare,
   verify,
   inspect,
   parse,

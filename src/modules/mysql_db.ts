@@ -17,6 +17,7 @@ const spec = params({
     .meta({ description: 'Whether they exist. dump and import are refused: use mysqldump by command.', title: 'str' }),
   encoding: str('Default character set, e.g. utf8mb4.').default(''),
   collation: str('Default collation, e.g. utf8mb4_unicode_ci.').default(''),
+  target: str('The file of a dump, for dump and import.').optional(),
   ...loginParams,
 });
 type Args = z.output<typeof spec>;

@@ -42,6 +42,7 @@ const spec = params({
   plugin_hash_string: secret('Hash for the plugin.').meta({ aliases: ['plugin_hash'], description: 'Hash for the plugin.', secret: true, title: 'str' }).optional(),
   plugin_auth_string: secret('Clear text for the plugin.').meta({ aliases: ['plugin_auth'], description: 'Clear text for the plugin.', secret: true, title: 'str' }).optional(),
   priv: any('Privileges: "db.table:PRIV1,PRIV2/…" or a dict of table and privileges.').optional(),
+  column_case_sensitive: bool('Taken for compatibility: columns are granted as they are written.').optional(),
   append_privs: bool('Other privileges the account has are left to it.').default(false),
   subtract_privs: bool('The privileges named are taken away.').default(false),
   tls_requires: dict('SSL, X509, or SUBJECT, ISSUER and CIPHER.').optional(),

@@ -6,7 +6,7 @@ import { splitWords } from './words.js';
 import { apartUnits, applyUnit, compareUnit, howTouched, inspectUnit, parseUnit, showUnits, touchesUnit, undoTurning, undoUnit, unitParams, unitResult, type Unit, type UnitWanted } from './units.js';
 
 const schema = params({
-  name: str('The service.'),
+  name: str('The service; it may be left out where systemd is only told to read its units again.').optional(),
   state: choice(['started', 'stopped', 'restarted', 'reloaded'], 'restarted and reloaded are done each time.').optional(),
   enabled: bool('Whether the service starts at boot.').optional(),
   sleep: int('Seconds between stop and start of a restart, where an init script does it.').optional(),
@@ -17,13 +17,14 @@ const schema = params({
   ...unitParams,
 }).check((context) => {
   const { name, state, enabled, masked, daemon_reload, daemon_reexec } = context.value;
-  if ((state ?? enabled ?? masked) === undefined && !daemon_reload && !daemon_reexec) context.issues.push({ code: 'custom', message: 'state or enabled is needed', input: context.value, path: ['state'] });
-  if (/[*?[\s/]/.test(name)) context.issues.push({ code: 'custom', message: `"${name}" is not the name of one service`, input: context.value, path: ['name'] });
+  if (name === undefined && ((state ?? enabled ?? masked) !== undefined || (!daemon_reload && !daemon_reexec))) context.issues.push({ code: 'custom', message: 'give the service, unless systemd is only to read its units again', input: context.value, path: ['name'] });
+  if (name !== undefined && /[*?[\s/]/.test(name)) context.issues.push({ code: 'custom', message: `"${name}" is not the name of one service`, input: context.value, path: ['name'] });
 });
 type Wanted = (typeof schema)['_zod']['output'];
+type Named = Wanted & { name: string };
 
 /** A host with systemd, or one whose services are init scripts. */
-type Observed = { manager: 'systemd'; unit: Unit } | { manager: 'openrc' | 'sysv'; running: boolean; enabled: boolean };
+type Observed = { manager: 'systemd'; unit: Unit } | { manager: 'openrc' | 'sysv'; name: string; running: boolean; enabled: boolean };
 
 function asUnit(wanted: Wanted): UnitWanted {
   const { name, state, enabled, masked, force, daemon_reload, daemon_reexec, scope, no_block } = wanted;
@@ -31,7 +32,7 @@ function asUnit(wanted: Wanted): UnitWanted {
 }
 
 /** All services of a host have one manager; where that is systemd, it tells of all of them at once. */
-const services: Kind<Wanted> = {
+const services: Kind<Named> = {
   name: 'services',
   key: ({ name, runlevel, pattern }) => [name, runlevel, pattern ?? ''].join(' '),
   text: (asked) => sh`if [ -d /run/systemd/system ]; then
@@ -48,7 +49,7 @@ fi`,
   },
 };
 
-function askScript(wanted: Wanted): Sh {
+function askScript(wanted: Named): Sh {
   const script = `/etc/init.d/${wanted.name}`;
   return sh`if [ ! -e ${script} ]; then echo 'manager none'
 else
@@ -81,22 +82,25 @@ export default defineModule({
   examples: ['- service:\n    name: nginx\n    state: started\n    enabled: true'],
   verify: (wanted) => wanted.state !== 'restarted' && wanted.state !== 'reloaded' && !wanted.daemon_reexec && !wanted.no_block,
   inspect(wanted) {
-    if (!wanted.daemon_reload && wanted.scope === 'system') return new Question(services, wanted);
+    const { name } = wanted;
+    if (name !== undefined && !wanted.daemon_reload && wanted.scope === 'system') return new Question(services, { ...wanted, name });
     return sh`if [ -d /run/systemd/system ]; then echo 'manager systemd'
 ${inspectUnit(asUnit(wanted))}
-else ${askScript(wanted)}
+else ${name === undefined ? sh`echo 'manager none'` : askScript({ ...wanted, name })}
 fi`;
   },
   parse(output: Output, wanted): Observed {
     const lines = output.stdout.split('\n');
     const manager = /^manager (.*)$/.exec(lines[0]!)?.[1];
     if (manager === 'systemd') return { manager, unit: parseUnit(output, asUnit(wanted)) };
+    const { name } = wanted;
+    if (name === undefined) throw new ModuleError('the host has no systemd that could be told to read its units again');
     if (manager === 'none') throw new ModuleError(`Could not find the requested service ${wanted.name}: the host has neither systemd nor an init script /etc/init.d/${wanted.name}; is the package installed, the name right?`);
     const status = /^status (\d+)$/m.exec(output.stdout)?.[1];
     if ((manager !== 'openrc' && manager !== 'sysv') || status === undefined) throw new ModuleError(`cannot look at the service: ${output.stderr.trim()}`, { rc: output.rc, stderr: output.stderr });
     // LSB 3.1, 20.2: 0 running, 1 to 3 not running, anything else unknown.
     if (!['0', '1', '2', '3'].includes(status)) throw new ModuleError(`cannot tell whether ${wanted.name} runs: "/etc/init.d/${wanted.name} status" ended with exit status ${status}`);
-    return { manager, running: status === '0', enabled: lines.includes('enabled') };
+    return { manager, name, running: status === '0', enabled: lines.includes('enabled') };
   },
   compare(wanted, observed) {
     if (observed.manager === 'systemd') return compareUnit(asUnit(wanted), observed.unit);
@@ -110,36 +114,37 @@ fi`;
   },
   apply(wanted, observed, changes) {
     if (observed.manager === 'systemd') return { script: applyUnit(asUnit(wanted), changes) };
-    return { script: join(changes.map((change) => (change.field === 'enabled' ? enabling(wanted, observed.manager, change.to === true) : turning(wanted, String(change.to))))) };
+    const { manager, name } = observed;
+    return { script: join(changes.map((change) => (change.field === 'enabled' ? enabling(name, wanted.runlevel, manager, change.to === true) : turning(wanted, name, String(change.to))))) };
   },
   touches(wanted, observed, changes) {
     if (observed.manager === 'systemd') return touchesUnit(asUnit(wanted), changes);
     // Links say what starts at boot.
     const links = ['/etc/rc0.d', '/etc/rc1.d', '/etc/rc2.d', '/etc/rc3.d', '/etc/rc4.d', '/etc/rc5.d', '/etc/rc6.d', '/etc/rcS.d', '/etc/runlevels'];
-    return { services: [{ name: wanted.name, how: howTouched(changes) }], trees: changes.some(({ field }) => field === 'enabled') ? links.map((path) => sh`${path}`) : [] };
+    return { services: [{ name: observed.name, how: howTouched(changes) }], trees: changes.some(({ field }) => field === 'enabled') ? links.map((path) => sh`${path}`) : [] };
   },
   undo(wanted, observed, changes) {
     if (observed.manager === 'systemd') return undoUnit('service', asUnit(wanted), observed.unit, changes);
-    return undoTurning('service', wanted.name, observed.running, changes);
+    return undoTurning('service', observed.name, observed.running, changes);
   },
   result(wanted, observed) {
     if (observed.manager === 'systemd') return unitResult(asUnit(wanted), observed.unit);
     const state = wanted.state === undefined ? (observed.running ? 'started' : 'stopped') : wanted.state === 'stopped' ? 'stopped' : 'started';
-    return { name: wanted.name, state, ...(wanted.enabled === undefined ? {} : { enabled: wanted.enabled }) };
+    return { name: observed.name, state, ...(wanted.enabled === undefined ? {} : { enabled: wanted.enabled }) };
   },
 });
 
-function enabling(wanted: Wanted, manager: 'openrc' | 'sysv' | 'systemd', on: boolean): Sh {
-  if (manager === 'openrc') return sh`rc-update ${raw(on ? 'add' : 'del')} ${wanted.name} ${wanted.runlevel} || exit`;
+function enabling(name: string, runlevel: string, manager: 'openrc' | 'sysv', on: boolean): Sh {
+  if (manager === 'openrc') return sh`rc-update ${raw(on ? 'add' : 'del')} ${name} ${runlevel} || exit`;
   return sh`if command -v update-rc.d >/dev/null; then
-  ${on ? sh`update-rc.d ${wanted.name} defaults && ` : sh``}update-rc.d ${wanted.name} ${raw(on ? 'enable' : 'disable')} || exit
-elif command -v chkconfig >/dev/null; then chkconfig ${wanted.name} ${raw(on ? 'on' : 'off')} || exit
-else echo "neither update-rc.d nor chkconfig is there to enable or disable "${wanted.name} >&2; exit 1
+  ${on ? sh`update-rc.d ${name} defaults && ` : sh``}update-rc.d ${name} ${raw(on ? 'enable' : 'disable')} || exit
+elif command -v chkconfig >/dev/null; then chkconfig ${name} ${raw(on ? 'on' : 'off')} || exit
+else echo "neither update-rc.d nor chkconfig is there to enable or disable "${name} >&2; exit 1
 fi`;
 }
 
-function turning(wanted: Wanted, state: string): Sh {
-  const script = sh`${`/etc/init.d/${wanted.name}`}`;
+function turning(wanted: Wanted, name: string, state: string): Sh {
+  const script = sh`${`/etc/init.d/${name}`}`;
   const more = splitWords(wanted.arguments ?? '');
   if (state === 'restarted' && wanted.sleep !== undefined) return sh`${script} stop ${more}; sleep ${wanted.sleep}; ${script} start ${more} || exit`;
   const verb = { started: 'start', stopped: 'stop', restarted: 'restart', reloaded: 'reload' }[state]!;

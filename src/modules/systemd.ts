@@ -3,7 +3,7 @@ import { bool, choice, params, str } from './params.js';
 import { applyUnit, compareUnit, inspectUnit, parseUnit, touchesUnit, undoUnit, unitParams, unitResult } from './units.js';
 
 const schema = params({
-  name: str('The unit; without an ending it is a service.').meta({ aliases: ['service', 'unit'] }).optional(),
+  name: str('The unit; without an ending it is a service. A name alone asks for its status.').meta({ aliases: ['service', 'unit'] }).optional(),
   state: choice(['started', 'stopped', 'restarted', 'reloaded'], 'restarted and reloaded are done each time.').optional(),
   enabled: bool('Whether the unit starts at boot.').optional(),
   ...unitParams,
@@ -11,7 +11,7 @@ const schema = params({
   const { name, state, enabled, masked, daemon_reload, daemon_reexec, scope } = context.value;
   const issue = (message: string, path: string) => context.issues.push({ code: 'custom', message, input: context.value, path: [path] });
   if (name === undefined && (state ?? enabled ?? masked) !== undefined) issue('state, enabled and masked need a name', 'name');
-  if ((state ?? enabled ?? masked) === undefined && !daemon_reload && !daemon_reexec) issue('one of state, enabled, masked, daemon_reload, daemon_reexec is needed', 'state');
+  if (name === undefined && !daemon_reload && !daemon_reexec) issue('a unit, daemon_reload or daemon_reexec is needed', 'name');
   if (name !== undefined && /[*?[\s/]/.test(name)) issue(`"${name}" is not the name of one unit; patterns are not supported`, 'name');
   if (scope === 'global' && (state !== undefined || daemon_reload || daemon_reexec)) issue('with scope: global only enabled and masked make sense', 'scope');
 });

@@ -144,8 +144,8 @@ export function parseUnit(output: Output, wanted: UnitWanted): Unit {
   if (wanted.name === undefined) return unit;
   const load = properties.get('LoadState');
   const absent = load === 'not-found' || properties.get('UnitFileState') === 'not-found';
-  // A unit that is only about to be read, or about whose mask alone is spoken, need not be there.
-  if (absent && !unit.stale && !(wanted.masked !== undefined && wanted.state === undefined && wanted.enabled === undefined)) {
+  // A unit that is only about to be read, or about whose status or mask alone is spoken, need not be there.
+  if (absent && !unit.stale && (wanted.state !== undefined || wanted.enabled !== undefined)) {
     throw new ModuleError(`Could not find the requested service ${wanted.name}: the host has no unit ${unitName(wanted.name)}; is its package installed, its name right?`);
   }
   if (load === 'bad-setting' || load === 'error') {

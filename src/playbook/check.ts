@@ -112,7 +112,7 @@ const FILES: { [action: string]: { key: string; folder: string } } = {
 /** One pass over the tasks of a play. */
 class Walk {
   #names = new Set<string>();
-  #notifications: { name: string; origin: Origin; included: boolean }[] = [];
+  #notifications: { name: string; origin: Origin; mayBe: boolean }[] = [];
   /** How many includes deep the pass is. */
   #depth = 0;
   /** Something may bring handlers that are not known yet. */
@@ -164,26 +164,29 @@ class Walk {
   async #task(task: Task): Promise<void> {
     const { ctx } = this;
     const first = ctx.problems.length;
+    checkKeywordValues(task, ctx);
+    const own = ctx.problems.length;
     await this.#values(task);
     this.#bareExpressions(task);
     await this.#files(task);
     // A task that may fail fails when its turn comes: that is what is written.
     if ((task.ignoreErrors ?? false) !== false || task.failedWhen !== undefined || this.#rescued > 0) for (const each of ctx.problems.slice(first)) each.severity = 'warning';
+    // Roles from elsewhere have parts for other systems and versions, which no host here may ever come to.
+    if (mayNeverCome(task)) for (const each of ctx.problems.slice(own)) each.severity = 'warning';
     this.#async(task);
     if (this.#confirmed) await this.#confirmable(task, this.#confirmed, task.origin);
     for (const [i, name] of task.notify.entries()) {
       if (typeof name !== 'string') continue;
       const origin = originOf(task.notify, i) ?? task.notifyOrigin ?? task.origin;
-      this.#notifications.push({ name, origin, included: this.#depth > 0 });
+      this.#notifications.push({ name, origin, mayBe: this.#depth > 0 || mayNeverCome(task) });
       if (this.#confirmed) for (const handler of this.#called(name)) await this.#confirmable(handler, this.#confirmed, origin);
     }
     if (task.action === 'include_tasks' || task.action === 'include_role') await this.#include(task);
   }
 
-  /** Keywords and arguments. */
+  /** Arguments, and keywords that are not inherited. */
   async #values(task: Task): Promise<void> {
     const { ctx } = this;
-    checkKeywordValues(task, ctx);
     for (const value of [task.name, task.loop?.value, task.loopControl.loopVar, task.loopControl.indexVar, task.loopControl.label, task.loopControl.pause, task.retries, task.delay, task.async, task.poll, task.notify, task.listen, task.args]) {
       checkValue(value, ctx);
     }
@@ -277,13 +280,18 @@ class Walk {
 
   /** Literal names in `notify` that no handler bears. */
   notifications(): void {
-    for (const { name, origin, included } of this.#notifications) {
+    for (const { name, origin, mayBe } of this.#notifications) {
       if (this.#names.has(name)) continue;
       const hint = didYouMean(name, this.#names) ?? (this.#names.size > 0 ? `there are ${[...this.#names].map((each) => `"${each}"`).join(', ')}` : 'the play has no handlers');
-      if (this.#open || included) warn(this.ctx, `no handler known so far is called "${name}"`, origin, hint);
+      if (this.#open || mayBe) warn(this.ctx, `no handler known so far is called "${name}"`, origin, hint);
       else complain(this.ctx, `there is no handler "${name}"`, origin, hint);
     }
   }
+}
+
+/** A task of a role that stands under a condition. */
+function mayNeverCome(task: Task): boolean {
+  return task.role !== undefined && task.when.some(({ expression }) => expression !== true);
 }
 
 function isYes(value: Value | undefined): boolean {

@@ -290,13 +290,19 @@ function loopOf(dict: Dict, at: Origin, ctx: LoadContext): Task['loop'] {
   if (keys.length > 1) complain(ctx, `a task has one loop, this one has ${keys.map((each) => `"${each}"`).join(' and ')}`, keyPlace(dict, keys[1]!, at));
   const origin = place(dict, key, keyPlace(dict, key, at));
   const value = dict.get(key)!;
-  const how = key.replace(/^with_/, '');
+  const how = key === 'loop' ? key : lookupOf(key.replace(/^with_/, ''));
   if (how !== 'loop' && !lookupNames().includes(how)) complain(ctx, `there is no loop "${key}": "${how}" is no lookup`, keyPlace(dict, key, at), didYouMean(how, lookupNames())?.replace('"', '"with_'));
   if (value === null) complain(ctx, `"${key}" is empty`, keyPlace(dict, key, at), 'give it a list');
   else if (key === 'loop' && !Array.isArray(value) && !(value instanceof Source)) {
     complain(ctx, `"loop" must be a list, not ${shown(value)}`, origin, isDict(value) ? 'write "{{ the_dict | dict2items }}"' : 'write "{{ name }}" for the value of a variable');
   }
   return { how, value, origin };
+}
+
+/** A lookup by its full name is the one of that name here: `community.general.flattened`. */
+function lookupOf(name: string): string {
+  const short = name.slice(name.lastIndexOf('.') + 1);
+  return lookupNames().includes(name) || !lookupNames().includes(short) ? name : short;
 }
 
 function loopControl(dict: Dict, at: Origin, ctx: LoadContext): Task['loopControl'] {

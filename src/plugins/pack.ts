@@ -87,6 +87,8 @@ export function pack(path: string, module: string, sources: Sources): Packed {
   add(module, false, path);
   for (let next = queue.shift(); next; next = queue.shift()) {
     for (const wanted of importsOf(next.text, next.module, next.isPackage)) {
+      // Types that a collection shares with its plugins of the controller are imported for type checkers alone.
+      if (wanted.optional && /^ansible_collections\.\w+\.\w+\.plugins\.(?!module_utils\b|modules\b)/.test(wanted.name)) continue;
       if (!/^ansible(?:_collections)?\./.test(wanted.name) || follow(wanted.name) || made(wanted.name) || wanted.maybe || wanted.optional) continue;
       if (!/^ansible(?:_collections|\.module_utils)\b/.test(wanted.name)) throw new ContentError(`${next.path} imports ${wanted.name}, which belongs to Ansible's controller`, undefined, 'a module may import ansible.module_utils alone');
       const [, space, name] = wanted.name.split('.');

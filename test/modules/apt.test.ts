@@ -29,6 +29,7 @@ const cases: [string, object, string, [string, unknown, unknown][]][] = [
   ['purged', { name: 'old', state: 'absent', purge: true }, '', [['packages', 'old configuration', 'old absent']]],
   ['absent by pattern', { name: 'lib*', state: 'absent' }, '', [['packages', 'libc6 2.36-9, libc6 2.36-9', 'libc6 absent, libc6 absent']]],
   ['present by patterns', { name: 'hel?o,he?lo,ngin?' }, '@matching\nhello\nnginx\n', [['packages', 'hello absent', 'hello present']]],
+  ['latest by pattern', { name: 'n?inx,hel*', state: 'latest' }, '@matching\nheld\nnginx\n', [['packages', 'nginx 1.22.1-9', 'nginx 1.24.0-1']]],
   ['fresh lists', { update_cache: true, cache_valid_time: 3600 }, cache(100), []],
   ['stale lists', { cache_valid_time: 3600 }, cache(4000), [['cache', 'older than 3600 s', 'updated']]],
   ['no lists', { cache_valid_time: 3600 }, '@cache\n10000\n', [['cache', 'no lists', 'updated']]],
@@ -67,7 +68,9 @@ test('apt: arguments', (t) => {
   t.true(good({ name: 'a-b+c.d=1:2.3~rc1-4+deb12u1' }));
   for (const name of ['-y', 'Big', 'a b', 'a;b', '$(x)', 'x=']) t.false(good({ name }), name);
   t.true(good({ name: 'lib*' }));
-  t.false(good({ name: 'lib*', state: 'latest' }));
+  t.true(good({ name: 'lib*', state: 'latest' }));
+  t.false(good({ name: 'lib*', state: 'build-dep' }));
+  t.false(good({ name: ['*', 'x'], state: 'latest' }));
   t.false(good({}));
   t.true(good({ name: 'x', state: 'build-dep' }));
   t.false(good({ state: 'build-dep', update_cache: true }));
@@ -76,11 +79,18 @@ test('apt: arguments', (t) => {
   t.true(verifies(apt, apt.params.parse({ name: 'x', update_cache: true })));
 });
 
-test('package: another package manager is named', async (t) => {
-  const on = controller({ facts: new Map([['pkg_mgr', 'dnf']]) });
-  await t.throwsAsync(async () => pkg.prepare!(pkg.params.parse({ name: 'x' }), on), { message: /packages of dnf cannot be managed yet; supported: apt/ });
-  await t.throwsAsync(async () => pkg.prepare!(pkg.params.parse({ name: 'x', enablerepo: 'epel' }), controller({ facts: new Map([['pkg_mgr', 'apt']]) })), { message: /enablerepo is for dnf and yum/ });
-  t.false(pkg.params.safeParse({ name: 'Big' }).success);
+test('apt: all packages of the latest version are an upgrade', async (t) => {
+  t.like(await apt.prepare!(apt.params.parse({ name: '*', state: 'latest' }), controller({})), { name: [], upgrade: 'yes' });
+});
+
+test("package: the host's package manager takes its own parameters", async (t) => {
+  const wanted = (manager: string, args: object) => pkg.prepare!(pkg.params.parse(args), controller({ facts: new Map([['pkg_mgr', manager]]) }));
+  await t.throwsAsync(wanted('pacman', { name: 'x' }), { message: /packages of pacman cannot be managed yet; supported: apt/ });
+  await t.throwsAsync(wanted('apt', { name: 'x', enablerepo: 'epel' }), { message: /apt has no parameter "enablerepo"/ });
+  await t.throwsAsync(wanted('apt', { name: 'Big' }), { message: /"Big" is not a package/ });
+  t.like(await wanted('apt', { name: '*', state: 'latest' }), { manager: 'apt', args: { upgrade: 'yes' } });
+  t.like(await wanted('dnf', { name: 'Big, x', enablerepo: 'epel', update_cache: 'yes' }), { manager: 'dnf', args: { name: ['Big', 'x'], enablerepo: ['epel'], update_cache: true, best: undefined } });
+  await t.throwsAsync(wanted('dnf', { name: 'x', purge: true }), { message: /dnf has no parameter "purge"/ });
 });
 
 test('specs, policies, simulations', (t) => {

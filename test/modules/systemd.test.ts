@@ -35,6 +35,8 @@ const cases: [string, Output, object, [string, unknown][]][] = [
   ['init script with links', show(generated, 'sysv script nginx\nsysv enabled nginx\n'), { enabled: true }, []],
   ['masked', show(masked), { masked: true }, []],
   ['unmasked, then started', show(masked), { masked: false, state: 'started' }, [['masked', false], ['state', 'started']]],
+  ['its name alone', show(dead), {}, []],
+  ['the name of what is not there', show('LoadState=not-found\nActiveState=inactive'), {}, []],
   ['no mask on what is not there', show('LoadState=not-found\nActiveState=inactive'), { masked: false }, []],
   ['nothing to read again', show(active), { daemon_reload: true, state: 'started' }, []],
   ['unit files were touched', show(active, 'units stale\n'), { daemon_reload: true, state: 'started' }, [['daemon_reload', 'read']]],
@@ -61,6 +63,7 @@ test('systemd: what cannot be told or done is an error', (t) => {
 test('systemd: arguments', (t) => {
   const good = (args: object) => systemd.params.safeParse(args).success;
   t.true(good({ daemon_reload: 'yes' }));
+  t.true(good({ name: 'x' }));
   t.false(good({}));
   t.false(good({ state: 'started' }));
   t.false(good({ name: 'postgres*', state: 'started' }));
@@ -78,6 +81,15 @@ test('service: init scripts', (t) => {
   t.throws(() => changes('manager none\n'), { message: /^Could not find the requested service nginx: the host has neither systemd nor an init script/ });
   t.throws(() => changes('manager sysv\nstatus 4\n'), { message: /cannot tell whether nginx runs/ });
   t.throws(() => changes(''), { message: /cannot look/ });
+});
+
+test('service: without a name there is only systemd to be told something', (t) => {
+  const wanted = service.params.parse({ daemon_reload: true });
+  const changes = (stdout: string) => service.compare(wanted, service.parse({ rc: 0, stdout, stderr: '' }, wanted)).map(({ field }) => field);
+  t.deepEqual(changes('manager systemd\nunits stale\nlooked\n'), ['daemon_reload']);
+  t.deepEqual(changes('manager systemd\nlooked\n'), []);
+  t.throws(() => changes('manager none\n'), { message: /no systemd/ });
+  t.false(service.params.safeParse({ state: 'started' }).success);
 });
 
 test('service: what only systemd has is handed on', (t) => {

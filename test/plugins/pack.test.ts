@@ -11,11 +11,12 @@ const COLL = 'collections/ansible_collections/ns/coll';
 test('a module travels with all it imports, to the end, and runs from its archive', async (t) => {
   const folder = await folderWith(t, {
     ...CORE,
-    [`${COLL}/plugins/modules/thing.py`]: 'from ansible.module_utils.basic import AnsibleModule\nfrom ..module_utils.deep import one\nmodule = AnsibleModule()\nmodule.exit_json(said=one.say(), name=module.params["name"], known=sorted(k for k in module.params if k.startswith("_ansible_")))\n',
+    [`${COLL}/plugins/modules/thing.py`]: 'from ansible.module_utils.basic import AnsibleModule\nfrom ..module_utils.deep import one\nif False:\n    from ..plugin_utils.types import T\nmodule = AnsibleModule()\nmodule.exit_json(said=one.say(), name=module.params["name"], known=sorted(k for k in module.params if k.startswith("_ansible_")))\n',
     [`${COLL}/plugins/module_utils/deep/__init__.py`]: '',
     [`${COLL}/plugins/module_utils/deep/one.py`]: 'from .two import three\nfrom ansible_collections.ns.other.plugins.module_utils.far import FAR\ndef say():\n    return three() + FAR\n',
     [`${COLL}/plugins/module_utils/deep/two.py`]: 'from ansible.module_utils.helper import GREETING\nfrom ansible.module_utils.makes.up.more import MADE\ntry:\n    from ansible.module_utils import nowhere\nexcept ImportError:\n    pass\ndef three():\n    return GREETING\n',
     [`${COLL}/plugins/module_utils/unused.py`]: '',
+    [`${COLL}/plugins/plugin_utils/types.py`]: 'from ansible.errors import AnsibleError\n',
     'core/module_utils/makes.py': "import sys, types\n__path__ = []\nfor n in ('up', 'up.more'):\n    m = sys.modules[__name__ + '.' + n] = types.ModuleType(n)\n    m.__path__ = []\n    m.MADE = 1\n",
     'collections/ansible_collections/ns/other/plugins/module_utils/far.py': 'FAR = " world"\n',
   });
@@ -23,7 +24,7 @@ test('a module travels with all it imports, to the end, and runs from its archiv
   const path = join(folder, COLL, 'plugins/modules/thing.py');
   const { archive, files } = pack(path, 'ansible_collections.ns.coll.plugins.modules.thing', sources);
   t.true(files.includes('ansible_collections/ns/other/plugins/module_utils/far.py'));
-  t.false(files.some((name) => name.includes('unused') || name.includes('nowhere')));
+  t.false(files.some((name) => /unused|plugin_utils/.test(name) || name.includes('nowhere')));
   t.deepEqual(Object.keys(unzipSync(archive)).sort(), ['__main__.py', ...files].sort());
   t.deepEqual(pack(path, 'ansible_collections.ns.coll.plugins.modules.thing', sources).archive, archive, 'the same again');
   const zip = join(folder, 'archive');
