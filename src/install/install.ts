@@ -39,8 +39,9 @@ export interface Installed {
 export async function install(requirements: readonly Requirement[], where: Where, again: boolean): Promise<Installed[]> {
   const tops = { role: where.roles, collection: join(where.collections, 'ansible_collections') };
   const staging = new Map<string, string>();
+  const back: (() => Promise<void>)[] = [];
+  const ready: { from: string | undefined; installed: Installed; note: string }[] = [];
   try {
-    const ready: { from: string | undefined; installed: Installed; note: string }[] = [];
     for (const [i, requirement] of requirements.entries()) {
       const top = tops[requirement.kind];
       const note = JSON.stringify({ from: requirement.from, version: requirement.version ?? null });
@@ -61,18 +62,33 @@ export async function install(requirements: readonly Requirement[], where: Where
     }
     const twice = ready.find(({ installed }, i) => ready.findIndex((other) => other.installed.path === installed.path) !== i);
     if (twice) throw new ContentError(`${twice.installed.name} is required twice`, requirements[ready.indexOf(twice)]!.origin, 'leave one out');
-    for (const { from, installed, note } of ready) {
+    for (const [i, { from, installed, note }] of ready.entries()) {
       if (from === undefined) continue;
       await writeFile(join(from, NOTE), `${JSON.stringify({ ...(JSON.parse(note) as object), commit: installed.commit ?? null })}\n`);
-      await mkdir(dirname(installed.path), { recursive: true });
+      await mkdir(dirname(installed.path), { recursive: true }).catch((error: Error) => {
+        throw new ContentError(`there is no place for ${installed.name}: ${error.message}`, requirements[i]!.origin);
+      });
       // The old one goes aside first: a folder cannot take another's place.
-      if (existsSync(installed.path)) await rename(installed.path, join(staging.get(tops[installed.kind])!, `old-${installed.name}`));
+      const old = join(staging.get(tops[installed.kind])!, `old-${installed.name}`);
+      if (existsSync(installed.path)) {
+        await rename(installed.path, old);
+        back.push(() => rename(old, installed.path));
+      }
       await rename(from, installed.path);
+      back.push(() => rename(installed.path, from));
     }
-    return ready.map(({ installed }) => installed);
-  } finally {
-    for (const folder of staging.values()) await rm(folder, { recursive: true, force: true });
+  } catch (error) {
+    // First of all, since the old ones are removed with the rest: should one not go back, it is still there.
+    for (const step of back.reverse()) await step();
+    await remove(staging);
+    throw error;
   }
+  await remove(staging);
+  return ready.map(({ installed }) => installed);
+}
+
+async function remove(staging: ReadonlyMap<string, string>): Promise<void> {
+  for (const folder of staging.values()) await rm(folder, { recursive: true, force: true });
 }
 
 /** What was noted when it was installed, where that is what is asked for now. A branch may have moved on: only what names a version counts. */

@@ -78,6 +78,11 @@ test('what fails on the way leaves everything as it was', async (t) => {
     t.is(readFileSync(join(folder, 'roles/r/tasks/main.yml'), 'utf8'), before);
     t.deepEqual(readdirSync(join(folder, 'roles')), ['r']);
   }
+  // Found out when one is in its new place already.
+  execFileSync('sh', ['-c', `cd ${folder}; mkdir -p collections/ansible_collections; echo mine >collections/ansible_collections/your`]);
+  await t.throwsAsync(bring(folder, 'roles: [{src: ./local, name: r}]\ncollections: [./coll.tar]\n'), { message: /no place for your\.c/ });
+  t.is(readFileSync(join(folder, 'roles/r/tasks/main.yml'), 'utf8'), before);
+  t.deepEqual([...readdirSync(join(folder, 'roles')), ...readdirSync(join(folder, 'collections/ansible_collections'))], ['r', 'your']);
 });
 
 test('nothing leads out of its folder', async (t) => {
