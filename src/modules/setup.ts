@@ -74,7 +74,7 @@ export default defineModule({
     filter: list('Only facts whose name fits one of these shell patterns.').default([]),
     fact_path: path("Folder of the host's own facts (`*.fact`): JSON or INI, executables are run.").default('/etc/ansible/facts.d'),
   }),
-  returns: { ansible_facts: 'The facts; playbooks read them as ansible_facts.x or ansible_x.' },
+  returns: { ansible_facts: 'The facts under names with ansible_ in front; playbooks read them as ansible_facts.x or ansible_x.' },
   examples: ['- setup:\n    gather_subset: [min, network]', "- setup:\n    filter: 'ansible_mem*'"],
   readOnly: true,
   prepare: async (args) => ({ groups: groupsOf(args.gather_subset), keep: matcher(args.filter), subset: args.gather_subset, factPath: args.fact_path, seconds: args.gather_timeout }),
@@ -85,7 +85,7 @@ export default defineModule({
   result(wanted, host) {
     const facts: Record<string, unknown> = {};
     for (const group of wanted.groups) for (const collect of COLLECTORS[group]) Object.assign(facts, collect(host));
-    const kept = Object.entries(facts).filter(([name, value]) => value !== undefined && wanted.keep(name));
+    const kept = Object.entries(facts).flatMap(([name, value]) => (value !== undefined && wanted.keep(name) ? [[`ansible_${name}`, value]] : []));
     return { ansible_facts: { ...Object.fromEntries(kept), gather_subset: wanted.subset, module_setup: true } };
   },
 });

@@ -16,7 +16,7 @@ inShells(test, 'facts of this machine', async (t, place) => {
   await writeFile(join(place.dir, 'facts', 'bad.fact'), 'nonsense');
   place.env['ODD'] = 'two\nlines=1';
   const { result } = await converge(t, place, setup, { fact_path: '~/facts' });
-  const facts = result['ansible_facts'] as Record<string, any>;
+  const facts = unprefixed(result['ansible_facts']);
   t.is(facts['nodename'], hostname());
   t.is(facts['system'], 'Linux');
   t.is(facts['user_id'], userInfo().username);
@@ -38,7 +38,7 @@ test('facts: what runs the host', (t) => {
 });
 
 inShells(test, 'subsets and filters', async (t, place) => {
-  const facts = async (args: object) => Object.keys((await converge(t, place, setup, args)).result['ansible_facts'] as object);
+  const facts = async (args: object) => Object.keys(unprefixed((await converge(t, place, setup, args)).result['ansible_facts']));
   const network = await facts({ gather_subset: '!all,network' });
   t.true(network.includes('interfaces') && network.includes('distribution') && !network.includes('memtotal_mb'));
   const bare = await facts({ gather_subset: ['!all', '!min'] });
@@ -61,7 +61,13 @@ function wanted(subset: string[]) {
 function factsOf(sections: Record<string, string>): Record<string, any> {
   const stdout = Object.entries({ files: '', existing: '', ...sections, end: '\n' }).map(([name, text]) => `\0${name}\0${text}`).join('');
   const host = setup.parse({ rc: 0, stdout, stderr: '' }, wanted(['all']));
-  return setup.result(wanted(['all']), host)['ansible_facts'] as Record<string, any>;
+  return unprefixed(setup.result(wanted(['all']), host)['ansible_facts']);
+}
+
+/** Facts under the names that `ansible_facts` of a playbook gives them; all but what tells of the gathering itself have a prefix. */
+function unprefixed(facts: unknown): Record<string, any> {
+  const own = ['gather_subset', 'module_setup'];
+  return Object.fromEntries(Object.entries(facts as object).map(([name, value]) => [own.includes(name) ? name : /^ansible_(.+)$/.exec(name)![1]!, value]));
 }
 
 const systems: [string, string, string, Record<string, string>][] = [
