@@ -19,7 +19,7 @@ const inventory = {
   ...vaultOptions,
   inventory: texts('inventory file or folder, or "host1,host2,"; repeatable', { alias: 'i' }),
   limit: text('only these hosts of the pattern', { alias: 'l' }),
-  'flush-cache': flag('ask inventory scripts anew, whatever is kept of their answers'),
+  'flush-cache': flag('ask inventory scripts anew and forget cached facts, whatever is kept of them'),
   'extra-vars': texts('variables that win over all others: key=value, JSON, YAML or @file; repeatable', { alias: 'e' }),
   verbose: { type: 'count', alias: 'v', describe: 'tell more; -vvv even more' } as Options,
   output: text('for people or programs', { choices: ['text', 'json'], default: 'text' }),

@@ -73,6 +73,7 @@ export async function prepare(verb: RunOptions['verb'], given: string[], flags: 
     projectDir: settings.projectDir,
     rolesPath: settings.roles_path ?? [],
     factCaching: settings.fact_caching ?? (ansible.facts_cache?.on ? (ansible.facts_cache.seconds ?? 86_400) || Infinity : undefined),
+    flushCache: flags.flushCache,
     factsDir: settings.facts === false ? undefined : (settings.facts ?? join(settings.projectDir, '.muster', 'facts')),
     journalDir: journalOf(settings),
     journalKeep: { runs: 100, days: 90, ...settings.journal_keep },

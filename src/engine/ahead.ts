@@ -6,7 +6,7 @@ import { isAction } from './actions/index.js';
 import { holds } from './evaluate.js';
 import type { HostRun } from './host.js';
 import { waitingQuestion } from './confirm.js';
-import { callOf, factsOf, scopeFor, type Call, type Frame } from './call.js';
+import { callOf, factsOf, scopeFor, withModule, type Call, type Frame } from './call.js';
 import { moduleJob } from './job.js';
 import { isInclude, loadedInclude } from './includes.js';
 import { loopItems, loopVariables } from './loop.js';
@@ -69,11 +69,13 @@ async function questions(run: Run, host: HostRun, calls: AsyncIterable<Call | Ah
 }
 
 /** What a call would ask its machine; undefined where it asks nothing, cannot be told yet, or is answered already. */
-async function questionOf(call: Call, speculated: Speculated): Promise<AheadQuestion | undefined> {
-  const { task } = call;
-  const { action } = task;
-  if ((isAction(action) && action !== 'set_fact') || task.until.length || task.retries !== undefined) return undefined;
-  if (!holds(task.when, scopeFor(call, { ahead: speculated }))) return undefined;
+async function questionOf(given: Call, speculated: Speculated): Promise<AheadQuestion | undefined> {
+  const { task } = given;
+  if ((isAction(task.action) && task.action !== 'set_fact') || task.until.length || task.retries !== undefined) return undefined;
+  if (!holds(task.when, scopeFor(given, { ahead: speculated }))) return undefined;
+  const call = await withModule(given, speculated);
+  const { action } = call.task;
+  if (isAction(action) && action !== 'set_fact') return undefined;
   if (action === 'set_fact') {
     for (const [name, value] of factsOf(call, speculated)) speculated.extra.set(name, value);
     return undefined;

@@ -1,6 +1,7 @@
 import { OMIT, Record, type Scope } from '../expression/index.js';
 import type { Block, Entry, Task } from '../playbook/types.js';
 import { WHOLE } from '../modules/index.js';
+import { loadNamedTask } from '../playbook/index.js';
 import { ContentError } from '../value/errors.js';
 import { Source, toPlain, type Dict, type Value } from '../value/value.js';
 import { evaluate, truthy } from './evaluate.js';
@@ -65,6 +66,16 @@ export function scopeFor(call: Call, { ahead, extra, host }: Seeing = {}): Scope
     extra: extra ?? ahead?.extra,
     facts: ahead?.facts,
   });
+}
+
+/** The call with its task as it is once an expression that names its module is evaluated. @throws ContentError */
+export async function withModule(call: Call, ahead?: Speculated): Promise<Call> {
+  const { run, task, frame } = call;
+  if (!task.named) return call;
+  const { expression } = task.named;
+  const module = toPlain(evaluate(expression, scopeFor(call, { ahead })), false);
+  if (typeof module !== 'string') throw new ContentError(`"${expression.shown}" names no module: it is ${JSON.stringify(module)}`, expression.origin);
+  return { ...call, task: await run.loaded(`${task.id} ${module}`, () => loadNamedTask(task, module, frame.play.play.baseDir, run.load)) };
 }
 
 /** A keyword that is a boolean, or an expression that gives one. */

@@ -26,7 +26,7 @@ export function conclude(call: Call, name: string, result: Outcome, seconds: num
   const { run, task, host } = call;
   const says = (value: Value | undefined) => value !== undefined && isTrue(call, value);
   const status = statusOf(call, result, says);
-  const delegate = task.delegateTo === undefined ? undefined : run.delegates.get(`${task.id} ${host.name}`);
+  const delegate = task.delegateTo === undefined ? undefined : run.delegates.get(`${task.id} ${host.name}`)?.name;
   const factsOfDelegate = delegate !== undefined && says(task.delegateFacts);
   const notified = result.changed && !result.failed ? handlersOf(call) : [];
   const missing = notified.find((handler) => handlersCalled(run, call.frame, handler, host).length === 0);
@@ -35,8 +35,9 @@ export function conclude(call: Call, name: string, result: Outcome, seconds: num
   const facts = result.data.get('ansible_facts');
   for (const sharer of sharers) {
     if (task.register !== undefined) run.variables.setRegistered(sharer.name, task.register, result.unknown === undefined ? result.data : new Unknown(result.unknown));
+    // What set_fact and include_vars set stands at levels of its own.
     // Facts of a delegated task belong to the host it runs for, unless delegate_facts says otherwise.
-    if (facts instanceof Map && task.action !== 'set_fact') {
+    if (facts instanceof Map && task.action !== 'set_fact' && task.action !== 'include_vars') {
       const owner = factsOfDelegate ? delegate : sharer.name;
       run.variables.setFacts(owner, facts, task.action !== 'setup');
       if (task.action === 'setup') run.factCache.keep(owner, run.variables.facts(owner));

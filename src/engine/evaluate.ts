@@ -1,6 +1,5 @@
-import { compileExpression, evaluateDeep, Record, type Compiled, type Scope } from '../expression/index.js';
+import { compileExpression, evaluateDeep, Record, truthy as pythonTruthy, type Compiled, type Scope } from '../expression/index.js';
 import type { Condition } from '../playbook/types.js';
-import { ContentError } from '../value/errors.js';
 import { Float, Secret, Unknown, type Value } from '../value/value.js';
 
 const compiled = new WeakMap<Condition, Compiled>();
@@ -22,23 +21,16 @@ export function firstFalse(conditions: readonly Condition[], scope: Scope): Cond
     if (condition.expression === false) return condition;
     let code = compiled.get(condition);
     if (!code) compiled.set(condition, (code = compileExpression(condition.expression, condition.origin)));
-    let value = code.evaluate(scope, new Record());
-    // A condition that names a variable holding the text of a boolean (from the command line, from INI) means that boolean.
-    if (typeof value === 'string') value = textCondition(value, condition);
-    if (!truthy(value)) return condition;
+    const value = code.evaluate(scope, new Record());
+    if (typeof (value instanceof Secret ? value.reveal() : value) === 'string') scope.services.remark?.(textual(condition.expression), condition.origin);
+    if (!pythonTruthy(value)) return condition;
   }
   return undefined;
 }
 
-function textCondition(value: string, condition: Condition): Value {
-  if (/^(true|yes|on|1)$/i.test(value)) return true;
-  if (/^(false|no|off|0|)$/i.test(value)) return false;
-  throw new ContentError(
-    `the condition "${condition.expression}" gives the text "${value}", neither true nor false`,
-    condition.origin,
-    `compare it (== "…") or convert it (| bool)`,
-  );
-}
+/** What is said of a condition that gives a text: releases before 2.19 take it silently, that one wants it mended. */
+const textual = (expression: string): string =>
+  `the condition "${expression}" gives a text, which counts as true unless it is empty, even "false"; compare it (== "…"), ask for its length (| length > 0) or convert it (| bool)`;
 
 /** Python's truth, and the words Ansible takes for booleans where a keyword wants one. */
 export function truthy(value: Value): boolean {

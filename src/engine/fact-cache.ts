@@ -13,6 +13,8 @@ export class FactCache {
   readonly #read = new Map<string, Dict | undefined>();
   /** What was set to be kept in this run. */
   readonly #set = new Map<string, Dict>();
+  /** Hosts of which nothing that was kept before counts any more. */
+  readonly #forgotten = new Set<string>();
   #writing = Promise.resolve();
 
   /** @param folder undefined keeps nothing */
@@ -25,7 +27,7 @@ export class FactCache {
   /** Facts, and what was set to be kept, where they are cached and young enough. */
   known(host: string): { facts: Dict; set: Dict } | undefined {
     const { folder, caching } = this;
-    if (folder === undefined || caching === undefined) return undefined;
+    if (folder === undefined || caching === undefined || this.#forgotten.has(host)) return undefined;
     const read = (file: string) => {
       const age = (Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? -Infinity)) / 1000;
       return age < caching || caching === Infinity ? this.#load(file) : undefined;
@@ -42,10 +44,11 @@ export class FactCache {
     this.#writing = this.#writing.then(() => this.#write(folder, `${this.#file(folder, host)}.set`, set));
   }
 
-  /** `meta: clear_facts`. */
+  /** `meta: clear_facts`, `--flush-cache`. */
   forget(host: string): void {
     const { folder, caching } = this;
     if (folder === undefined || caching === undefined) return;
+    this.#forgotten.add(host);
     this.#set.delete(host);
     const file = this.#file(folder, host);
     this.#writing = this.#writing.then(() => Promise.all([file, `${file}.set`].map((each) => rm(each, { force: true })))).then(() => undefined, () => undefined);

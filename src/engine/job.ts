@@ -24,13 +24,11 @@ import { becomeOf, targetOf } from './target.js';
 
 /** The host a call really goes to: its own, or the one it is delegated to. */
 export function destination(call: Call, ahead?: Speculated, scope = scopeFor(call, { ahead })): string {
-  const { task, host, run } = call;
+  const { task, host } = call;
   if (task.delegateTo === undefined) return host.name;
   const value = evaluate(task.delegateTo, scope);
   if (value === OMIT || value === null) return host.name;
-  const name = String(toPlain(value, true));
-  if (!ahead) run.delegates.set(`${task.id} ${host.name}`, name);
-  return name;
+  return String(toPlain(value, true));
 }
 
 /** How a call reaches its machine, whose connection variables are those of the machine's own host. */
@@ -39,6 +37,7 @@ export function wayOf(call: Call, ahead?: Speculated, own = scopeFor(call, { ahe
   const name = destination(call, ahead, own);
   const there = name === call.host.name ? own : scopeFor(call, { ahead, host: name });
   const target = targetOf(name, there, task, run.options);
+  if (!ahead && name !== call.host.name) run.delegates.set(`${task.id} ${call.host.name}`, target);
   const environment: { [name: string]: string } = {};
   for (const layer of task.environment) {
     const value = evaluate(layer, own);

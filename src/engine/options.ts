@@ -78,6 +78,8 @@ export interface RunOptions {
   factsDir: string | undefined;
   /** Seconds for which facts kept there, and facts set to be kept, are those of the host; undefined keeps them out of the variables. */
   factCaching?: number | undefined;
+  /** `--flush-cache`: what is kept of the hosts' facts so far does not count, and goes. */
+  flushCache?: boolean | undefined;
   /** Asks a question of `vars_prompt`; undefined where nobody can be asked. */
   ask?: (question: string, hidden: boolean) => Promise<string | undefined>;
   emit: (event: Event) => void;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import path from 'node:path';
-import { connect } from '../connection/index.js';
+import { connect, type Target } from '../connection/index.js';
 import { Journal, prune, thisProcess, UndoStore } from '../journal/index.js';
 import { addHost, loadInventory, matchHosts, replaceInventory, useReading, type Inventory } from '../inventory/index.js';
 import { checkProject, loadPlaybook, warning, type LoadContext, type Problem } from '../playbook/index.js';
@@ -11,7 +11,7 @@ import { mask } from '../report/mask.js';
 import type { Event, HostStats } from '../report/events.js';
 import { Variables } from '../variables/index.js';
 import { ContentError } from '../value/errors.js';
-import { toPlain, type Dict } from '../value/value.js';
+import { toPlain, type Dict, type Origin } from '../value/value.js';
 import { prefetch } from './ahead.js';
 import type { Started } from './async.js';
 import { FactCache } from './fact-cache.js';
@@ -37,8 +37,8 @@ export class Run {
   startAt: string | undefined;
   /** Whether the tags let any task run. */
   anySelected = false;
-  /** Where the tasks in progress were delegated to: task id and host -> name. */
-  readonly delegates = new Map<string, string>();
+  /** Where the tasks in progress were delegated to, as far as they went there: by task id and host. */
+  readonly delegates = new Map<string, Target>();
   readonly times: { task: string; host: string; seconds: number }[] = [];
   readonly load: LoadContext;
   readonly id = newId();
@@ -58,6 +58,7 @@ export class Run {
   confirmations = 0;
   /** What `add_host` and `group_by` put into the inventory, to be put there again when it is read anew. */
   readonly #additions: ((inventory: Inventory) => void)[] = [];
+  readonly #remarks = new Set<string>();
   readonly #loaded = new Map<string, Promise<any>>();
   readonly #throttles = new Map<string, Semaphore>();
   readonly #journal: Journal | undefined;
@@ -77,7 +78,10 @@ export class Run {
     this.load = { projectDir: options.projectDir, rolesPath: options.rolesPath, extraVars: options.extraVars, playDefaults: options.playDefaults, problems: [] };
     this.#journal = options.journalDir === undefined ? undefined : new Journal(options.journalDir, this.id);
     this.undo = this.#journal && new UndoStore(this.#journal.path);
-    for (const name of inventory.hosts.keys()) this.admit(name);
+    for (const name of inventory.hosts.keys()) {
+      if (options.flushCache) this.factCache.forget(name);
+      this.admit(name);
+    }
     this.resume = options.resume && new Resume(options.resume.folder, options.resume.run);
     if (!options.check && options.verb !== 'exec' && options.verb !== 'facts') this.locks = new HostLocks(this);
   }
@@ -131,6 +135,14 @@ export class Run {
       this.emit({ event: 'warning', message: hint === undefined ? message : `${message}; ${hint}`, ...(origin ? { origin } : {}) });
     }
   }
+
+  /** What is said of a place of the project while it runs, once however many hosts and items come by. */
+  readonly remark = (message: string, origin: Origin): void => {
+    const key = `${origin.file}:${origin.line}:${origin.column} ${message}`;
+    if (this.#remarks.has(key)) return;
+    this.#remarks.add(key);
+    this.emit({ event: 'warning', message, origin });
+  };
 
   /** What a dynamic include loads, once. */
   loaded<T>(key: string, load: () => Promise<T>): Promise<T> {

@@ -52,6 +52,7 @@ export function scopeOf(run: Run, where: Where): Scope {
     },
     template: (file, options) => templates.jinja(display(file), options),
     ahead: where.ahead,
+    remark: where.ahead ? undefined : run.remark,
   };
   return run.variables.scope({
     host: where.host,

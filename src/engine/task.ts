@@ -2,15 +2,15 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { Record, type Scope } from '../expression/index.js';
 import type { Task } from '../playbook/types.js';
 import { UndefinedError, UnknownError } from '../value/errors.js';
-import { toPlain, Unknown, type Dict, type Value } from '../value/value.js';
+import { toPlain, toValue, Unknown, type Dict, type Value } from '../value/value.js';
 import { action, happensOnce } from './actions/index.js';
 import { aheadOf, prefetch } from './ahead.js';
-import { callOf, isCheck, isTrue, numberOf, scopeFor, type Call, type Frame } from './call.js';
+import { callOf, isCheck, isTrue, numberOf, scopeFor, withModule, type Call, type Frame } from './call.js';
 import { bare, conclude, plainStatus } from './conclude.js';
 import { cutOff } from './confirm.js';
 import { evaluate, firstFalse, holds } from './evaluate.js';
 import type { HostRun } from './host.js';
-import { censored, moduleJob } from './job.js';
+import { censored, destination, moduleJob } from './job.js';
 import { labelOf, loopItems, loopVariables } from './loop.js';
 import { failed, outcome, outcomeOfError, skipped, told, type Outcome } from './outcome.js';
 import { perform } from './perform.js';
@@ -23,10 +23,10 @@ const ABREAST = 16;
 
 /** Runs a task on hosts at once, and returns when all are through. */
 export async function runTask(run: Run, frame: Frame, task: Task, hosts: readonly HostRun[]): Promise<void> {
-  const first = callOf(run, frame, task, hosts[0]!);
+  const first = await asFarAsKnown(callOf(run, frame, task, hosts[0]!));
   const name = nameOf(first);
-  run.emit({ event: 'task', task: name, id: task.id, origin: task.origin, handler: frame.unit === 'handlers' || run.isHandler(task), action: task.action });
-  if (happensOnce(task.action) || (task.runOnce !== undefined && isTrue(first, task.runOnce))) {
+  run.emit({ event: 'task', task: name, id: task.id, origin: task.origin, handler: frame.unit === 'handlers' || run.isHandler(task), action: first.task.action });
+  if (happensOnce(first.task.action) || (task.runOnce !== undefined && isTrue(first, task.runOnce))) {
     await runOnHost(first, name, hosts);
     for (const host of hosts) {
       if (first.host.failed) host.failed ??= first.host.failed;
@@ -50,6 +50,11 @@ export async function runTask(run: Run, frame: Frame, task: Task, hosts: readonl
     through.push(done);
   }
   await Promise.all(through);
+}
+
+/** The call with its module, where that can be told without an item. */
+function asFarAsKnown(call: Call): Promise<Call> {
+  return call.task.loop ? Promise.resolve(call) : withModule(call).catch(() => call);
 }
 
 /** The task's name as shown: templated with the host's variables where that works. */
@@ -82,7 +87,7 @@ async function runOnHost(call: Call, name: string, sharers: readonly HostRun[]):
   if (result) {
     const seconds = (performance.now() - began) / 1000;
     try {
-      conclude(call, name, result, seconds, sharers);
+      conclude(await asFarAsKnown(call), name, result, seconds, sharers);
     } catch (error) {
       // A keyword that cannot be evaluated is the task's failure; without the keyword it can be told.
       conclude({ ...call, task: bare(task) }, name, outcomeOfError(error, `working out the task's keywords`), seconds, sharers);
@@ -173,14 +178,20 @@ function combined(results: readonly Outcome[]): Outcome {
 }
 
 /** One item (or the whole task without a loop), repeated under `until`. */
-async function onItem(call: Call): Promise<Outcome | undefined> {
-  const { run, task, host } = call;
-  const scope = scopeFor(call);
+async function onItem(given: Call): Promise<Outcome | undefined> {
+  const { run, task, host } = given;
+  const scope = scopeFor(given);
   try {
     const false_ = firstFalse(task.when, scope);
     if (false_) return skipped('Conditional result was False', { false_condition: String(false_.expression) });
   } catch (error) {
     return outcomeOfError(error, 'reading the condition (when)');
+  }
+  let call: Call;
+  try {
+    call = await withModule(given);
+  } catch (error) {
+    return outcomeOfError(error, 'finding out which module the task is of');
   }
   const untils = task.until;
   let attempts = 1;
@@ -194,7 +205,10 @@ async function onItem(call: Call): Promise<Outcome | undefined> {
       if (plan) attempts = 1;
     }
     for (let attempt = 1; ; attempt++) {
-      const result = judged(call, await attemptOnce(call, untils.length > 0 || task.retries !== undefined));
+      const tried = await attemptOnce(call, untils.length > 0 || task.retries !== undefined);
+      const delegated = delegation(call);
+      if (delegated) tried.data.set('_ansible_delegated_vars', delegated);
+      const result = judged(call, tried);
       if (attempts > 1) result.data.set('attempts', attempt);
       if (result.unreachable || result.locked || result.resumed || result.unknown !== undefined || result.skipped) return result;
       if (untils.length === 0 && (task.retries === undefined || !result.failed)) return result;
@@ -217,6 +231,17 @@ async function onItem(call: Call): Promise<Outcome | undefined> {
   } catch (error) {
     return outcomeOfError(error, 'reading the keywords until, retries or delay');
   }
+}
+
+/** What a result tells of the host its task was delegated to, as Ansible's do; of what happens on the controller just who that is. */
+function delegation(call: Call): Dict | undefined {
+  const { run, task, host } = call;
+  if (task.delegateTo === undefined) return undefined;
+  // Where a trip went is not evaluated again: it may have been taken at random.
+  const target = action(task.action) ? undefined : run.delegates.get(`${task.id} ${host.name}`);
+  const name = target?.name ?? destination(call);
+  if (name === host.name) return undefined;
+  return toValue({ ansible_delegated_host: name, ...(target ? { ansible_host: target.host, ansible_port: target.port, ansible_user: target.user, ansible_connection: target.connection } : {}) }) as Dict;
 }
 
 async function attemptOnce(call: Call, repeated: boolean): Promise<Outcome> {

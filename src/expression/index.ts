@@ -49,6 +49,8 @@ export interface Services {
   template(path: string, options?: TemplateOptions): Template;
   /** True while the engine looks ahead: whatever has an effect or is random throws NotAheadError. */
   ahead: boolean;
+  /** Takes what is to be said of the project's content without stopping anything; told once for each place. */
+  remark?: ((message: string, origin: Origin) => void) | undefined;
 }
 
 /** Services for a scope that sees no file of the controller. */

@@ -191,6 +191,7 @@ class Walk {
       checkValue(value, ctx);
     }
     for (const condition of [...task.until, ...task.loopControl.breakWhen, ...(task.changedWhen ?? []), ...(task.failedWhen ?? [])]) syntax(condition.expression, condition.origin, ctx);
+    if (task.named) return checkValue(task.named.expression, ctx);
     const spec = await loadSpec(task.action);
     for (const error of checkArgs(spec, task.args, task.argOrigins, task.origin)) ctx.problems.push(caught(error, task.origin));
   }
@@ -214,6 +215,7 @@ class Walk {
   }
 
   async #confirmable(task: Task, block: Block, origin: Origin): Promise<void> {
+    if (task.named) return;
     const { paths, services, within } = block.confirm!;
     const why = within === 0 || within === false ? undefined : unconfirmable(task, await loadSpec(task.action), paths.length + services.length > 0);
     if (why) complain(this.ctx, why.message, origin, why.hint);

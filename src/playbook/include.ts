@@ -2,7 +2,7 @@ import { bringRole, bringTasks, type Brought, type IncludePoint, type RoleOption
 import { checkEntries } from './check.js';
 import type { LoadContext } from './context.js';
 import { raiseFirst } from './problems.js';
-import type { Role } from './types.js';
+import type { Role, Task } from './types.js';
 
 /**
  * The tasks of a file for `include_tasks`: imports in it expanded, checked before the first of them runs.
@@ -11,6 +11,19 @@ import type { Role } from './types.js';
  */
 export function loadTaskFile(path: string, point: IncludePoint, ctx: LoadContext): Promise<Brought> {
   return checked(point, ctx, (inner) => bringTasks(path, point, inner));
+}
+
+/**
+ * A task whose module an expression names, now that the name is known: checked before it runs.
+ * @throws ContentError for the first thing wrong; warnings go to `ctx.problems`
+ */
+export async function loadNamedTask(task: Task, module: string, baseDir: string, ctx: LoadContext): Promise<Task> {
+  const inner: LoadContext = { ...ctx, problems: [] };
+  const loaded = await task.named!.load(module, inner);
+  if (loaded) await checkEntries([loaded], [], baseDir, inner);
+  raiseFirst(inner.problems);
+  ctx.problems.push(...inner.problems);
+  return { ...loaded!, named: task.named! };
 }
 
 /**

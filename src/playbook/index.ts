@@ -6,7 +6,7 @@ export { durationOf, durationProblem, isHarmless, unconfirmable } from './confir
 export { checkEntries, checkProject } from './check.js';
 export { display, findTaskFile, readYaml, searchPath, type LoadContext, type Place } from './context.js';
 export { includePoint, type Brought, type IncludePoint, type RoleOptions } from './bring.js';
-export { loadRole, loadTaskFile } from './include.js';
+export { loadNamedTask, loadRole, loadTaskFile } from './include.js';
 export { loadPlaybook, loadPlaybookText, ORDERS } from './plays.js';
 export { raise, renderProblem, sorted, warning, type Problem } from './problems.js';
 export { selected } from './tags.js';

@@ -20,7 +20,7 @@ export const INSIDE: Keywords = { ...COMMON, when: 'conditions', delegate_to: 't
 export const PLAY: Keywords = {
   ...COMMON, hosts: 'texts', gather_facts: 'bool', gather_subset: 'texts', gather_timeout: 'number',
   fact_path: 'text', order: 'text', vars_prompt: 'any', vars_files: 'any', strategy: 'text', serial: 'any',
-  max_fail_percentage: 'number', force_handlers: 'bool', pre_tasks: 'entries', roles: 'entries', tasks: 'entries',
+  max_fail_percentage: 'number', force_handlers: 'bool', validate_argspec: 'any', pre_tasks: 'entries', roles: 'entries', tasks: 'entries',
   post_tasks: 'entries', handlers: 'entries',
 };
 export const IMPORT_PLAYBOOK: Keywords = { import_playbook: 'text', name: 'text', vars: 'dict', when: 'conditions', tags: 'texts' };
@@ -42,7 +42,6 @@ export const LOOP_CONTROL: Keywords = {
 /** Ansible's keywords that are understood but not carried out, and what to do instead. */
 export const NOT_YET: { [keyword: string]: string } = {
   debugger: 'leave it out, and look at the run with -vvv',
-  validate_argspec: 'leave it out: what has an argument spec is a role',
 };
 
 /** A keyword's value; undefined where it is not given or null. */

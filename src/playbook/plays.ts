@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { isDict, type Dict, type Origin, type Value } from '../value/value.js';
 import { originOf } from '../yaml/index.js';
 import { loadSpec } from './actions.js';
+import { playValidation } from './argument_spec.js';
 import { complain, display, isFile, parseText, readYaml, type LoadContext } from './context.js';
 import { withDefaults } from './defaults.js';
 import { collectionPlaybook, pluginsIn } from './own.js';
@@ -104,8 +105,10 @@ async function loadPlay(dict: Dict, at: Origin, path: string, ctx: LoadContext, 
   if (hosts === undefined || (Array.isArray(hosts) && hosts.length === 0) || hosts === '') {
     complain(ctx, 'a play needs "hosts"', dict.has('hosts') ? keyPlace(dict, 'hosts', at) : at, 'name a group, hosts or "all"');
   }
+  const checked = await playValidation(dict, at, path, ctx);
+  const validation = checked ? await loadEntries([checked.task], place(dict, 'validate_argspec', at), frame) : [];
   const sections: Play['sections'] = [
-    { name: 'pre_tasks', entries: await entries('pre_tasks') },
+    { name: 'pre_tasks', entries: [...validation, ...(await entries('pre_tasks'))] },
     { name: 'roles', entries: await loadRoles(given(dict, 'roles'), place(dict, 'roles', at), frame) },
     { name: 'tasks', entries: await entries('tasks') },
     { name: 'post_tasks', entries: await entries('post_tasks') },

@@ -6,7 +6,7 @@ import { isDict, Secret, Source, type Dict, type Origin, type Value } from '../v
 import { keyOrigin, originOf } from '../yaml/index.js';
 import { loadSpec, suggestAction } from './actions.js';
 import { actionAt, isOwn, remarks } from './own.js';
-import { parseLine, pieceOf, pieceOrigin } from './arguments.js';
+import { parseLine, pieceOf, pieceOrigin, splitWords } from './arguments.js';
 import { confirmOf } from './confirm.js';
 import { withDefaults } from './defaults.js';
 import { complain, display, findTaskFile, readYaml, type LoadContext } from './context.js';
@@ -97,16 +97,24 @@ interface Action {
   /** Where the arguments begin. */
   origin: Origin;
   local: boolean;
+  /** The expression that names the module, where only the run can tell what it gives. */
+  expression?: Source;
 }
 
-async function loadTask(dict: Dict, at: Origin, frame: Frame): Promise<Entry[]> {
+/** @param module what the expression gave that names the task's module */
+async function loadTask(dict: Dict, at: Origin, frame: Frame, module?: string): Promise<Entry[]> {
   const { ctx } = frame;
   const keywords = frame.handlers ? HANDLER : TASK;
-  const action = findAction(dict, at, dict.has('collections') ? { ...frame, inherit: inherit(frame.inherit, dict, at, ctx) } : frame);
+  const action = findAction(dict, at, dict.has('collections') ? { ...frame, inherit: inherit(frame.inherit, dict, at, ctx) } : frame, module);
   checkKeywords(dict, keywords, frame.handlers ? 'a handler' : 'a task', at, ctx, (key) => key.startsWith('with_') || action === undefined || key === action.written);
   if (action === undefined) return [];
   const id = idOf(at, frame.via);
   const own = inherit(frame.inherit, dict, at, ctx);
+  const { expression } = action;
+  if (expression) {
+    const load = async (name: string, ctx: LoadContext) => (await loadTask(dict, at, { ...frame, ctx }, name))[0] as Task | undefined;
+    return [taskOf(dict, at, frame, id, own, action, { args: new Map([[WHOLE, action.value]]), origins: new Map(), freeForm: undefined }, { expression, load })];
+  }
   if (isOwn(action.name) && !(await loads(action.name, at, ctx))) return [];
   const args = await readArgs(dict, action, at, ctx);
   const spec = await loadSpec(action.name);
@@ -119,13 +127,17 @@ async function loadTask(dict: Dict, at: Origin, frame: Frame): Promise<Entry[]> 
     const inner = { ...frame, inherit: own, via: id };
     return action.name === 'import_tasks' ? importTasks(args, action, inner) : importRole(args.args, args.origins, action.origin, inner);
   }
-  const control = loopControl(dict, at, ctx);
-  const task: Task = {
+  return [taskOf(dict, at, frame, id, own, action, args)];
+}
+
+function taskOf(dict: Dict, at: Origin, frame: Frame, id: string, own: Inherited, action: Action, args: Args, named?: Task['named']): Task {
+  const { ctx } = frame;
+  return {
     kind: 'task', id, origin: at, around: frame.inherit, ...own,
     ...(action.local ? { delegateTo: 'localhost' } : {}),
-    name: given(dict, 'name'), action: action.name, actionAsWritten: action.written,
+    name: given(dict, 'name'), action: action.name, actionAsWritten: action.written, ...(named ? { named } : {}),
     args: args.args, argOrigins: args.origins, freeForm: args.freeForm,
-    loop: loopOf(dict, at, ctx), loopControl: control,
+    loop: loopOf(dict, at, ctx), loopControl: loopControl(dict, at, ctx),
     register: variableName(dict, 'register', at, ctx),
     until: conditions(dict, 'until', at, ctx), async: given(dict, 'async'), poll: given(dict, 'poll'), retries: given(dict, 'retries'), delay: given(dict, 'delay'),
     changedWhen: given(dict, 'changed_when') === undefined ? undefined : conditions(dict, 'changed_when', at, ctx),
@@ -133,7 +145,6 @@ async function loadTask(dict: Dict, at: Origin, frame: Frame): Promise<Entry[]> 
     ...(dict.has('notify') ? { notifyOrigin: place(dict, 'notify', at) } : {}), listen: asList(given(dict, 'listen')),
     role: frame.role, fileDir: frame.fileDir,
   };
-  return [task];
 }
 
 /** Whether a module of the project can be loaded; what is wrong with it is told once. */
@@ -148,7 +159,7 @@ async function loads(name: string, at: Origin, ctx: LoadContext): Promise<boolea
 }
 
 /** The one module or action of a task. */
-function findAction(dict: Dict, at: Origin, frame: Frame): Action | undefined {
+function findAction(dict: Dict, at: Origin, frame: Frame, module?: string): Action | undefined {
   const { ctx } = frame;
   const keywords = frame.handlers ? HANDLER : TASK;
   const others = [...dict.keys()].map(String).filter((key) => !isKeyword(key, keywords) && key !== 'listen' && !key.startsWith('with_'));
@@ -169,32 +180,41 @@ function findAction(dict: Dict, at: Origin, frame: Frame): Action | undefined {
   }
   const value = dict.get(written)!;
   const origin = place(dict, written, keyPlace(dict, written, at));
-  if (written === 'action' || written === 'local_action') return explicitAction(value, origin, written === 'local_action', frame);
+  if (written === 'action' || written === 'local_action') return explicitAction(value, origin, written === 'local_action', frame, module);
   const name = remarks(actionAt(written, frame)!, keyPlace(dict, written, at), ctx);
   return name === undefined ? undefined : { written, name, value, origin: originOf(dict, written) ?? keyOrigin(dict, written) ?? at, local: false };
 }
 
-/** `action: copy src=a dest=b`, or a dict with the module under `module`. */
-function explicitAction(value: Value, origin: Origin, local: boolean, frame: Frame): Action | undefined {
+/** What only the loading of tasks can carry out: an expression comes too late for it. */
+const STATIC = /^(?:meta|(?:include|import)_(?:tasks|role))$/;
+
+/** `action: copy src=a dest=b`, or a dict with the module under `module`; the module may be named by an expression. */
+function explicitAction(value: Value, origin: Origin, local: boolean, frame: Frame, module?: string): Action | undefined {
   const { ctx } = frame;
-  let written: string | undefined;
+  let named: Value = '';
   let rest: Value = null;
   if (isDict(value)) {
-    const named = value.get('module') ?? '';
-    written = named instanceof Source ? named.text : String(named);
+    named = value.get('module') ?? '';
     rest = new Map([...value].filter(([key]) => key !== 'module'));
   } else if (typeof value === 'string' || value instanceof Source) {
     const text = value instanceof Source ? value.text : value;
-    written = /^\s*\S*/.exec(text)![0].trim();
-    const offset = /^\s*\S*\s*/.exec(text)![0].length;
-    rest = pieceOf(value, text.slice(offset), offset);
+    const [first, second] = splitWords(text);
+    if (first) named = pieceOf(value, first.text, first.start);
+    if (second) rest = pieceOf(value, text.slice(second.start), second.start);
   }
-  const found = written === undefined ? undefined : actionAt(written, frame);
-  if (written?.startsWith('{{')) complain(ctx, 'the module of a task must be written out', origin, 'use "package", or one task for each with a condition');
-  else if (written === undefined || written === '') complain(ctx, '"action" must be a module with its arguments', origin);
+  const expression = named instanceof Source ? named : undefined;
+  // Extra vars are the strongest: what they say is known before the run.
+  const written = expression ? module ?? staticText(expression, origin, 'the module', { ...ctx, problems: [] }, knownNames(frame)) : String(named);
+  if (written === undefined) return { written: expression!.shown, name: expression!.shown, value: rest, origin, local, expression: expression! };
+  const found = actionAt(written, frame);
+  if (written === '') complain(ctx, '"action" must be a module with its arguments', origin);
   else if (found === undefined) complain(ctx, `there is no module "${written}"`, origin, suggestAction(written));
   const name = found && remarks(found, origin, ctx);
-  return name === undefined ? undefined : { written: written!, name, value: rest, origin, local };
+  if (expression && name !== undefined && STATIC.test(name)) {
+    complain(ctx, `"${written}" cannot be named by an expression`, origin, `write ${name} as the key of the task, and what depends on the host in its arguments`);
+    return undefined;
+  }
+  return name === undefined ? undefined : { written, name, value: rest, origin, local };
 }
 
 interface Args {

@@ -1,4 +1,5 @@
 import type { Dict, Origin, Source, Value } from '../value/value.js';
+import type { LoadContext } from './context.js';
 
 /**
  * Typed plays and tasks, as loaded: nothing here is evaluated. Any `Value` may be or hold a `Source`.
@@ -132,6 +133,11 @@ export interface Task extends Inherited {
   action: string;
   /** As written, for messages. */
   actionAsWritten: string;
+  /**
+   * Set where an expression names the module: `load` makes the task with the module's name, and complains to its
+   * context about what is wrong then. Until it has, `action` is the expression, and the arguments are not taken apart.
+   */
+  named?: { expression: Source; load(module: string, ctx: LoadContext): Promise<Task | undefined> };
   args: Dict;
   /** Where each argument stands. */
   argOrigins: ReadonlyMap<string, Origin>;

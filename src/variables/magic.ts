@@ -33,6 +33,7 @@ export const MAGIC: ReadonlyMap<string, (scope: VariableScope, record: Record) =
   ['group_names', ({ variables, context }) => groupsOf(variables.inventory, context.host).map((group) => group.name).filter((name) => name !== 'all').sort()],
   ['hostvars', (scope, record) => scope.hostvars(record)],
   ['vars', (scope, record) => scope.asDict(record)],
+  ['ansible_delegated_vars', (scope, record) => scope.delegated(record)],
   ['ansible_facts', (scope, record) => scope.facts(record)],
   ['playbook_dir', ({ context }) => mapped(context.playbookDir, absolute)],
   ['role_path', ({ context }) => mapped(context.task?.role?.path, absolute)],
@@ -63,6 +64,7 @@ export const MAGIC: ReadonlyMap<string, (scope: VariableScope, record: Record) =
 
 /** Whether a magic variable has a value in this scope. */
 export function hasMagic(scope: VariableScope, name: string): boolean {
+  if (name === 'ansible_delegated_vars') return scope.context.task?.delegateTo !== undefined;
   if (name === 'ansible_play_name') return scope.context.play?.name !== undefined;
   return MAGIC.get(name)?.(scope, new Record()) !== undefined;
 }

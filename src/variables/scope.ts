@@ -154,6 +154,18 @@ export class VariableScope implements Scope {
     });
   }
 
+  /** `ansible_delegated_vars`: under the name of the host a task is delegated to its variables, save that `inventory_hostname` stays whose task it is. */
+  delegated(record: Record): Dict | undefined {
+    const to = this.context.task?.delegateTo;
+    const name = to === undefined ? null : this.evaluate(to, 'delegate_to', record);
+    if (typeof name !== 'string') return undefined;
+    return new LazyDict(new Map<Value, Value>([[name, null]]), () => {
+      const vars = this.hostvars(record).get(name) as Dict | undefined;
+      const own = new Map<Value, Value>([['inventory_hostname', this.context.host], ...(vars?.has('ansible_host') ? [] : [['ansible_host', name] as const])]);
+      return new VariablesDict({ has: (key) => own.has(key) || vars?.has(key) === true, keys: () => new Set([...own.keys(), ...(vars?.keys() ?? [])]) }, (key) => own.get(key) ?? vars?.get(key) ?? null);
+    });
+  }
+
   /** Evaluates a value of this scope that is no variable of its own, e.g. the name of the play. */
   evaluate(value: Value, label: string, record: Record): Value {
     return this.#evaluate(value, label, record);

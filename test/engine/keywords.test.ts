@@ -182,6 +182,14 @@ test('cached facts, and what was set to be kept, are known to later runs', async
   t.is(data('cleared').msg, 'False {}');
   await rig.run({ factsDir, factCaching: 3600, limit: 'a' });
   t.regex(rig.failures()[0]!, /"kept" is undefined/);
+
+  await rig.write({ 'site.yml': `- {hosts: a, gather_facts: false, tasks: [{set_fact: {kept: 1, cacheable: true}}]}\n` });
+  await rig.run({ factsDir, factCaching: 3600 });
+  await rig.write({ 'site.yml': `- {hosts: a, gather_facts: false, tasks: [{name: still, debug: {msg: "{{ kept is defined }}"}}]}\n` });
+  for (const [flushCache, kept] of [[false, true], [true, false], [false, false]] as const) {
+    await rig.run({ factsDir, factCaching: 3600, flushCache });
+    t.is(data('still').msg, kept);
+  }
 });
 
 test('a loop ends where break_when says so, and ansible_loop may do without all items', async (t) => {
@@ -215,4 +223,112 @@ test('an apply that finds nothing to do is no change', async (t) => {
   t.false(data('same').changed);
   t.true(data('new').changed);
   await t.throwsAsync(read('a/told'));
+});
+
+test('a module may be named by an expression, and is looked ahead where that is known', async (t) => {
+  const site = `- hosts: a
+  gather_facts: false
+  vars: {change: copy, say: debug}
+  tasks:
+    - {name: line, action: "{{ change }} dest={{ root }}/line content='{{ change }}d'"}
+    - {name: dict, action: {module: "ansible.builtin.{{ change }}", dest: "{{ root }}/dict", content: d}, register: made}
+    - {name: here, local_action: "{{ say }} msg={{ made.dest | basename }}"}
+    - name: each
+      action: "{{ item }}"
+      args: {path: "{{ root }}/dict"}
+      loop: [stat, file, slurp]
+      register: each
+    - {name: seen, debug: {msg: "{{ each.results[0].stat.exists }} {{ each.results[2].content }}"}}
+    - {name: not needed, action: "{{ nowhere }} x=1", when: false}
+    - {name: once, action: "{{ 'add_' ~ kind }}", args: {name: d}, vars: {kind: host}}
+`;
+  const { rig, read, data, told } = await play(t, site);
+  t.deepEqual(rig.failures(), []);
+  t.is(await read('a/line'), 'copyd');
+  t.is(await read('a/dict'), 'd');
+  t.is(data('here').msg, 'dict');
+  t.is(data('seen').msg, 'True ZA==');
+  t.true(told.includes('not needed a skipped'));
+  t.true(told.includes('once a changed'));
+  await rig.run();
+  t.is(rig.trips.filter(({ machine }) => machine === 'a').length, 1);
+  const actions = rig.events.flatMap((event) => (event.event === 'task' ? [event.action] : []));
+  t.deepEqual(actions.slice(0, 3), ['copy', 'copy', 'debug']);
+});
+
+test('what an expression names is checked when it is known, before anything happens', async (t) => {
+  const site = (module: string) => `- hosts: a
+  gather_facts: false
+  tasks:
+    - {name: before, copy: {dest: "{{ root }}/before", content: x}}
+    - {name: named, action: "${module} dest={{ root }}/named contant=x"}
+`;
+  const { rig, has } = await play(t, site('{{ late }}'), { extraVars: new Map<string, string>(), files: { 'host_vars/a.yml': 'late: copy' } });
+  t.deepEqual(rig.failures(), ['a: copy has no parameter "contant"']);
+  t.false(await has('a/named'));
+  await t.throwsAsync(rig.run({ extraVars: new Map([['late', 'copy']]) }), { message: 'copy has no parameter "contant"' });
+  t.deepEqual(rig.trips, []);
+  await rig.write({ 'site.yml': site('{{ 7 }}').replace('{{ 7 }}', '{{ late | length }}') });
+  await rig.run();
+  t.regex(rig.failures()[0]!, /names no module: it is 4/);
+});
+
+test('a condition that gives a text is true unless the text is empty, which is said once; the text is never evaluated', async (t) => {
+  const site = `- hosts: a,b
+  gather_facts: false
+  vars: {empty: "", nope: "no", expression: "false or false"}
+  tasks:
+    - {name: full, debug: {msg: x}, when: nope}
+    - {name: none, debug: {msg: x}, when: empty}
+    - {name: not none, debug: {msg: x}, when: not empty}
+    - {name: text, debug: {msg: x}, when: expression}
+    - {name: template, debug: {msg: x}, when: given}
+    - {name: until, command: echo x, register: said, until: said.stdout, changed_when: said.stderr}
+    - name: asserted
+      assert: {that: [nope is defined, nope, empty]}
+      ignore_errors: true
+`;
+  const { rig, told } = await play(t, site, { extraVars: new Map([['given', '{{ false }}']]) });
+  t.deepEqual(told.filter((line) => / a /.test(line)), ['full a ok', 'none a skipped', 'not none a ok', 'text a ok', 'template a ok', 'until a ok', 'asserted a ignored']);
+  const said = rig.events.flatMap((event) => (event.event === 'warning' ? [`${event.origin!.line}: ${event.message.split(' gives a text')[0]}`] : []));
+  t.deepEqual(said, ['5: the condition "nope"', '6: the condition "empty"', '8: the condition "expression"', '9: the condition "given"', '10: the condition "said.stderr"', '10: the condition "said.stdout"', '12: the condition "nope"', '12: the condition "empty"']);
+});
+
+test('a delegated task sees the variables of its destination, and its result tells where it went', async (t) => {
+  const site = `- hosts: a
+  gather_facts: false
+  tasks:
+    - name: there
+      command: echo "{{ ansible_delegated_vars[to].root | basename }} {{ ansible_delegated_vars[to].inventory_hostname }}"
+      delegate_to: "{{ to }}"
+      vars: {to: b}
+      register: there
+    - {name: each, debug: {msg: x}, delegate_to: "{{ item }}", loop: [c, a], register: each}
+    - {name: seen, debug: {msg: "{{ [there.stdout, there._ansible_delegated_vars, each.results[0]._ansible_delegated_vars, each.results[1]._ansible_delegated_vars is defined, ansible_delegated_vars is defined] }}"}}
+`;
+  const { rig, data } = await play(t, site);
+  t.deepEqual(rig.failures(), []);
+  const { ansible_delegated_host, ansible_connection } = data('seen').msg[1];
+  t.deepEqual([data('seen').msg[0], ansible_delegated_host, ansible_connection], ['b a', 'b', 'ssh']);
+  t.deepEqual(data('seen').msg.slice(2), [{ ansible_delegated_host: 'c' }, false, false]);
+});
+
+test('a play may have its variables checked by a spec beside its playbook', async (t) => {
+  const site = (more: string) => `- name: web
+  hosts: a
+  gather_facts: false
+  ${more}
+  pre_tasks: [{name: before, ping: }]
+`;
+  const spec = 'argument_specs: {web: {short_description: Of the web., options: {port: {type: int, required: true}}}, other: {}}';
+  const { told, rig } = await play(t, site('validate_argspec: true\n  vars: {port: 80}'), { files: { 'site.meta.yml': spec } });
+  t.deepEqual(told, ["Validating arguments against arg spec 'web' - Of the web. a ok", 'before a ok']);
+  await rig.write({ 'site.yml': site('validate_argspec: yes') });
+  await rig.run();
+  t.regex(rig.failures().join(), /missing required arguments: port/);
+  await rig.write({ 'site.yml': site('validate_argspec: other') });
+  await rig.run();
+  t.deepEqual(rig.failures(), []);
+  await rig.write({ 'site.yml': site('validate_argspec: none') });
+  await t.throwsAsync(rig.run(), { message: 'there is no argument spec "none"' });
 });

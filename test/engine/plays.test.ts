@@ -1,4 +1,4 @@
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { ConnectionError } from '../../src/connection/connection.js';
@@ -447,6 +447,8 @@ test('add_host with other variables changes; what a loop and include_vars cannot
     - {name: added, add_host: {name: fresh, colour: red}}
     - {name: again, add_host: {name: fresh, colour: red}}
     - {name: other, add_host: {name: fresh, colour: blue}}
+    - {name: port, add_host: {name: "far:2222"}, register: port}
+    - {name: v6, add_host: {name: "2001:db8::1:22"}, register: v6, failed_when: port.add_host.host_vars.ansible_ssh_port != 2222 or v6.add_host.host_name != '2001:db8::1:22'}
     - {name: dicts, debug: {}, with_dict: [1, 2], register: dicts, ignore_errors: true}
     - {name: lists, debug: {}, with_list: {a: b}, register: lists, ignore_errors: true}
     - {name: vars, shell: "mkdir {{ root }}/odd; : >{{ root }}/odd/x.txt"}
@@ -460,7 +462,35 @@ test('add_host with other variables changes; what a loop and include_vars cannot
 `,
     { limit: 'a' },
   );
-  t.deepEqual(told, ['added a changed', 'again a ok', 'other a changed', 'dicts a ignored', 'lists a ignored', 'vars a changed', 'odd a ignored', 'one line a ignored', 'told a ok']);
+  t.deepEqual(told, ['added a changed', 'again a ok', 'other a changed', 'port a changed', 'v6 a changed', 'dicts a ignored', 'lists a ignored', 'vars a changed', 'odd a ignored', 'one line a ignored', 'told a ok']);
+});
+
+test('include_vars reads folders in the order of their paths, through links, and may merge', async (t) => {
+  const site = `- hosts: a
+  gather_facts: false
+  tasks:
+    - {name: dir, include_vars: {dir: "{{ playbook_dir }}/more", ignore_files: ["^skip.*"], extensions: [yml, ""]}, register: dir}
+    - {name: read, debug: {msg: "{{ [last, both, dir.ansible_facts.last, dir.ansible_included_var_files | map('relpath', playbook_dir ~ '/more')] }}"}}
+    - {name: shallow, include_vars: {dir: more, depth: 1, files_matching: "a", extensions: [""], name: inner}, register: shallow}
+    - {include_vars: {file: over.yml, hash_behaviour: merge}}
+    - {name: merged, debug: {msg: "{{ [both, inner, shallow.ansible_facts.inner.keys()] }}"}}
+    - {name: odd, include_vars: {dir: more, depth: 1}, register: odd, ignore_errors: true}
+    - {name: none, include_vars: {file: "{{ lookup('first_found', ['no.yml'], errors='ignore') }}"}, register: unnamed, ignore_errors: true}
+    - {name: told, debug: {msg: "{{ [odd.message, odd.ansible_included_var_files | length, unnamed.message] }}"}}
+`;
+  const { rig, data } = await play(t, site, { files: {
+    'more/b.yml': 'last: b\nboth: {x: {n: "{{ one }}", m: 1}}\none: 1\n', 'more/a': 'last: a\n', 'more/skipped.yml': 'last: skipped\n',
+    'more/z/c.yml': 'last: c\n', 'more/a-far/d.yml': 'last: d\n', 'vars/over.yml': 'both: {x: {m: 2}, y: 3}\n', 'linked/e.yml': 'e: "{{ last }}"\n',
+  } });
+  await symlink('../../linked', path.join(rig.folder, 'more/z/link'));
+  await symlink('..', path.join(rig.folder, 'more/z/circle'));
+  await rig.run();
+  t.is(rig.failures().length, 2);
+  t.deepEqual(data('read').msg.slice(0, 3), ['c', { x: { n: 1, m: 1 } }, 'c']);
+  t.deepEqual(data('read').msg[3], ['a', 'b.yml', 'a-far/d.yml', 'z/c.yml', 'z/link/e.yml']);
+  t.deepEqual(data('merged').msg, [{ x: { n: 1, m: 2 }, y: 3 }, { last: 'a' }, ['last']]);
+  t.regex(data('told').msg[0], /more\/a does not have a valid extension: json, yaml, yml$/);
+  t.deepEqual(data('told').msg.slice(1), [0, 'Could not find file: no file is named']);
 });
 
 test('refresh_inventory reads the inventory anew, and keeps what the run has added', async (t) => {

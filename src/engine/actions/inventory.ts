@@ -10,16 +10,17 @@ export async function addHost(call: Call): Promise<Outcome> {
   const { args } = await parsedArguments(call);
   const values = argumentsOf(call);
   const given = String(args.name);
-  const [, name, port] = /^(.*[^:]):(\d+)$/.exec(given) ?? [undefined, given, undefined];
+  const [, bracketed, plain, port] = /^(?:\[(.+)\]|([^:[\]]+)):(\d+)$/.exec(given) ?? [undefined, undefined, given, undefined];
+  const name = bracketed ?? plain!;
   const vars = new Map(values);
   for (const own of ['name', 'hostname', 'host', 'groups', 'groupname', 'group']) vars.delete(own);
-  if (port !== undefined) vars.set('ansible_port', Number(port));
+  if (port !== undefined) vars.set('ansible_ssh_port', Number(port));
   const groups: string[] = args.groups ?? [];
-  const known = run.inventory.hosts.get(name!);
+  const known = run.inventory.hosts.get(name);
   const isNew = (value: Value, key: Value) => !known!.vars.has(key) || !equals(known!.vars.get(key)!, value);
-  const changed = !known || [...vars].some(([key, value]) => isNew(value, key)) || groups.some((group) => !run.inventory.groups.get(group)?.hosts.includes(name!));
-  run.addToInventory((inventory) => addToHosts(inventory, name!, groups, vars));
-  run.admit(name!);
+  const changed = !known || [...vars].some(([key, value]) => isNew(value, key)) || groups.some((group) => !run.inventory.groups.get(group)?.hosts.includes(name));
+  run.addToInventory((inventory) => addToHosts(inventory, name, groups, vars));
+  run.admit(name);
   return outcome({ add_host: { host_name: name, groups, host_vars: toPlain(vars, false) }, changed });
 }
 
