@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers';
 import { keyFile, knownHostsFile, labDown, labSnapshot, labSsh, labStatus, labUp, type LabState } from '../../src/lab/lab.js';
 import { run } from '../../src/lab/run.js';
 import type { Event } from '../../src/report/events.js';
+import { OUTPUT, runOnHost } from './scripts.js';
 
 const HOST = 'testhost';
 /** The host's disk before any target: Debian with the Python that the targets' own commands call. */
@@ -27,11 +28,13 @@ export interface Verdict {
 }
 
 /**
- * The role-type targets of Ansible's integration suite, run by `muster apply` against a lab host as ansible-test runs
- * them by ansible-playbook: a play for `testhost` with the target as its role. Each begins with a host as new.
+ * Targets of Ansible's integration suite: those that are roles, run by `muster apply` against a lab host as ansible-test
+ * runs them by ansible-playbook, a play for `testhost` with the target as its role; those that are a script (`runme.sh`)
+ * or want their controller to be the host, run there with Muster in the place of Ansible's commands. Each begins with a host as new.
  */
 export class AnsibleTargets {
   private constructor(
+    private readonly checkout: string,
     private readonly targets: string,
     private readonly folder: string,
     private lab: LabState,
@@ -47,10 +50,10 @@ export class AnsibleTargets {
     const targets = targetsFolder(checkout);
     const say = (line: string) => console.error(line);
     const made = await labStatus({ name: lab });
-    if (made?.base.includes(READY)) return new AnsibleTargets(targets, await newFolder(), made);
+    if (made?.base.includes(READY)) return new AnsibleTargets(resolve(checkout), targets, await newFolder(), made);
     const state = await labUp({ name: lab, hosts: [{ name: HOST }], say });
     await run('ssh', labSsh(state, HOST, ['sudo sh']), { input: 'apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y python3 file' });
-    return new AnsibleTargets(targets, await newFolder(), await labSnapshot(state, READY));
+    return new AnsibleTargets(resolve(checkout), targets, await newFolder(), await labSnapshot(state, READY));
   }
 
   async down({ keep = false } = {}): Promise<void> {
@@ -61,18 +64,23 @@ export class AnsibleTargets {
   /** Runs a target on a host that no target has touched. */
   async run(target: string): Promise<Verdict> {
     this.lab = await labUp({ name: this.lab.name, hosts: [{ name: HOST }], from: READY });
+    const began = Date.now();
+    const aliases = lines(join(this.targets, target, 'aliases'));
+    const playbook = (output: string) => [
+      ...setupTargets(this.targets, aliases).map((role) => play(role, output)),
+      play(target, output, !aliases.includes('gather_facts/no')),
+    ];
+    if (isScript(this.targets, target) || aliases.includes('context/controller')) {
+      const ran = await runOnHost(this.lab, this.checkout, target, isScript(this.targets, target) ? undefined : playbook(OUTPUT), PATIENCE);
+      return { ...ran, target, passed: ran.code === 0, why: ran.code === 0 ? '' : whyOnHost(ran), seconds: (Date.now() - began) / 1000 };
+    }
     const output = join(this.folder, 'output');
     await rm(output, { recursive: true, force: true });
     await mkdir(output);
     await run('ssh', labSsh(this.lab, HOST, ['sudo mkdir -p', output]));
     await this.write('hosts.json', { all: { hosts: { [HOST]: this.vars } } });
     await this.write('muster.yml', { roles_path: [this.targets], journal: false, facts: false });
-    const aliases = lines(join(this.targets, target, 'aliases'));
-    await this.write('site.yml', [
-      ...setupTargets(this.targets, aliases).map((role) => play(role, output)),
-      play(target, output, !aliases.includes('gather_facts/no')),
-    ]);
-    const began = Date.now();
+    await this.write('site.yml', playbook(output));
     const ran = await apply(this.folder);
     const passed = ran.code === 0;
     return { target, passed, why: passed ? '' : this.why(ran), seconds: (Date.now() - began) / 1000, stdout: ran.stdout, stderr: ran.stderr };
@@ -104,10 +112,16 @@ export class AnsibleTargets {
   }
 }
 
-/** The targets of a checkout that are roles and need no script to drive them. @throws Error where the folder is no checkout */
+/** Of a target run on the host: under `set -x` the last command is the one that failed, in a play the last task that did. */
+function whyOnHost({ code, stdout }: Applied): string {
+  if (code === null) return `not done within ${PATIENCE} seconds`;
+  return stdout.split('\n').filter((line) => /^(\+ |fatal: )/.test(line)).at(-1)?.trim().slice(0, 200) ?? `exit code ${code}`;
+}
+
+/** The targets of a checkout that are roles, and those that are a script. @throws Error where the folder is no checkout */
 export function allTargets(checkout: string): string[] {
   const folder = targetsFolder(checkout);
-  return readdirSync(folder).filter((target) => isRole(folder, target)).sort();
+  return readdirSync(folder).filter((target) => isRole(folder, target) || isScript(folder, target)).sort();
 }
 
 function targetsFolder(checkout: string): string {
@@ -116,8 +130,9 @@ function targetsFolder(checkout: string): string {
   return folder;
 }
 
+const isScript = (folder: string, target: string): boolean => existsSync(join(folder, target, 'runme.sh'));
 const isRole = (folder: string, target: string): boolean =>
-  ['main.yml', 'main.yaml'].some((file) => existsSync(join(folder, target, 'tasks', file))) && !existsSync(join(folder, target, 'runme.sh'));
+  ['main.yml', 'main.yaml'].some((file) => existsSync(join(folder, target, 'tasks', file))) && !isScript(folder, target);
 
 /** Targets that ansible-test runs before one, by its file `aliases`. */
 function setupTargets(folder: string, aliases: readonly string[]): string[] {

@@ -18,7 +18,7 @@ const argv = await yargs(hideBin(process.argv))
 
 const names = argv._.map(String);
 const known = new Set(allTargets(argv.ansible!));
-for (const name of names) if (!known.has(name)) throw new Error(`the suite has no role-type target ${name}`);
+for (const name of names) if (!known.has(name)) throw new Error(`the suite has no target ${name} that is a role or a script`);
 const targets = names.length > 0 ? names : [...known];
 
 const suite = await AnsibleTargets.up(argv.ansible!, argv.lab);
