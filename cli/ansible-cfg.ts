@@ -41,6 +41,7 @@ export interface AnsibleSettings {
   inventory_ignore?: { extensions?: string[]; patterns?: string[] };
   /** Seconds; only where the cache is on. */
   inventory_cache?: number;
+  duplicate_dict_key?: 'warn' | 'error' | 'ignore';
   facts_cache?: { on?: boolean; seconds?: number };
 }
 
@@ -108,6 +109,7 @@ const KNOWN: { [name: string]: Known } = {
   inventory_cache: known('inventory.cache', 'ANSIBLE_INVENTORY_CACHE', (text, _, into) => {
     if (bool(text)) into.inventory_cache = 3600;
   }),
+  duplicate_dict_key: known('defaults.duplicate_dict_key', 'ANSIBLE_DUPLICATE_YAML_DICT_KEY', (text, _, into) => (into.duplicate_dict_key = one(text, ['warn', 'error', 'ignore']))),
   inventory_cache_timeout: known('inventory.cache_timeout', 'ANSIBLE_INVENTORY_CACHE_TIMEOUT', (text, _, into) => {
     if (into.inventory_cache !== undefined) into.inventory_cache = whole(text);
   }),

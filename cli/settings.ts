@@ -6,7 +6,7 @@ import { parseDuration } from '../src/drift/duration.js';
 import { guardSettings } from '../src/drift/guards.js';
 import { ContentError, didYouMean } from '../src/value/errors.js';
 import { type Dict, isDict, toPlain } from '../src/value/value.js';
-import { keyOrigin, originOf, parseData } from '../src/yaml/index.js';
+import { duplicateKeys, keyOrigin, originOf, parseData } from '../src/yaml/index.js';
 import { usePlaces } from '../src/plugins/places.js';
 import { splitIdentity } from '../src/vault/index.js';
 import { readAnsibleConfiguration, type AnsibleConfiguration, type AnsibleSettings } from './ansible-cfg.js';
@@ -84,8 +84,17 @@ export function loadSettings(playbook: string | undefined, env: NodeJS.ProcessEn
   const configuration = readAnsibleConfiguration(env);
   for (const line of noteOf(configuration, ours)) say(line);
   const settings = { roles_path: ROLES, ...shared(configuration.settings), ...ours };
+  meetDuplicateKeys(configuration.settings.duplicate_dict_key ?? 'warn', say);
   usePlaces({ collectionsPath: settings.collections_path ?? [], ansibleCore: settings.ansible_core });
   return { ...settings, projectDir: file ? dirname(file) : playbook ? dirname(resolve(playbook)) : process.cwd(), ansible: configuration.settings };
+}
+
+/** Ansible warns of a key that stands twice in a dict, and takes the last (docs.ansible.com, DUPLICATE_YAML_DICT_KEY). */
+function meetDuplicateKeys(how: 'warn' | 'error' | 'ignore', say: (line: string) => void): void {
+  duplicateKeys.meet = (error) => {
+    if (how === 'error') throw error;
+    if (how === 'warn') say(`muster: warning: ${error.describe()}; until then the last one counts`);
+  };
 }
 
 /** Those of Ansible's settings that muster.yml has by the same name. */

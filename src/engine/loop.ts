@@ -18,6 +18,7 @@ export function loopItems(task: Task, scope: Scope): Value[] {
   const wrong = how === 'dict' ? terms.find((term) => !(term instanceof Map)) : undefined;
   if (wrong !== undefined) throw new ContentError(`with_dict expects a dict, not ${describe(wrong)}`, origin);
   if (how === 'list' && !Array.isArray(evaluated)) throw new ContentError(`with_list expects a list, not ${describe(evaluated)}`, origin);
+  if (how === 'indexed_items' && !Array.isArray(evaluated)) throw new ContentError('with_indexed_items expects a list', origin);
   return lookupList(how, terms, new Map(), { scope, record: new Record() });
 }
 

@@ -290,9 +290,9 @@ export function compileFilter(of: Eval, use: FilterUse, context: Context): Eval 
   checkNamedFunction(use, context);
   return context.guard(use.at, (frame) => {
     const value = of(frame);
-    if (value instanceof Unknown && !entry.lenient) throw new UnknownError(value.why);
+    if (value instanceof Unknown && entry.lenient === 0) throw new UnknownError(value.why);
     const { args: given, named } = args.collect(frame, [value]);
-    const missing = missingOf(given, named, entry.lenient ? 1 : 0);
+    const missing = missingOf(given, named, entry.lenient);
     if (missing) return missing;
     const result = tracked(() => invoke(entry, 'filter', frame, given, named));
     if (result instanceof Undefined) result.place ??= place;
@@ -303,7 +303,7 @@ export function compileFilter(of: Eval, use: FilterUse, context: Context): Eval 
 /** What is undefined among arguments: what is made from it is undefined too, so that `default` behind it serves it. */
 function missingOf(args: Result[], named: Map<string, Value>, from: number): Undefined | undefined {
   for (let i = from; i < args.length; i++) if (args[i] instanceof Undefined) return args[i] as Undefined;
-  for (const value of named.values() as Iterable<Result>) if (value instanceof Undefined) return value;
+  if (from < Infinity) for (const value of named.values() as Iterable<Result>) if (value instanceof Undefined) return value;
   return undefined;
 }
 
@@ -323,7 +323,7 @@ function compileTest(node: Node & { kind: 'test' }, context: Context): Eval {
   const args = compileArguments(node.args, context);
   return context.guard(node.at, (frame) => {
     const { args: given, named } = args.collect(frame, [of(frame)]);
-    const missing = missingOf(given, named, entry.lenient ? 1 : 0);
+    const missing = missingOf(given, named, entry.lenient);
     if (missing) return missing;
     return untracked(() => invoke(entry, 'test', frame, given, named)) !== node.negated;
   });

@@ -21,7 +21,7 @@ import { MADE_LOOKUPS } from './lookups-made.js';
 import { NET_LOOKUPS } from './lookups-net.js';
 import { sequence } from './sequence.js';
 import { table, type Env, type Table } from './registry.js';
-import { fail, Undefined } from './undefined.js';
+import { fail, Failure, Undefined } from './undefined.js';
 
 /** A file that may be encrypted; what is read from a vault is secret. */
 function readSealed(path: string, change: (text: string) => string = (text) => text): Value {
@@ -172,7 +172,15 @@ const OWN = table<Value[]>({
   'varnames(_terms)': (env, terms: Value[]) => {
     for (const term of terms) if (typeof read(term) !== 'string') fail(`Invalid setting identifier, "${str(term)}" is not a string, it is a ${typeName(term)}`);
     const all = [...env.scope.names()];
-    return terms.flatMap((term) => all.filter((name) => pythonRegex(str(term)).test(name)));
+    return terms.flatMap((term) => {
+      try {
+        const regex = pythonRegex(str(term));
+        return all.filter((name) => name.search(regex) >= 0);
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        return fail(`Unable to use "${str(term)}" as a search parameter: ${error.message}`, error.hint);
+      }
+    });
   },
   'password(_terms, **options)': (env, terms: Value[], options) => terms.map((term) => lookupPassword(env, str(term), asDict(options, 'password'))),
   'dict(_terms)': (_, terms: Value[]) => terms.flatMap((term) => [...asDict(term, 'the lookup "dict"')].map(([key, value]) => new Map<Value, Value>([['key', key], ['value', value]]))),
@@ -186,11 +194,19 @@ const OWN = table<Value[]>({
     const lists = terms.map(iterate);
     return Array.from({ length: Math.max(0, ...lists.map((list) => list.length)) }, (_none, i) => lists.map((list) => list[i] ?? null));
   },
-  'subelements(_terms)': (_, [items, path, flags]: Value[]) => {
-    const pairs = subelements(items ?? fail('subelements needs a list'), path ?? fail('subelements needs a key'), flags instanceof Map && truthy(flags.get('skip_missing') ?? false));
-    const steps = str(path!).split('.');
-    // The lookup, unlike the filter, takes the list out of the items; what a task skipped is no item.
-    return pairs.filter((pair) => !truthy(((pair as Value[])[0] as Dict).get('skipped') ?? false)).map((pair) => [lacking((pair as Value[])[0]!, steps), (pair as Value[])[1]!]);
+  'subelements(_terms)': (_, terms: Value[]) => {
+    const expects = 'subelements lookup expects a list of two or three items';
+    if (terms.length < 2 || terms.length > 3) return fail(expects, 'write [list, key, {"skip_missing": true}]');
+    const [items, path, flags = new Map()] = terms.map(read) as [Value, Value, Value?];
+    if (!(Array.isArray(items) || items instanceof Map) || typeof path !== 'string') return fail(`${expects}, first a dict or a list, second a string pointing to the subkey`);
+    if (!(flags instanceof Map) || [...flags.keys()].some((key) => key !== 'skip_missing')) return fail(`${expects}, the optional third item must be a dict with skip_missing`);
+    // What a task skipped is no item.
+    const isSkipped = (item: Value) => item instanceof Map && truthy(item.get('skipped') ?? false);
+    if (isSkipped(items)) return [];
+    const all = (items instanceof Map ? [...items.values()] : items).map((item) => (read(item) instanceof Map ? item : fail(`subelements lookup expects a dictionary, got "${str(item)}"`)));
+    const pairs = subelements(all.filter((item) => !isSkipped(item)), path, truthy(flags.get('skip_missing') ?? false)) as [Value, Value][];
+    // The lookup, unlike the filter, takes the list out of the items.
+    return pairs.map(([item, value]) => [lacking(item, path.split('.')), value]);
   },
   'sequence(_terms, start=null, end=null, count=null, stride=null, format=null)': (_, terms: Value[], start, end, count, stride, format) =>
     (terms.length > 0 ? terms.map(str) : [undefined]).flatMap((term) => sequence(term, { start, end, count, stride, format })),

@@ -117,7 +117,7 @@ function translate(pattern: string, flags: string): RegExp {
     regex.test('');
     return regex;
   } catch (error) {
-    return fail(`the regex "${pattern}" is not understood: ${(error as Error).message.replace(/^.*: /, '')}`, 'correct it, or write it more simply');
+    return fail(`the regex "${pattern}" is not understood: ${(error as Error).message.replace(/^.*: /, '').toLowerCase()}`, 'correct it, or write it more simply');
   }
 }
 

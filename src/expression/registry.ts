@@ -17,8 +17,8 @@ export interface Env {
 export interface Entry<Answer> {
   readonly name: string;
   readonly parameters: Signature;
-  /** Whether the first argument may be undefined. */
-  readonly lenient: boolean;
+  /** How many of its first arguments may be undefined. */
+  readonly lenient: number;
   readonly run: (env: Env, ...args: any[]) => Answer;
 }
 
@@ -26,13 +26,13 @@ export type Table<Answer> = ReadonlyMap<string, Entry<Answer>>;
 
 /**
  * A table of functions by signature: `'default|d(value, default_value="", boolean=false)'`.
- * A `?` before the name lets the first argument be undefined.
+ * A `?` before the name lets the first argument be undefined, `??` all of them.
  */
 export function table<Answer>(functions: { [signature: string]: (env: Env, ...args: any[]) => Answer }): Table<Answer> {
   const entries = new Map<string, Entry<Answer>>();
   for (const [text, run] of Object.entries(functions)) {
-    const [, lenient, names, parameters] = /^(\?)?([^(]+)\((.*)\)$/s.exec(text)!;
-    for (const name of names!.split('|')) entries.set(name, { name, parameters: signature(parameters!), lenient: lenient === '?', run });
+    const [, lenient, names, parameters] = /^(\?*)([^(]+)\((.*)\)$/s.exec(text)!;
+    for (const name of names!.split('|')) entries.set(name, { name, parameters: signature(parameters!), lenient: [0, 1, Infinity][lenient!.length]!, run });
   }
   return entries;
 }
@@ -43,7 +43,7 @@ export function find<Answer>(entries: Table<Answer>, name: string): Entry<Answer
 }
 
 export function invoke<Answer>(entry: Entry<Answer>, what: string, env: Env, args: Result[], named: Map<string, Value>): Answer {
-  const known = args.map((arg, i) => (i === 0 && entry.lenient ? arg : defined(arg)));
+  const known = args.map((arg, i) => (i < entry.lenient ? arg : defined(arg)));
   return entry.run(env, ...bind(entry.parameters, `${what} "${entry.name}"`, known, named));
 }
 

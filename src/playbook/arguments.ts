@@ -56,8 +56,8 @@ export function parseLine(text: string, keys?: ReadonlySet<string>): Line {
   const line: Line = { args: new Map(), offsets: new Map(), rest: '' };
   let last = 0;
   for (const word of splitWords(text)) {
-    // Aliases have dashes (daemon-reload=yes); set_fact takes names that are expressions: {{ item }}=80
-    const match = /^([A-Za-z_][\w-]*|\{\{.*?\}\})=/.exec(word.text);
+    // Aliases have dashes (daemon-reload=yes); set_fact takes names with expressions in them: port_{{ item }}=80
+    const match = /^((?:[A-Za-z_]|\{\{.*?\}\})(?:[\w-]|\{\{.*?\}\})*)=/.exec(word.text);
     if (match === null || (keys !== undefined && !keys.has(match[1]!))) continue;
     line.args.set(match[1]!, unquote(decoded(word.text.slice(match[0].length))));
     line.offsets.set(match[1]!, word.start + match[0].length);

@@ -1,4 +1,5 @@
-import { dirname, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { OMIT, Record } from '../expression/index.js';
 import { groupsOf, hostsOf } from '../inventory/index.js';
 import type { Role } from '../playbook/types.js';
@@ -59,6 +60,7 @@ export const MAGIC: ReadonlyMap<string, (scope: VariableScope, record: Record) =
   ['ansible_run_tags', ({ context }) => (context.runTags?.length ? [...context.runTags] : ['all'])],
   ['ansible_skip_tags', ({ context }) => [...(context.skipTags ?? [])]],
   ['ansible_version', () => version],
+  ['ansible_playbook_python', () => controllerPython()],
   ['omit', () => OMIT],
 ]);
 
@@ -72,6 +74,12 @@ export function hasMagic(scope: VariableScope, name: string): boolean {
 /** Those that have a value in this scope, save the ones that hold all others. */
 export function* magicNames(scope: VariableScope): Iterable<string> {
   for (const name of MAGIC.keys()) if (name !== 'vars' && name !== 'hostvars' && name !== 'omit' && hasMagic(scope, name)) yield name;
+}
+
+/** Ansible runs by a Python, which plays on localhost name as their interpreter: the controller's own. Undefined where it has none. */
+function controllerPython(): string | undefined {
+  const folders = (process.env['PATH'] ?? '').split(':').filter(isAbsolute);
+  return ['python3', 'python'].flatMap((name) => folders.map((folder) => join(folder, name))).find((path) => existsSync(path));
 }
 
 function hostOf({ variables, context }: VariableScope) {

@@ -1,11 +1,13 @@
 /**
  * YAML as PyYAML reads it (yaml/resolver.py, yaml/constructor.py), which is what Ansible's users expect:
  * `0644` is octal, `yes` and `off` are booleans but `y` and `n` are not, 8.0 stays a float, dicts keep their order,
- * duplicate keys are refused. Dates stay text. Every value's place in its file is kept beside it.
+ * duplicate keys are refused or, as Ansible has it, a warning. Dates stay text. Every value's place in its file is kept beside it.
  */
 import { ContentError } from '../value/errors.js';
 import type { Value } from '../value/value.js';
 import { parseDocuments } from './parse.js';
+
+export { duplicateKeys } from './parse.js';
 
 export { containerOrigin, keyOrigin, originOf, placeIn, placeInText } from './places.js';
 export { dumpYaml, type DumpOptions } from './dump.js';

@@ -33,6 +33,16 @@ export interface Reading {
   isSecret?: boolean | undefined;
 }
 
+/**
+ * What is done where a key of the project's YAML stands twice in a dict: its error is thrown, unless a program sets
+ * otherwise. Where that returns, the last one counts, as it does in data of run time.
+ */
+export const duplicateKeys = {
+  meet(error: ContentError): void {
+    throw error;
+  },
+};
+
 /** Reads every document of a YAML text. */
 export function parseDocuments(input: string, file: string, reading: Reading): { value: Value; at: number; text: Text }[] {
   return discreetly(reading.isSecret ?? false, () => parse(input, file, reading));
@@ -197,14 +207,15 @@ class Builder {
         (frame.merges ??= []).push({ value, at });
         return;
       }
-      if (frame.value.has(key.value)) {
-        const first = this.#text.origin(places.keyAt[places.keys.indexOf(key.value)]!);
-        throw this.#error(`the key "${String(key.value)}" is there twice`, key.at, `it first stands in line ${first.line}, column ${first.column}; remove one`);
+      const before = frame.value.has(key.value) ? places.keys.indexOf(key.value) : places.keys.length;
+      if (before < places.keys.length && this.#reading.sources) {
+        const first = this.#text.origin(places.keyAt[before]!);
+        duplicateKeys.meet(this.#error(`the key "${String(key.value)}" is there twice`, key.at, `it first stands in line ${first.line}, column ${first.column}; remove one`));
       }
       frame.value.set(key.value, value);
-      places.keys.push(key.value);
-      places.keyAt.push(key.at);
-      places.valueAt.push(at);
+      places.keys[before] = key.value;
+      places.keyAt[before] = key.at;
+      places.valueAt[before] = at;
     }
   }
 

@@ -1,4 +1,4 @@
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { hostname, totalmem, userInfo } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -14,6 +14,9 @@ inShells(test, 'facts of this machine', async (t, place) => {
   await writeFile(join(place.dir, 'facts', 'run.fact'), '#!/bin/sh\necho "{\\"pwd\\": \\"it\'s\\"}"\n');
   await chmod(join(place.dir, 'facts', 'run.fact'), 0o755);
   await writeFile(join(place.dir, 'facts', 'bad.fact'), 'nonsense');
+  await writeFile(join(place.dir, 'facts', 'percent.fact'), '[a]\nb = 5 % of it\n');
+  await writeFile(join(place.dir, 'facts', 'failing.fact'), '#!/bin/sh\necho out; echo err >&2; exit 3\n', { mode: 0o755 });
+  await symlink('nowhere', join(place.dir, 'facts', 'gone.fact'));
   place.env['ODD'] = 'two\nlines=1';
   const { result } = await converge(t, place, setup, { fact_path: '~/facts' });
   const facts = unprefixed(result['ansible_facts']);
@@ -26,9 +29,24 @@ inShells(test, 'facts of this machine', async (t, place) => {
   t.is(facts['lo'].type, 'loopback');
   t.true(Math.abs(Number(facts['date_time'].epoch) - Date.now() / 1000) < 60);
   t.is(facts['env']['ODD'], 'two\nlines=1');
-  t.deepEqual(facts['local'], { plain: { a: [1] }, old: { general: { name: 'x y' } }, run: { pwd: "it's" }, bad: 'error: this fact is neither JSON nor INI' });
+  const { bad, percent, failing, gone, ...good } = facts['local'];
+  t.deepEqual(good, { plain: { a: [1] }, old: { general: { name: 'x y' } }, run: { pwd: "it's" } });
+  t.regex(bad, /^error loading facts as ini - please check content: \/.*\/bad\.fact \(line 1 /);
+  t.regex(percent, /^error loading facts as ini .*"%" must be followed/);
+  t.regex(failing, /^Failure executing fact script \(\/.*failing\.fact\), rc: 3, err: err\n?$/);
+  t.regex(gone, /^Could not stat fact/);
   t.true(facts['mounts'].every((mount: { mount: string }) => mount.mount.startsWith('/')));
   t.is(typeof facts['distribution'], 'string');
+});
+
+test('facts: the Python of the host', (t) => {
+  const of = (text: string) => system(new Gathered(new Map([['python', text]]), new Map()));
+  t.like(of('/usr/bin/python3\nPython 3.13.0rc2\n'), {
+    python_version: '3.13.0',
+    discovered_interpreter_python: '/usr/bin/python3',
+    python: { executable: '/usr/bin/python3', version: { major: 3, minor: 13, micro: 0, releaselevel: 'candidate', serial: 2 }, version_info: [3, 13, 0, 'candidate', 2] },
+  });
+  t.is(of('/usr/bin/python3\nno such thing\n')['python'], undefined);
 });
 
 test('facts: what runs the host', (t) => {
@@ -41,6 +59,7 @@ inShells(test, 'subsets and filters', async (t, place) => {
   const facts = async (args: object) => Object.keys(unprefixed((await converge(t, place, setup, args)).result['ansible_facts']));
   const network = await facts({ gather_subset: '!all,network' });
   t.true(network.includes('interfaces') && network.includes('distribution') && !network.includes('memtotal_mb'));
+  t.deepEqual(await facts({ gather_subset: ['!all', '!any', 'network'] }), network);
   const bare = await facts({ gather_subset: ['!all', '!min'] });
   t.deepEqual(bare, ['gather_subset', 'module_setup']);
   t.deepEqual(await facts({ filter: 'ansible_mem*_mb,os_family' }), ['os_family', 'memtotal_mb', 'memfree_mb', 'memory_mb', 'gather_subset', 'module_setup']);

@@ -6,7 +6,7 @@ import { table } from '../registry.js';
 import { fail, Undefined, type Result } from '../undefined.js';
 
 export const BASIC = table<Result>({
-  '?default|d(value, default_value="", boolean=false)': (_, value: Result, fallback, boolean) =>
+  '??default|d(value, default_value="", boolean=false)': (_, value: Result, fallback, boolean) =>
     value instanceof Undefined || (truthy(boolean) && !truthy(value)) ? fallback : value,
   '?mandatory(value, msg=null)': (_, value: Result, message) => {
     if (!(value instanceof Undefined)) return value;

@@ -1,3 +1,5 @@
+import { interpolate, parseIni } from '../../expression/ini.js';
+import { Failure } from '../../expression/undefined.js';
 import { assignments, type Gathered } from './gathered.js';
 
 type Facts = Record<string, unknown>;
@@ -80,6 +82,20 @@ export function system(host: Gathered): Facts {
     systemd: systemdFacts(host.text('systemd')),
     fips: host.first('/proc/sys/crypto/fips_enabled') === '1',
     is_chroot: host.text('root').trim() === 'other',
+    ...python(host.lines('python')),
+  };
+}
+
+/** The Python that modules in Python find on the host, from its path and `Python 3.11.2`. Nothing where there is none. */
+function python([executable, version = '']: readonly string[]): Facts {
+  const match = /^Python (\d+)\.(\d+)\.(\d+)(?:(a|b|rc)(\d+))?/.exec(version);
+  if (match === null) return {};
+  const [major, minor, micro] = match.slice(1, 4).map(Number);
+  const [releaselevel, serial] = match[4] === undefined ? ['final', 0] : [{ a: 'alpha', b: 'beta', rc: 'candidate' }[match[4]], Number(match[5])];
+  return {
+    discovered_interpreter_python: executable,
+    python: { executable, has_sslcontext: true, type: 'cpython', version: { major, minor, micro, releaselevel, serial }, version_info: [major, minor, micro, releaselevel, serial] },
+    python_version: `${major}.${minor}.${micro}`,
   };
 }
 
@@ -186,32 +202,37 @@ function cmdline(text: string): Facts {
   return { cmdline: last, proc_cmdline: all };
 }
 
-/** Facts the host keeps in `*.fact`: JSON or INI; a file that is neither, or an executable that failed, says so. */
+/** Facts the host keeps in `*.fact`: JSON or INI. One that is neither, or a program that failed, is a text that says so, in Ansible's words. */
 export function local(host: Gathered): Facts {
   const facts: Facts = {};
   for (const section of host.names()) {
-    const match = /^local (\d+) (.*)$/s.exec(section);
-    if (!match) continue;
-    const text = host.text(section);
-    facts[match[2]!] = match[1] === '0' ? localFact(text) : `error: the fact's program ended with exit status ${match[1]}`;
+    const path = /^local (.*)$/s.exec(section)?.[1];
+    if (path === undefined) continue;
+    const [, text = '', status, stderr] = /^(?:([^]*)\n)?(\S+) ?(.*)$/.exec(host.text(section)) ?? [];
+    const name = path.slice(path.lastIndexOf('/') + 1).replace('.fact', '');
+    if (status === 'dangling') facts[name] = `Could not stat fact (${path}): the link leads nowhere`;
+    else if (status !== '0') facts[name] = `Failure executing fact script (${path}), rc: ${status}, err: ${stderr}`;
+    else facts[name] = localFact(text, path);
   }
   return { local: facts };
 }
 
-function localFact(text: string): unknown {
+function localFact(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    const ini: Record<string, Record<string, string>> = {};
-    let current: Record<string, string> | undefined;
-    for (const line of text.split('\n')) {
-      const section = /^\[(.+)\]\s*$/.exec(line);
-      const pair = /^([^=:]+?)\s*[=:]\s*(.*?)\s*$/.exec(line);
-      if (/^\s*([#;].*)?$/.test(line)) continue;
-      if (section) current = ini[section[1]!] ??= {};
-      else if (pair && current) current[pair[1]!.trim().toLowerCase()] = pair[2]!;
-      else return 'error: this fact is neither JSON nor INI';
-    }
-    return ini;
+    // No JSON.
+  }
+  try {
+    const { DEFAULT: defaults = new Map(), ...sections } = Object.fromEntries(parseIni(text, { caseSensitive: false }));
+    return Object.fromEntries(
+      Object.entries(sections).map(([name, own]) => {
+        const all = new Map([...defaults, ...own]);
+        return [name, Object.fromEntries([...all].map(([key, value]) => [key, interpolate(value!, (other) => all.get(other))]))];
+      }),
+    );
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return `error loading facts as ini - please check content: ${path} (${error.message})`;
   }
 }

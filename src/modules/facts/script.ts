@@ -42,6 +42,7 @@ case $n in
   *.*) ;;
   *) s fqdn; getent -s files hosts "$n" 2>/dev/null || timeout 1 hostname -f 2>/dev/null ;;
 esac
+for p in /usr/bin/python3 /usr/local/bin/python3 /usr/libexec/platform-python /usr/bin/python; do [ -x $p ] && { s python; echo $p; $p -V 2>&1; break; }; done
 [ -d /run/systemd/system ] && { s systemd; systemctl --version 2>/dev/null; }
 [ -d /proc/1/root/. ] && { s root; [ / -ef /proc/1/root/. ] && echo same || echo other; }`,
   hardware: `s cpuinfo; grep -E '^(processor|model name|vendor_id|physical id|siblings|cpu cores|Processor|cpu|CPU implementer)[[:space:]]*:' /proc/cpuinfo
@@ -59,13 +60,13 @@ fi`,
   virtual: `s virt; systemd-detect-virt 2>/dev/null`,
 };
 
-/** Facts the host keeps itself: executables are run, other files read. */
+/** Facts the host keeps itself: executables are run, other files read. The last line says how that ended: exit status and stderr, or `dangling`. */
 function localFacts(folder: string, seconds: number): Sh {
   return sh`for f in ${hostPath(folder)}/*.fact; do
-  [ -f "$f" ] || continue
-  if [ -x "$f" ]; then t=$(timeout ${seconds} "$f" </dev/null 2>/dev/null); else t=$(cat "$f"); fi
-  r=$?; n=\${f##*/}
-  s "local $r \${n%.fact}"; printf %s "$t"
+  if [ ! -f "$f" ]; then [ -L "$f" ] || continue; t=dangling
+  elif [ -x "$f" ]; then t=$({ e=$(timeout ${seconds} "$f" </dev/null 2>&1 >&3); r=$?; } 3>&1; [ $r = 0 ] || e=$(printf %s "$e" | tr '\\n' ' '); printf '\\n%s %s' $r "$e")
+  else t=$(cat "$f" 2>/dev/null; printf '\\n0 '); fi
+  s "local $f"; printf %s "$t"
 done`;
 }
 
