@@ -98,7 +98,8 @@ async function declarative(job: Job, module: Declarative<any, any, any>, prepare
     observed = await observe(await machine.ask(way, question, job.ahead));
     changes = module.compare(wanted, observed);
     if (changes.length > 0) job.review?.(changes);
-    if (changes.length === 0 || job.check) returns = module.result(wanted, observed);
+    if (changes.length === 0) returns = module.result(wanted, observed);
+    else if (job.check) returns = module.result(wanted, observed, await rehearsed(job, module.rehearse?.(wanted, observed, changes)));
   } catch (error) {
     throw behindAPlan(job, error);
   }
@@ -111,7 +112,7 @@ async function declarative(job: Job, module: Declarative<any, any, any>, prepare
     return text && (await machine.ask(way, inspectionOf(way, text), nothingAhead));
   });
   const { differences } = shows;
-  if (job.check) return planned(job, differences, outcome({ ...returned(module, wanted, observed, shows, returns!), changed: true }, { changes: differences }));
+  if (job.check) return planned(job, differences, outcome({ ...returned(module, wanted, observed, shows, returns!), changed: true }, { changes: [...differences, ...differencesOf(returns!['diff'], job)] }));
 
   job.announce(differences);
   const kept = job.async ? undefined : job.keep && (await keeping(job.keep, module, wanted, observed, changes));
@@ -141,6 +142,15 @@ async function declarative(job: Job, module: Declarative<any, any, any>, prepare
       );
   }
   return applied(returned(module, wanted, observed, shows, module.result(wanted, observed, output)), differences);
+}
+
+/** What a host's own tools say they would do. Behind a planned change they look at a host that is not yet as it will be: what fails then tells nothing. */
+async function rehearsed({ machine, way }: Job, script: Sh | undefined): Promise<Output | undefined> {
+  if (!script) return undefined;
+  const output = await machine.ask(way, inspectionOf(way, script), nothingAhead);
+  if (output.rc === 0) return output;
+  if (machine.planned === undefined) throw ended(output, undefined, 'this would fail');
+  return undefined;
 }
 
 /** What an apply came to: only doing it may have told that there was nothing to do. */

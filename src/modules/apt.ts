@@ -1,200 +1,15 @@
-import { z } from 'zod';
-import { Question, type Kind } from '../shell/question.js';
 import { join, raw, sh, type Sh } from '../shell/sh.js';
-import { fits, installArgument, isPattern, parseInstalled, parsePolicy, parseProvided, parseSimulation, parseSpec, patternRegex, satisfies, type Installed, type Spec } from './dpkg.js';
+import { inspect, parse, weighs, type Observed } from './apt_look.js';
+import { ALL, bare, rules, specsOf, updates, upgradeVerb, type Wanted } from './apt_params.js';
+import { fits, installable, installArgument, isPattern, nameOf, satisfies, type Spec } from './dpkg.js';
 import { defineModule, ModuleError, type Back, type Change, type Output, type Step } from './module.js';
-import { bool, choice, int, list, params, str } from './params.js';
 import { hostPath } from './words.js';
-
-const upgrades = z
-  .union([z.boolean(), z.string()])
-  .transform((value, context) => {
-    const word = typeof value === 'boolean' ? (value ? 'yes' : 'no') : value;
-    if (['no', 'yes', 'safe', 'full', 'dist'].includes(word)) return word as 'no' | 'yes' | 'safe' | 'full' | 'dist';
-    context.addIssue({ code: 'custom', message: `upgrade is one of no, yes, safe, full, dist; not "${word}"` });
-    return z.NEVER;
-  })
-  .meta({ description: 'Upgrades all packages: yes and safe remove none, full and dist may.', title: 'str' });
-
-export const bare = params({
-  name: list('Packages: name, name=version (patterns too), name>=version, name/release; * with latest is all there are.').meta({ aliases: ['package', 'pkg'] }).default([]),
-  state: choice(['present', 'latest', 'absent', 'fixed', 'build-dep'], 'What the packages shall be; fixed mends broken dependencies, build-dep installs what building them takes.').default('present'),
-  deb: str('A .deb file on the host, or a URL to fetch one from.').optional(),
-  update_cache: bool('Whether the lists of packages are updated before, where something is to be done.').meta({ aliases: ['update-cache'] }).optional(),
-  cache_valid_time: int('Seconds for which lists count as up to date; given, it means update_cache too.').default(0),
-  update_cache_retries: int('How often a failed update is tried again.').default(5),
-  update_cache_retry_max_delay: int('Most seconds between two tries.').default(12),
-  upgrade: upgrades.default('no'),
-  purge: bool('Whether configuration files go with removed packages.').default(false),
-  autoremove: bool('Whether packages are removed that nothing needs any more.').default(false),
-  autoclean: bool('Whether fetched package files are deleted that can no longer be fetched.').default(false),
-  clean: bool('Whether all fetched package files are deleted.').default(false),
-  install_recommends: bool('Whether recommended packages are installed too; apt decides unless given.').meta({ aliases: ['install-recommends'] }).optional(),
-  default_release: str('The release packages are taken from first.').meta({ aliases: ['default-release'] }).optional(),
-  only_upgrade: bool('Whether to leave alone what is not installed.').default(false),
-  fail_on_autoremove: bool('Whether to fail where packages would be removed.').default(false),
-  allow_downgrade: bool('Whether a lower version may replace a higher one.').meta({ aliases: ['allow-downgrade', 'allow_downgrades', 'allow-downgrades'] }).default(false),
-  allow_change_held_packages: bool('Whether held packages may change.').default(false),
-  allow_unauthenticated: bool('Whether packages without signature are taken.').meta({ aliases: ['allow-unauthenticated'] }).default(false),
-  force: bool('All the allowances above at once, and removal of essential packages.').default(false),
-  dpkg_options: list('Options for dpkg, without the dashes.').default(['force-confdef', 'force-confold']),
-  lock_timeout: int("Seconds to wait while another process holds apt's or dpkg's lock.").default(60),
-  policy_rc_d: int('Exit status services get when packages ask whether they may start: 101 keeps them from it.').optional(),
-  force_apt_get: bool('Taken for compatibility: it is always apt-get.').default(false),
-  auto_install_module_deps: bool('Taken for compatibility: nothing need be installed.').default(true),
-});
-export type Wanted = z.output<typeof bare>;
-
-/** What must hold between the parameters. */
-export function rules(context: z.core.ParsePayload<Wanted>): void {
-  const wanted = context.value;
-  const issue = (message: string, path: string) => context.issues.push({ code: 'custom', message, input: wanted, path: [path] });
-  for (const name of wanted.name) {
-    try {
-      const spec = parseSpec(name);
-      if (isPattern(spec.name) && !['present', 'latest', 'absent'].includes(wanted.state)) issue(`patterns of names are understood with state: present, latest and absent only: "${name}"`, 'name');
-    } catch (error) {
-      issue((error as Error).message, 'name');
-    }
-  }
-  if (wanted.state === 'latest' && wanted.name.length > 1 && wanted.name.includes('*')) issue('with latest * stands alone: it upgrades all packages', 'name');
-  if (wanted.state === 'build-dep' && !wanted.name.length) issue('state: build-dep needs packages', 'name');
-  const other = wanted.deb ?? (wanted.update_cache || wanted.cache_valid_time || wanted.upgrade !== 'no' || wanted.autoremove || wanted.autoclean || wanted.clean || wanted.state === 'fixed');
-  if (!wanted.name.length && !other) issue('give packages, or something else to do (update_cache, upgrade, deb, autoremove, …)', 'name');
-}
-
-/** All packages of the latest version are what an upgrade gives. */
-export async function prepare(args: Wanted): Promise<Wanted> {
-  return args.state === 'latest' && args.name.includes('*') ? { ...args, name: [], state: 'present', upgrade: 'yes' } : args;
-}
-
-export interface Observed {
-  packages: Installed[];
-  provided: Set<string>;
-  candidates: Map<string, string>;
-  /** Names of packages there are that fit the wanted patterns. */
-  matching: string[];
-  deb: { name: string; version: string | undefined } | undefined;
-  /** Seconds since the epoch, by the host's clock; undefined where there are no lists at all. */
-  updated: number | undefined;
-  now: number;
-  upgrade: ReturnType<typeof parseSimulation>;
-  autoremove: ReturnType<typeof parseSimulation>;
-  fix: ReturnType<typeof parseSimulation>;
-  /** Undefined where it cannot be told before the lists are updated. */
-  build_dep: ReturnType<typeof parseSimulation> | undefined;
-  autoclean: ReturnType<typeof parseSimulation>;
-  archives: boolean;
-}
-
-const specsOf = (wanted: Wanted): Spec[] => wanted.name.map(parseSpec);
-const updates = (wanted: Wanted): boolean => wanted.update_cache === true || wanted.cache_valid_time > 0;
-const upgradeVerb = (wanted: Wanted) => (['full', 'dist'].includes(wanted.upgrade) ? 'dist-upgrade' : 'upgrade --with-new-pkgs');
-/** A URL names its package in the file it ends in: `name_version_arch.deb`. */
-const debUrl = (deb: string) => (deb.includes('://') ? /([^/_]+)_([^/_]+)_[^/_]+\.deb(?:[?#].*)?$/.exec(deb) : undefined);
-
-/** Tasks that ask for packages and nothing else are answered together: what dpkg says of more packages does no harm. */
-const packages = (wanted: Wanted): Kind<Wanted> => ({
-  name: `packages ${wanted.state === 'latest'} ${wanted.default_release} ${updates(wanted)}`,
-  key: ({ name }) => name.join(' '),
-  text: (asked) => inspection({ ...asked[0]!, name: asked.flatMap(({ name }) => name) }),
-  apart: (stdout, asked) => asked.map(() => stdout),
-});
-
-export function inspect(wanted: Wanted): Sh {
-  const isSimple = wanted.deb === undefined && wanted.upgrade === 'no' && !wanted.autoremove && !wanted.autoclean && !wanted.clean && ['present', 'absent', 'latest'].includes(wanted.state);
-  if (!isSimple || wanted.name.length > TOGETHER) return inspection(wanted);
-  return new Question(packages(wanted), wanted);
-}
-
-/** More packages than that are asked about by themselves. */
-const TOGETHER = 50;
-
-function inspection(wanted: Wanted): Sh {
-  const building = wanted.state === 'build-dep';
-  const names = specsOf(building ? { ...wanted, name: [] } : wanted).map((spec) => (spec.arch === undefined ? spec.name : `${spec.name}:${spec.arch}`));
-  const patterns = specsOf(wanted).map(({ name }) => name).filter(isPattern);
-  const query = '${db:Status-Abbrev}\\t${Package}\\t${Architecture}\\t${Version}\\n';
-  const release = wanted.default_release === undefined ? sh`` : sh`-t ${wanted.default_release}`;
-  const simulated = (section: string, verb: string) => sh`echo ${`@${section}`}; apt-get -s -q -o Debug::NoLocking=true ${release} ${raw(verb)} || exit`;
-  return join([
-    sh`command -v apt-get >/dev/null || { echo 'the host has no apt-get' >&2; exit 1; }`,
-    names.length
-      ? sh`echo @packages; q=$(dpkg-query -W -f ${query} -- ${names} 2>/dev/null); r=$?
-printf '%s\\n' "$q"
-# What is not installed may be a name others provide; dpkg lists some of those itself.
-case $r$q in 0un* | 0*'
-un'*) r=1 ;; esac
-case $r in
-  0) ;;
-  1) echo @provided; dpkg-query -W -f ${'${db:Status-Abbrev}\\t${Package}\\t${Provides}\\n'} | grep -Fw ${names.map((name) => sh`-e ${name.split(':')[0]!}`)} ;;
-  *) dpkg-query -W -- ${names} >&2; exit $r ;;
-esac`
-      : sh``,
-    wanted.state !== 'absent' && patterns.length ? sh`m=$(apt-cache pkgnames | LC_ALL=C grep -Ex ${patterns.map((pattern) => ['-e', patternRegex(pattern)])}); echo @matching; printf '%s\\n' "$m"` : sh``,
-    wanted.state === 'latest' && names.length ? sh`echo @policy; apt-cache ${release} policy ${names.filter((name) => !isPattern(name))} ${patterns.length ? sh`$m` : sh``} || exit` : sh``,
-    wanted.deb === undefined || wanted.deb.includes('://')
-      ? sh``
-      : sh`echo @deb; dpkg-deb -f ${hostPath(wanted.deb)} Package Version || exit`,
-    wanted.deb === undefined
-      ? sh``
-      : sh`p=${debUrl(wanted.deb)?.[1] ?? ''}; [ "$p" ] || p=$(dpkg-deb -f ${hostPath(wanted.deb)} Package 2>/dev/null)
-echo @debinstalled; [ -z "$p" ] || dpkg-query -W -f ${query} -- "$p" 2>/dev/null`,
-    updates(wanted)
-      ? sh`echo @cache; date +%s
-for f in /var/lib/apt/lists/*Packages* /var/lib/apt/lists/*Release; do
-  if [ -e "$f" ]; then stat -c %Y /var/lib/apt/periodic/update-success-stamp /var/lib/apt/lists 2>/dev/null; break; fi
-done`
-      : sh``,
-    wanted.upgrade === 'no' ? sh`` : simulated('upgrade', upgradeVerb(wanted)),
-    wanted.autoremove ? simulated('autoremove', 'autoremove') : sh``,
-    wanted.state === 'fixed' ? simulated('fix', '--fix-broken install') : sh``,
-    building
-      ? sh`echo @builddep; apt-get -s -q -o Debug::NoLocking=true ${release} build-dep -- ${specsOf(wanted).map(installArgument)} || ${updates(wanted) ? sh`echo @unlisted` : sh`exit`}`
-      : sh``,
-    wanted.autoclean ? simulated('autoclean', 'autoclean') : sh``,
-    wanted.clean ? sh`for f in /var/cache/apt/archives/*.deb; do if [ -e "$f" ]; then echo @archives; break; fi; done` : sh``,
-    sh`echo @end`,
-  ]);
-}
-
-export function parse(output: Output, wanted: Wanted): Observed {
-  const sections = new Map<string, string[]>();
-  let current: string[] = [];
-  for (const line of output.stdout.split('\n')) {
-    if (/^@[a-z]+$/.test(line)) sections.set(line.slice(1), (current = []));
-    else if (line !== '') current.push(line);
-  }
-  if (!sections.has('end')) {
-    throw new ModuleError(`cannot look at packages: ${output.stderr.trim().split('\n').at(-1) || `exit status ${output.rc}`}`, { rc: output.rc, stdout: output.stdout, stderr: output.stderr });
-  }
-  const lines = (section: string) => sections.get(section) ?? [];
-  const [now, ...stamps] = lines('cache').map(Number);
-  const field = (name: string) => lines('deb').find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
-  const url = wanted.deb === undefined ? undefined : debUrl(wanted.deb);
-  const name = field('Package') ?? url?.[1];
-  return {
-    packages: parseInstalled([...lines('packages'), ...lines('debinstalled')]),
-    provided: parseProvided(lines('provided')),
-    matching: lines('matching'),
-    candidates: parsePolicy(lines('policy').join('\n')),
-    deb: name === undefined ? undefined : { name, version: field('Version') ?? (url?.[2] && decodeURIComponent(url[2])) },
-    now: now ?? 0,
-    updated: stamps.length ? Math.max(...stamps) : undefined,
-    upgrade: parseSimulation(lines('upgrade')),
-    autoremove: parseSimulation(lines('autoremove')),
-    fix: parseSimulation(lines('fix')),
-    build_dep: sections.has('unlisted') ? undefined : parseSimulation(lines('builddep')),
-    autoclean: parseSimulation(lines('autoclean')),
-    archives: sections.has('archives'),
-  };
-}
 
 const matching = (spec: Spec, observed: Observed) =>
   observed.packages.filter((each) => fits(spec.name, each.name) && (spec.arch === undefined || spec.arch === each.arch));
 const versionOf = (spec: Spec, observed: Observed) => matching(spec, observed).find((each) => each.status === 'installed')?.version;
 
-/** The wanted specs, with what there is in place of the patterns of what is to be present. */
+/** The wanted specs, with what there is in place of the patterns of what is to be there. */
 function namedBy(wanted: Wanted, { matching }: Observed): Spec[] {
   if (wanted.state === 'absent') return specsOf(wanted);
   const all = specsOf(wanted).flatMap((spec) => {
@@ -218,11 +33,25 @@ function due(wanted: Wanted, observed: Observed): { spec: Spec; names: string[];
       const fitting = gone.filter((each) => each.status !== 'installed' || satisfies(spec, each.version));
       return fitting.map((each) => ({ spec, names: [spec.arch === undefined ? each.name : `${each.name}:${each.arch}`], from: `${each.name} ${each.status === 'config' ? 'configuration' : each.version}`, to: `${each.name} absent` }));
     }
-    const candidate = wanted.state === 'latest' ? observed.candidates.get(spec.arch === undefined ? spec.name : `${spec.name}:${spec.arch}`) : undefined;
-    const fine = version === undefined ? observed.provided.has(spec.name) && spec.version === undefined : satisfies(spec, version) && (candidate === undefined || candidate === version);
+    const best = weighs(wanted, spec) ? installable(spec, observed.policies.get(nameOf(spec))) : undefined;
+    const newer = wanted.state === 'latest' && best !== undefined && best !== version;
+    const fine = version === undefined ? observed.provided.has(spec.name) && spec.version === undefined : satisfies(spec, version) && !newer;
     if ((fine && !broken) || (version === undefined && !broken && wanted.only_upgrade)) return [];
-    const asked = spec.version === undefined ? (candidate ?? 'present') : `${spec.relation === '>=' ? '>= ' : ''}${spec.version}`;
-    return [{ spec, names: [installArgument(spec)], from: `${spec.name} ${broken ? 'half installed' : (version ?? 'absent')}`, to: `${spec.name} ${asked}` }];
+    const isFresh = !updates(wanted) || !stale(wanted, observed);
+    if (spec.version !== undefined && best === undefined && weighs(wanted, spec) && isFresh) throw new ModuleError(`no available installation candidate for ${spec.written}`);
+    const asked = best ?? (spec.version === undefined ? 'present' : `${spec.relation === '>=' ? '>= ' : ''}${spec.version}`);
+    const argument = spec.version !== undefined && best !== undefined && isFresh ? `${nameOf(spec)}=${best}` : installArgument(spec);
+    return [{ spec, names: [argument], from: `${spec.name} ${broken ? 'half installed' : (version ?? 'absent')}`, to: `${spec.name} ${asked}` }];
+  });
+}
+
+/** Packages that are asked for by name and there as dependencies only: apt would take them away when nothing else needs them. */
+function unmarked(wanted: Wanted, observed: Observed): string[] {
+  if (!['present', 'latest'].includes(wanted.state) || wanted.only_upgrade) return [];
+  return namedBy(wanted, observed).flatMap((spec) => {
+    const found = matching(spec, observed);
+    const isMarked = found.length !== 1 || ![...observed.automatic].some((each) => each === nameOf(spec) || (spec.arch === undefined && each.startsWith(`${spec.name}:`)));
+    return isMarked || versionOf(spec, observed) === undefined ? [] : [nameOf(spec)];
   });
 }
 
@@ -234,7 +63,7 @@ function stale(wanted: Wanted, observed: Observed): boolean {
 /** Whether the lists are worth an update: for their own sake, for what is due, or to know what is the latest. */
 function updateDue(wanted: Wanted, observed: Observed, pending: boolean): boolean {
   if (!updates(wanted) || !stale(wanted, observed)) return false;
-  const alone = !wanted.name.length && wanted.deb === undefined;
+  const alone = !specsOf(wanted).length && wanted.deb === undefined;
   return pending || alone || wanted.state === 'latest' || wanted.upgrade !== 'no';
 }
 
@@ -244,6 +73,8 @@ export function compare(wanted: Wanted, observed: Observed): Change[] {
   const packages = due(wanted, observed);
   const changes: Change[] = [];
   if (packages.length) changes.push({ field: 'packages', from: listed(packages.map(({ from }) => from)), to: listed(packages.map(({ to }) => to)) });
+  const manual = unmarked(wanted, observed);
+  if (manual.length) changes.push({ field: 'manual', from: `${listed(manual)} as dependencies`, to: `${listed(manual)} by themselves` });
   if (wanted.deb !== undefined) {
     const there = observed.packages.find((each) => each.name === observed.deb?.name && each.status === 'installed')?.version;
     if (there === undefined || there !== observed.deb?.version) changes.push({ field: 'deb', from: there ?? 'absent', to: observed.deb?.version ?? wanted.deb });
@@ -256,7 +87,7 @@ export function compare(wanted: Wanted, observed: Observed): Change[] {
   simulated('upgrade');
   simulated('autoremove');
   simulated('autoclean');
-  if (observed.build_dep === undefined) changes.push({ field: 'build_dep', from: 'unknown before the lists are updated', to: `what building ${listed(wanted.name)} takes` });
+  if (observed.build_dep === undefined) changes.push({ field: 'build_dep', from: 'unknown before the lists are updated', to: `what building ${listed(wanted.name!)} takes` });
   else simulated('build_dep');
   if (observed.archives) changes.push({ field: 'clean', from: 'package files', to: 'none' });
   if (updateDue(wanted, observed, changes.some(({ field }) => ['packages', 'deb', 'build_dep'].includes(field)))) {
@@ -282,10 +113,33 @@ ${wanted.state === 'absent' ? sh`` : lists}
 }`;
 }
 
+const ENVIRONMENT = sh`export DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none`;
+
 export function apply(wanted: Wanted, observed: Observed, changes: readonly Change[]): Step {
   const has = (field: string) => changes.some((change) => change.field === field);
-  const allowing = (flag: boolean, option: string) => (flag || wanted.force ? [option] : []);
   const get = sh`apt-get -y -q -o ${`DPkg::Lock::Timeout=${wanted.lock_timeout}`} ${wanted.dpkg_options.flatMap((option) => ['-o', `Dpkg::Options::=--${option}`])}`;
+  return {
+    script: join([
+      ENVIRONMENT,
+      failing(wanted),
+      wanted.policy_rc_d === undefined ? sh`` : policy(wanted.policy_rc_d),
+      has('cache') ? update(wanted) : sh``,
+      ...steps(wanted, observed, changes, get),
+      has('manual') ? sh`apt-mark -q manual -- ${unmarked(wanted, observed)} || failing` : sh``,
+    ]),
+  };
+}
+
+/** What apt-get says it would do. Before the lists are updated, or of what has to be fetched first, it cannot say. */
+export function rehearse(wanted: Wanted, observed: Observed, changes: readonly Change[]): Sh | undefined {
+  if (changes.some(({ field }) => field === 'cache' || (field === 'deb' && wanted.deb!.includes('://')))) return undefined;
+  return join([ENVIRONMENT, failing(wanted), ...steps(wanted, observed, changes, sh`apt-get -s -q -o Debug::NoLocking=true`)]);
+}
+
+/** @param get apt-get with the options that all calls of it have */
+function steps(wanted: Wanted, observed: Observed, changes: readonly Change[], get: Sh): Sh[] {
+  const has = (field: string) => changes.some((change) => change.field === field);
+  const allowing = (flag: boolean, option: string) => (flag || wanted.force ? [option] : []);
   const options = [
     ...(wanted.default_release === undefined ? [] : ['-t', wanted.default_release]),
     ...(wanted.install_recommends === undefined ? [] : ['-o', `APT::Install-Recommends=${wanted.install_recommends ? 'yes' : 'no'}`]),
@@ -297,9 +151,7 @@ export function apply(wanted: Wanted, observed: Observed, changes: readonly Chan
     ...allowing(wanted.allow_unauthenticated, '--allow-unauthenticated'),
     ...allowing(false, '--allow-remove-essential'),
   ];
-  const parts = [sh`export DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none`, failing(wanted)];
-  if (wanted.policy_rc_d !== undefined) parts.push(policy(wanted.policy_rc_d));
-  if (has('cache')) parts.push(update(wanted));
+  const parts: Sh[] = [];
   if (has('clean')) parts.push(sh`${get} clean || failing`);
   if (has('fix')) parts.push(sh`${get} --fix-broken install ${options} || failing`);
   if (has('upgrade') || (has('cache') && wanted.upgrade !== 'no')) parts.push(sh`${get} ${raw(upgradeVerb(wanted))} ${options} || failing`);
@@ -314,7 +166,7 @@ export function apply(wanted: Wanted, observed: Observed, changes: readonly Chan
   if (has('deb')) parts.push(deb(wanted.deb!, sh`${get} ${options}`));
   if (has('autoremove') && !asked.length) parts.push(sh`${get} ${wanted.purge ? ['--purge'] : []} autoremove || failing`);
   if (has('autoclean')) parts.push(sh`${get} autoclean || failing`);
-  return { script: join(parts) };
+  return parts;
 }
 
 function latestOf(wanted: Wanted, observed: Observed): string[] {
@@ -329,7 +181,7 @@ while :; do
   [ $r -ne 0 ] || break
   case $e in
     *'/var/lib/apt/lists/lock'*) [ $w -lt ${wanted.lock_timeout} ] || { printf '%s\\n' "$e" >&2; printf '%s\\n' "$e" | grep -F 'It is held by' >&2; exit $r; }; w=$((w + 1)); sleep 1 ;;
-    *) [ $n -lt ${wanted.update_cache_retries} ] || { printf '%s\\n' "$e" >&2; exit $r; }
+    *) [ $n -lt ${wanted.update_cache_retries} ] || { printf '%s\\n' "$e" "Failed to update apt cache after $n retries: $(printf '%s\\n' "$e" | grep '^E:' | tr '\\n' ' ')" >&2; exit $r; }
       d=$((1 << n)); [ $d -lt ${wanted.update_cache_retry_max_delay} ] || d=${wanted.update_cache_retry_max_delay}
       n=$((n + 1)); sleep $d ;;
   esac
@@ -360,7 +212,7 @@ export function undo(wanted: Wanted, observed: Observed, changes: readonly Chang
   for (const { spec, names, from } of due(wanted, observed)) {
     const was = versionOf(spec, observed);
     if (wanted.state === 'absent') removed!.push(...names);
-    else if (was === undefined && matching(spec, observed).length === 0) added!.push(spec.arch === undefined ? spec.name : `${spec.name}:${spec.arch}`);
+    else if (was === undefined && matching(spec, observed).length === 0) added!.push(nameOf(spec));
     else back.push({ cannot: `${from} was upgraded or mended` });
   }
   if (changes.some(({ field }) => field === 'deb')) {
@@ -370,9 +222,9 @@ export function undo(wanted: Wanted, observed: Observed, changes: readonly Chang
   }
   if (changes.some(({ field }) => field === 'build_dep')) {
     for (const { verb, name, from } of observed.build_dep ?? []) if (verb === 'Inst' && from === undefined) added!.push(name);
-    if (!observed.build_dep?.every(({ verb, from }) => verb === 'Inst' && from === undefined)) back.push({ cannot: `what building ${listed(wanted.name)} takes replaced other packages, or was not known before` });
+    if (!observed.build_dep?.every(({ verb, from }) => verb === 'Inst' && from === undefined)) back.push({ cannot: `what building ${listed(wanted.name!)} takes replaced other packages, or was not known before` });
   }
-  for (const { field, from } of changes) if (['upgrade', 'autoremove', 'fix'].includes(field)) back.push({ cannot: `${field}: ${String(from)}` });
+  for (const { field, from } of changes) if (['upgrade', 'autoremove', 'fix', 'manual'].includes(field)) back.push({ cannot: `${field}: ${String(from)}` });
   if (added!.length > 0) back.push({ module: 'apt', args: { name: added, state: 'absent', purge: true } });
   if (removed!.length > 0) back.push({ module: 'apt', args: { name: removed, state: 'present' } });
   return back;
@@ -381,22 +233,34 @@ export function undo(wanted: Wanted, observed: Observed, changes: readonly Chang
 export const returns = {
   cache_updated: 'Whether the lists of packages were updated.',
   cache_update_time: 'When the lists were last updated, in seconds since the epoch.',
-  stdout: 'What apt-get wrote to standard output.',
+  stdout: 'What apt-get wrote to standard output; in a plan, what it says it would do.',
   stderr: 'What apt-get wrote to standard error.',
 };
 
 export function result(wanted: Wanted, observed: Observed, output?: Output) {
   const updated = output !== undefined && compare(wanted, observed).some(({ field }) => field === 'cache');
+  const stdout = output?.stdout ?? observed.printed;
+  const told = output && wanted.diff ? account(output.stdout) : undefined;
   return {
     cache_updated: updated,
     cache_update_time: (updated ? observed.now : observed.updated) ?? 0,
-    ...(output ? { stdout: output.stdout, stderr: output.stderr } : {}),
+    ...(stdout === undefined ? {} : { stdout, stderr: output?.stderr ?? '' }),
+    ...(stdout !== undefined && wanted.upgrade !== 'no' ? { msg: stdout } : {}),
+    ...(told === undefined ? {} : { diff: { prepared: told } }),
   };
+}
+
+/** What apt-get says of the packages, between reading its lists and working on them. */
+function account(stdout: string): string {
+  const lines = stdout.split('\n');
+  const from = lines.findLastIndex((line) => line.startsWith('Reading state information...')) + 1;
+  const to = lines.findIndex((line, i) => i >= from && /^\d+ upgraded/.test(line));
+  return lines.slice(from, to < 0 ? undefined : to + 1).join('\n');
 }
 
 /** Lists without a time they stay valid are stale again at once, where an update is wanted for itself. */
 export function verify(wanted: Wanted): boolean {
-  return !(updates(wanted) && wanted.cache_valid_time === 0 && (wanted.state === 'latest' || wanted.upgrade !== 'no' || (!wanted.name.length && wanted.deb === undefined)));
+  return !(updates(wanted) && wanted.cache_valid_time === 0 && (wanted.state === 'latest' || wanted.upgrade !== 'no' || (!specsOf(wanted).length && wanted.deb === undefined)));
 }
 
 export default defineModule({
@@ -404,6 +268,8 @@ export default defineModule({
   summary: 'Installs, upgrades and removes packages of Debian and its kin.',
   params: bare.check(rules),
   returns,
+  // All packages of the latest version are what an upgrade gives.
+  prepare: async (args, { diff }): Promise<Wanted> => ({ ...args, ...(args.state === 'latest' && args.name?.includes(ALL) ? { name: [], state: 'present', upgrade: 'yes' } : {}), diff }),
   examples: [
     '- apt:\n    name: [nginx, php-fpm]\n    update_cache: true\n    cache_valid_time: 3600',
     '- apt:\n    name: nginx=1.22*\n    state: present',
@@ -411,12 +277,12 @@ export default defineModule({
     '- apt:\n    upgrade: dist',
     '- apt:\n    name: nginx\n    state: build-dep',
   ],
-  prepare,
   verify,
   inspect,
   parse,
   compare,
   apply,
+  rehearse,
   undo,
   result,
 });

@@ -60,6 +60,8 @@ echo looked`,
   compare(wanted, answers) {
     const { question, vtype, value } = wanted;
     if (question === undefined) return [];
+    const odd = Array.isArray(value) ? value.find((each) => typeof each !== 'string') : undefined;
+    if (odd !== undefined) throw new ModuleError(`Invalid value provided for '${vtype}': ${JSON.stringify(odd)} is no string`);
     const before = answers.get(question);
     const is = before === undefined ? undefined : vtype === 'boolean' ? before.toLowerCase() : Array.isArray(value) ? members(before.split(',').map((each) => each.trim())).join(', ') : before;
     return is === answer(wanted) ? [] : [{ field: question, from: before ?? null, to: answer(wanted), ...(vtype === 'password' ? { secret: true } : {}) }];

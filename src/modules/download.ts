@@ -3,10 +3,11 @@
  * Headers and passwords go to curl through standard input, never as arguments, which anyone may list. wget reads
  * no configuration from a pipe: it gets a private file in memory (/dev/shm), gone right after.
  */
-import { join, raw, sh, type Sh } from '../shell/sh.js';
+import { join, raw, sh, Sh } from '../shell/sh.js';
 
 export interface Download {
-  url: string;
+  /** The address, or what the shell makes one of inside double quotes (`https://example.org/$id`): nothing that curl would have to have escaped. */
+  url: string | Sh;
   headers: Readonly<Record<string, string>>;
   user: string | undefined;
   password: string | undefined;
@@ -25,8 +26,9 @@ export interface Download {
 export function fetcher({ url, headers, user, password, timeout, validateCerts, useProxy, agent, netrc, curl: further = [] }: Download): Sh {
   const named = Object.entries(headers);
   const configured = named.length > 0 || user !== undefined;
+  const address = url instanceof Sh ? raw(`"${url.text}"`) : sh`${url}`;
   const curlConfig = [
-    `url = ${curlQuote(url)}`,
+    url instanceof Sh ? raw(`"url = \\"${url.text}\\""`) : `url = ${curlQuote(url)}`,
     `user-agent = ${curlQuote(agent)}`,
     ...named.map(([name, value]) => `header = ${curlQuote(`${name}: ${value}`)}`),
     ...(user === undefined ? [] : [`user = ${curlQuote(`${user}:${password ?? ''}`)}`]),
@@ -44,13 +46,13 @@ export function fetcher({ url, headers, user, password, timeout, validateCerts, 
   const wget = configured
     ? sh`wget --version >/dev/null 2>&1 || { echo "busybox' wget takes headers and passwords only as arguments; install curl" >&2; return 1; }
     w=$(mktemp /dev/shm/.muster.XXXXXX) || return
-    printf '%s\\n' ${wgetConfig} >"$w" && wget --config="$w" -q -T ${timeout} ${certs} -U ${agent} -O "$1" ${url}
+    printf '%s\\n' ${wgetConfig} >"$w" && wget --config="$w" -q -T ${timeout} ${certs} -U ${agent} -O "$1" ${address}
     set -- $?; rm -f -- "$w"; return $1`
-    : sh`wget ${netrc ? join([]) : raw('$(wget --version >/dev/null 2>&1 && echo --no-netrc)')} -q -T ${timeout} ${certs} -U ${agent} -O "$1" ${url}`;
+    : sh`wget ${netrc ? join([]) : raw('$(wget --version >/dev/null 2>&1 && echo --no-netrc)')} -q -T ${timeout} ${certs} -U ${agent} -O "$1" ${address}`;
   const peer = validateCerts ? [] : ['-o', 'Acquire::https::Verify-Peer=false', '-o', 'Acquire::https::Verify-Host=false'];
   const apt = configured
     ? raw(`echo "the host has neither curl nor wget; apt-helper sends no headers or passwords: install curl" >&2; return 1`)
-    : sh`o=$(/usr/lib/apt/apt-helper -o Acquire::http::Timeout=${timeout} -o Acquire::https::Timeout=${timeout} ${peer} download-file ${url} "$1" 2>&1) || { printf '%s\\n' "$o" >&2; return 1; }`;
+    : sh`o=$(/usr/lib/apt/apt-helper -o Acquire::http::Timeout=${timeout} -o Acquire::https::Timeout=${timeout} ${peer} download-file ${address} "$1" 2>&1) || { printf '%s\\n' "$o" >&2; return 1; }`;
   if (further.length > 0) {
     return sh`muster_fetch() {
   command -v curl >/dev/null || { echo 'ciphers, client_cert, client_key and use_gssapi take curl on the host' >&2; return 1; }

@@ -24,9 +24,14 @@ export function isPattern(text: string): boolean {
   return /[*?[]/.test(text);
 }
 
+/** The name, with the architecture where one is given. */
+export function nameOf({ name, arch }: Spec): string {
+  return arch === undefined ? name : `${name}:${arch}`;
+}
+
 /** What apt-get is given to install it. */
 export function installArgument(spec: Spec): string {
-  const name = spec.arch === undefined ? spec.name : `${spec.name}:${spec.arch}`;
+  const name = nameOf(spec);
   if (spec.release !== undefined) return `${name}/${spec.release}`;
   return spec.version === undefined || spec.relation === '>=' ? name : `${name}=${spec.version}`;
 }
@@ -60,11 +65,26 @@ export function parseProvided(lines: readonly string[]): Set<string> {
   return provided;
 }
 
-/** `apt-cache policy` -> candidate versions by name; packages without one are left out. */
-export function parsePolicy(text: string): Map<string, string> {
-  const candidates = new Map<string, string>();
-  for (const match of text.matchAll(/^(\S+):\n {2}Installed: .*\n {2}Candidate: (.*)$/gm)) if (match[2] !== '(none)') candidates.set(match[1]!, match[2]!);
-  return candidates;
+/** What apt would install, and all versions it has, the highest first. */
+export interface Policy {
+  candidate: string | undefined;
+  versions: string[];
+}
+
+/** `apt-cache policy` by name. */
+export function parsePolicy(text: string): Map<string, Policy> {
+  const policies = new Map<string, Policy>();
+  for (const [, name, candidate, table] of text.matchAll(/^(\S+):\n {2}Installed: .*\n {2}Candidate: (.*)\n(?: {2}Package pin: .*\n)?(?: {2}Version table:((?:\n {4}.*|\n \*\*\* .*)*))?/gm)) {
+    const versions = [...(table ?? '').matchAll(/^ (?:\*\*\*| {3}) (\S+)/gm)].map((match) => match[1]!);
+    policies.set(name!, { candidate: candidate === '(none)' ? undefined : candidate, versions });
+  }
+  return policies;
+}
+
+/** The version apt would install to fulfil the spec; undefined where it has none. */
+export function installable(spec: Spec, policy: Policy | undefined): string | undefined {
+  if (spec.version !== undefined && spec.relation === '=') return policy?.versions.find((version) => fits(spec.version!, version));
+  return policy?.candidate !== undefined && satisfies(spec, policy.candidate) ? policy.candidate : undefined;
 }
 
 /** What apt-get says it would do: `Inst nginx [1.18] (1.22 Debian:12 [amd64])`, `Remv x [1]`, `Del x 1 [2 kB]`. */

@@ -18,7 +18,7 @@ export const dpkgSelections = defineModule<typeof schema, string>({
   inspect: ({ name }) => sh`LC_ALL=C dpkg --get-selections ${name}`,
   parse({ rc, stdout, stderr }, { name, selection }) {
     if (rc !== 0) throw new ModuleError(`cannot ask dpkg about ${name}: ${stderr.trim() || `exit status ${rc}`}`, { rc, stderr });
-    if (stderr.includes('no packages found matching')) throw new ModuleError(`dpkg knows no package ${name}, so it cannot be set to ${selection}`);
+    if (stderr.includes('no packages found matching')) throw new ModuleError(`Failed to find package '${name}' to perform selection '${selection}'.`);
     return stdout.trim().split(/\s+/)[1] ?? 'not present';
   },
   compare: ({ selection }, before) => (before === selection ? [] : [{ field: 'selection', from: before, to: selection }]),

@@ -37,7 +37,7 @@ const schema = params({
 
 interface Wanted extends Destination {
   args: typeof schema._output;
-  download: Download;
+  download: Download & { url: string };
   checksum: { algorithm: string; hex: string } | undefined;
 }
 

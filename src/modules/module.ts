@@ -129,6 +129,11 @@ export interface Declarative<P extends z.ZodType, Wanted, Observed> extends Desc
   /** Makes exactly these changes. */
   apply(wanted: Wanted, observed: Observed, changes: Change[]): Step;
   /**
+   * Read-only text by which the host's own tools tell what `apply` would do; its output is `result`'s in a plan, and
+   * the plan fails where it fails. Undefined where they cannot tell.
+   */
+  rehearse?(wanted: Wanted, observed: Observed, changes: Change[]): Sh | undefined;
+  /**
    * What `apply` touches, to the last path: all that has to be put back to undo it. A module without it may not stand in
    * a confirmed block. @throws ModuleError for changes that cannot be put back
    */
@@ -147,7 +152,7 @@ export interface Declarative<P extends z.ZodType, Wanted, Observed> extends Desc
    */
   diff?(wanted: Wanted, observed: Observed, changes: readonly Pick<Change, 'field' | 'from' | 'to'>[], texts: readonly TextDiff[]): unknown;
   /**
-   * `output` is apply's, absent when nothing was changed or in a plan. May throw ModuleError; may say `changed: false`
+   * `output` is apply's, in a plan that of `rehearse`; absent when nothing was changed or nothing was rehearsed. May throw ModuleError; may say `changed: false`
    * where only doing it told that there was nothing to do (`pip install -U`).
    */
   result(wanted: Wanted, observed: Observed, output?: Output): Returns;

@@ -43,6 +43,7 @@ export default defineModule({
   parse: (output, { manager, args }) => MODULES[manager]!.parse(output, args) as unknown,
   compare: ({ manager, args }, observed) => MODULES[manager]!.compare(args, observed),
   apply: ({ manager, args }, observed, changes) => MODULES[manager]!.apply(args, observed, changes),
+  rehearse: ({ manager, args }, observed, changes) => MODULES[manager]!.rehearse?.(args, observed, changes),
   undo: ({ manager, args }, observed, changes) => MODULES[manager]!.undo!(args, observed, changes),
   result: ({ manager, args }, observed, output) => MODULES[manager]!.result(args, observed, output),
 });

@@ -9,7 +9,7 @@ import { controller, inShells } from './harness.js';
 
 const packages = 'ii \tnginx\tamd64\t1.22.1-9\nii \tlibc6\tamd64\t2.36-9\nii \tlibc6\ti386\t2.36-9\nrc \told\tall\t1.0\niF \tstuck\tamd64\t2.0\nun \tmail-transport-agent\t\t\nhi \theld\tamd64\t3.0';
 const provided = 'ii \tpostfix\tdefault-mta, mail-transport-agent\nrc \tx\tgone-agent\n';
-const policy = 'nginx:\n  Installed: 1.22.1-9\n  Candidate: 1.24.0-1\n  Version table:\n     1.24.0-1 500\nnope:\n  Installed: (none)\n  Candidate: (none)\n  Version table:\nheld:\n  Installed: 3.0\n  Candidate: 3.0\n';
+const policy = 'nginx:\n  Installed: 1.22.1-9\n  Candidate: 1.24.0-1\n  Version table:\n     1.26.0-1 100\n        100 https://deb.example.org testing/main amd64 Packages\n     1.24.0-1 500\n        500 https://deb.example.org stable/main amd64 Packages\n *** 1.22.1-9 100\n        100 /var/lib/dpkg/status\nnope:\n  Installed: (none)\n  Candidate: (none)\n  Version table:\nheld:\n  Installed: 3.0\n  Candidate: 3.0\n  Package pin: 3.0\n  Version table:\n     4.0 500\n *** 3.0 1000\n';
 const cache = (age: number) => `@cache\n10000\n${10000 - age}\n${10000 - age - 500}\n`;
 
 const cases: [string, object, string, [string, unknown, unknown][]][] = [
@@ -21,15 +21,20 @@ const cases: [string, object, string, [string, unknown, unknown][]][] = [
   ['stuck half way', { name: 'stuck' }, '', [['packages', 'stuck half installed', 'stuck present']]],
   ['a version', { name: 'nginx=1.22.1-9' }, '', []],
   ['a pattern of versions', { name: 'nginx=1.22*' }, '', []],
-  ['another version', { name: 'nginx=1.18*' }, '', [['packages', 'nginx 1.22.1-9', 'nginx 1.18*']]],
-  ['at least', { name: ['nginx>=1.22', 'held >= 2:0'] }, '', [['packages', 'held 3.0', 'held >= 2:0']]],
+  ['another version', { name: 'nginx=1.24*' }, '', [['packages', 'nginx 1.22.1-9', 'nginx 1.24.0-1']]],
+  ['latest of a version', { name: 'nginx=1.22.1-9', state: 'latest' }, '', []],
+  ['latest of a pattern of versions', { name: 'nginx=1.2[46].*', state: 'latest' }, '', [['packages', 'nginx 1.22.1-9', 'nginx 1.26.0-1']]],
+  ['latest at least', { name: 'nginx>=1.20', state: 'latest' }, '', [['packages', 'nginx 1.22.1-9', 'nginx 1.24.0-1']]],
+  ['latest by pattern', { name: 'ngin?', state: 'latest' }, '@matching\nnginx\n', [['packages', 'nginx 1.22.1-9', 'nginx 1.24.0-1']]],
+  ['there as a dependency only', { name: 'nginx,libc6:i386' }, '@automatic\nnginx:amd64\nlibc6:amd64\n', [['manual', 'nginx as dependencies', 'nginx by themselves']]],
+  ['no packages', { name: [] }, '', []],
+  ['at least', { name: ['nginx>=1.23', 'held >= 3'] }, '', [['packages', 'nginx 1.22.1-9', 'nginx 1.24.0-1']]],
   ['latest', { name: 'nginx,held', state: 'latest' }, '', [['packages', 'nginx 1.22.1-9', 'nginx 1.24.0-1']]],
   ['only what is there is upgraded', { name: 'curl,held', state: 'latest', only_upgrade: true }, '', []],
   ['absent', { name: 'nginx,curl,old', state: 'absent' }, '', [['packages', 'nginx 1.22.1-9', 'nginx absent']]],
   ['purged', { name: 'old', state: 'absent', purge: true }, '', [['packages', 'old configuration', 'old absent']]],
   ['absent by pattern', { name: 'lib*', state: 'absent' }, '', [['packages', 'libc6 2.36-9, libc6 2.36-9', 'libc6 absent, libc6 absent']]],
   ['present by patterns', { name: 'hel?o,he?lo,ngin?' }, '@matching\nhello\nnginx\n', [['packages', 'hello absent', 'hello present']]],
-  ['latest by pattern', { name: 'n?inx,hel*', state: 'latest' }, '@matching\nheld\nnginx\n', [['packages', 'nginx 1.22.1-9', 'nginx 1.24.0-1']]],
   ['fresh lists', { update_cache: true, cache_valid_time: 3600 }, cache(100), []],
   ['stale lists', { cache_valid_time: 3600 }, cache(4000), [['cache', 'older than 3600 s', 'updated']]],
   ['no lists', { cache_valid_time: 3600 }, '@cache\n10000\n', [['cache', 'no lists', 'updated']]],
@@ -58,6 +63,8 @@ test('apt: an answer that is cut short, or no apt at all, is an error', (t) => {
   const wanted = apt.params.parse({ name: 'nginx' });
   t.throws(() => apt.parse({ rc: 1, stdout: '', stderr: 'the host has no apt-get\n' }, wanted), { message: /no apt-get/ });
   t.throws(() => apt.parse({ rc: 0, stdout: '@packages\nii \tnginx\tamd64\t1\n', stderr: '' }, wanted), { message: /cannot look/ });
+  const old = apt.params.parse({ name: 'held>=9' });
+  t.throws(() => apt.compare(old, apt.parse({ rc: 0, stdout: `@packages\n${packages}\n@policy\n${policy}@end\n`, stderr: '' }, old)), { message: 'no available installation candidate for held>=9' });
   const none = apt.params.parse({ name: 'no*such' });
   t.throws(() => apt.compare(none, apt.parse({ rc: 0, stdout: '@packages\n@matching\n@end\n', stderr: '' }, none)), { message: /no package fits "no\*such"/ });
   t.throws(() => parseInstalled(['nonsense']), { message: /dpkg-query/ });
@@ -70,13 +77,25 @@ test('apt: arguments', (t) => {
   t.true(good({ name: 'lib*' }));
   t.true(good({ name: 'lib*', state: 'latest' }));
   t.false(good({ name: 'lib*', state: 'build-dep' }));
-  t.false(good({ name: ['*', 'x'], state: 'latest' }));
+  t.false(good({ name: '*,nginx', state: 'latest' }));
+  t.false(good({ deb: '/x.deb', state: 'latest' }));
+  t.true(good({ name: [] }));
   t.false(good({}));
   t.true(good({ name: 'x', state: 'build-dep' }));
   t.false(good({ state: 'build-dep', update_cache: true }));
   t.false(good({ upgrade: 'sometimes' }));
   t.false(verifies(apt, apt.params.parse({ update_cache: true })));
   t.true(verifies(apt, apt.params.parse({ name: 'x', update_cache: true })));
+});
+
+test('apt: what apt-get says of the packages is its diff', async (t) => {
+  const told = 'Reading package lists...\nReading state information...\nThe following NEW packages will be installed:\n  foo\n0 upgraded, 1 newly installed, 0 to remove and 0 not upgraded.\nInst foo (1.0 localhost [all])\n';
+  const result = async (diff: boolean) => {
+    const wanted = await apt.prepare!(apt.params.parse({ name: 'foo' }), controller({ diff }));
+    return apt.result(wanted, apt.parse({ rc: 0, stdout: '@packages\n@end\n', stderr: '' }, wanted), { rc: 0, stdout: told, stderr: '' });
+  };
+  t.deepEqual((await result(true))['diff'], { prepared: 'The following NEW packages will be installed:\n  foo\n0 upgraded, 1 newly installed, 0 to remove and 0 not upgraded.' });
+  t.like(await result(false), { diff: undefined, stdout: told });
 });
 
 test('apt: all packages of the latest version are an upgrade', async (t) => {
@@ -96,7 +115,11 @@ test("package: the host's package manager takes its own parameters", async (t) =
 test('specs, policies, simulations', (t) => {
   t.like(parseSpec('libc6:i386=2.*'), { name: 'libc6', arch: 'i386', version: '2.*', relation: '=' });
   t.like(parseSpec('nginx/bookworm-backports'), { name: 'nginx', release: 'bookworm-backports' });
-  t.deepEqual([...parsePolicy(policy)], [['nginx', '1.24.0-1'], ['held', '3.0']]);
+  t.deepEqual([...parsePolicy(policy)], [
+    ['nginx', { candidate: '1.24.0-1', versions: ['1.26.0-1', '1.24.0-1', '1.22.1-9'] }],
+    ['nope', { candidate: undefined, versions: [] }],
+    ['held', { candidate: '3.0', versions: ['4.0', '3.0'] }],
+  ]);
   t.deepEqual(parseSimulation(['Inst new (1.0 Debian:12 [amd64])', 'Conf new (1.0)', 'Del x 1.2 [3 kB]']).map(({ verb, name, to }) => [verb, name, to]), [['Inst', 'new', '1.0'], ['Del', 'x', undefined]]);
 });
 
@@ -128,6 +151,11 @@ inShells(test, 'apt: what apt-get is asked to do', async (t, place) => {
     '-q -o APT::Update::Error-Mode=any update',
     `${options} -o APT::Install-Recommends=no install -- curl=8* nginx`,
   ]);
+  const version = apt.params.parse({ name: 'curl=8.?', only_upgrade: true });
+  const rehearsed = apt.parse({ rc: 0, stdout: '@packages\nii \tcurl\tamd64\t7.0\n@policy\ncurl:\n  Installed: 7.0\n  Candidate: 9.0\n  Version table:\n     9.0 500\n     8.1 500\n@end\n', stderr: '' }, version);
+  t.is((await place.run(apt.rehearse!(version, rehearsed, apt.compare(version, rehearsed))!)).rc, 0);
+  t.is((await readFile(join(place.dir, 'calls'), 'utf8')).trim().split('\n').at(-1), '-s -q -o Debug::NoLocking=true --only-upgrade install -- curl=8.1');
+  t.is(apt.rehearse!(wanted, observed, apt.compare(wanted, observed)), undefined);
   const building = apt.params.parse({ name: 'curl', state: 'build-dep', autoremove: true, lock_timeout: 5 });
   const simulated = apt.parse({ rc: 0, stdout: '@builddep\nInst make (4.3 Debian:12 [amd64])\n@end\n', stderr: '' }, building);
   t.like(await place.run(apt.inspect(building)), { rc: 0 });
