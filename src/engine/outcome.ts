@@ -2,7 +2,7 @@ import { ConnectionError } from '../connection/connection.js';
 import { LockedError } from './host-lock.js';
 import { ModuleError } from '../modules/module.js';
 import type { Difference, Failure, Status, TaskResult } from '../report/events.js';
-import { ContentError, UnknownError } from '../value/errors.js';
+import { ArgumentError, ContentError, UnknownError } from '../value/errors.js';
 import { toPlain, toValue, type Dict, type Value } from '../value/value.js';
 
 /** What came of a task (or one item of its loop) on one host, before it is judged by failed_when and ignore_errors. */
@@ -118,6 +118,11 @@ export function outcomeOfError(error: unknown, doing: string): Outcome {
       origin: error.origin,
       fields: error.fields,
     });
+  }
+  if (error instanceof ArgumentError) {
+    const made = failed(error.message, { doing, origin: error.origin, remedy: error.hint, fields: error.fields });
+    made.data.set('msg', error.fields.msg);
+    return made;
   }
   if (error instanceof ContentError) return failed(error.message, { doing, origin: error.origin, remedy: error.hint });
   // What cannot be written as a path, a shell word or a regular expression: the value is at fault, not Muster.

@@ -1,6 +1,8 @@
 import type { z } from 'zod';
-import { ContentError, didYouMean } from '../value/errors.js';
-import { holdsSource, toPlain, type Dict, type Origin, type Plain } from '../value/value.js';
+import { pythonText } from '../expression/index.js';
+import { ArgumentError, ContentError, didYouMean } from '../value/errors.js';
+import { holdsSource, toPlain, toValue, type Dict, type Origin, type Plain } from '../value/value.js';
+import { argumentFields } from './args_words.js';
 
 /** What modules and the controller's actions have in common: enough to check arguments and to document them. */
 export interface Spec {
@@ -113,9 +115,10 @@ export const WHOLE = '_variable_params';
 type Origins = ReadonlyMap<string, Origin>;
 
 /** Written name -> parameter, with what is wrong about the names. */
-function resolve(spec: Spec, written: Iterable<string>, origins: Origins): { names: Map<string, string>; errors: ContentError[] } {
+function resolve(spec: Spec, written: Iterable<string>, origins: Origins): { names: Map<string, string>; unknown: string[]; errors: ContentError[] } {
   const known = namesOf(spec);
   const names = new Map<string, string>();
+  const unknown: string[] = [];
   const errors: ContentError[] = [];
   const givenAs = new Map<string, string>();
   for (const key of written) {
@@ -125,6 +128,7 @@ function resolve(spec: Spec, written: Iterable<string>, origins: Origins): { nam
       const all = describeParams(spec);
       const hint = didYouMean(key, known.keys()) ?? (all.length > 0 ? `it takes ${all.map((param) => param.name).filter((each) => !each.startsWith('_')).join(', ')}` : 'it takes none');
       errors.push(new ContentError(`${spec.name} has no parameter "${key}"`, origins.get(key), hint));
+      unknown.push(key);
       continue;
     }
     const before = givenAs.get(name ?? key);
@@ -135,25 +139,31 @@ function resolve(spec: Spec, written: Iterable<string>, origins: Origins): { nam
     givenAs.set(name ?? key, key);
     names.set(key, name ?? key);
   }
-  return { names, errors };
+  return { names, unknown, errors };
 }
 
 /**
  * Evaluated arguments -> what the module takes: aliases resolved, defaults filled in, types converted.
- * An argument that is null counts as not given, as in Ansible.
+ * An argument that is null counts as not given, and a list or dict where text is wanted is Python's text of it, as in Ansible.
  * @param origins where each argument stands, for the error
- * @throws ContentError naming everything that is wrong
+ * @throws ArgumentError naming everything that is wrong
  */
 export function parseArgs(spec: Spec, args: { [key: string]: Plain }, origins: Origins = new Map()): any {
-  const { names, errors } = resolve(spec, Object.keys(args), origins);
+  const { names, unknown, errors } = resolve(spec, Object.keys(args), origins);
   const known = namesOf(spec);
   const given: { [key: string]: Plain } = {};
   for (const [key, name] of names) if (args[key] !== null || !known.has(name)) given[name] = args[key]!;
+  for (const { name, type, choices } of describeParams(spec)) {
+    const value = given[name];
+    if (typeof value === 'object' && value !== null && choices === undefined && (type === 'str' || type === 'path')) given[name] = pythonText(toValue(value));
+  }
   const parsed = spec.params.safeParse(given);
   if (errors.length === 0 && parsed.success) return parsed.data;
   const writtenAs = new Map([...names].map(([key, name]) => [name, key]));
-  if (!parsed.success) errors.push(...parsed.error.issues.map((issue) => explain(spec, issue, given, writtenAs, origins)));
-  throw joined(errors);
+  const issues = parsed.success ? [] : parsed.error.issues;
+  errors.push(...issues.map((issue) => explain(spec, issue, given, writtenAs, origins)));
+  const { message, origin, hint } = joined(errors);
+  throw new ArgumentError(message, origin, hint, argumentFields(spec, describeParams(spec), issues, unknown, given));
 }
 
 /**

@@ -28,6 +28,19 @@ export class ContentError extends Error {
   }
 }
 
+/** Arguments that a module does not take. */
+export class ArgumentError extends ContentError {
+  /** @param fields what `register` sees of it besides `failed`: `msg` in Ansible's words, which playbooks look into, `rc` */
+  constructor(
+    message: string,
+    origin: Origin | undefined,
+    hint: Hint,
+    readonly fields: { readonly [name: string]: unknown; readonly msg: string },
+  ) {
+    super(message, origin, hint);
+  }
+}
+
 /**
  * Runs what reads a text that may be secret (from an encrypted file): then what an error quotes of it is left out.
  * @throws what the work throws
