@@ -3,6 +3,9 @@ import { placeIn } from '../yaml/index.js';
 
 const CLOSE: { [open: string]: string } = { '{{': '}}', '{%': '%}', '{#': '#}' };
 
+/** A backslash alone at the end of a line: the next one goes on. */
+const CONTINUATION = /^\\(?:\r?\n|$)/;
+
 /** One word of a `k=v` line, and where it stands in it. */
 interface Word {
   text: string;
@@ -12,7 +15,7 @@ interface Word {
 
 /**
  * Splits at white space, but not inside quotes or `{{ }}`, `{% %}`, `{# #}`, as Ansible's parsing/splitter.py does.
- * Quotes stay in the words.
+ * Quotes stay in the words; the mark of a line that goes on is one of them.
  */
 export function splitWords(text: string): Word[] {
   const words: Word[] = [];
@@ -22,6 +25,10 @@ export function splitWords(text: string): Word[] {
     const char = text[i]!;
     if (start < 0) {
       if (/\s/.test(char)) continue;
+      if (CONTINUATION.test(text.slice(i, i + 3))) {
+        words.push({ text: char, start: i, end: i + 1 });
+        continue;
+      }
       start = i;
     }
     const close = CLOSE[text.slice(i, i + 2)];
@@ -44,7 +51,7 @@ export interface Line {
   args: Map<string, string>;
   /** Offset of each value in the line. */
   offsets: Map<string, number>;
-  /** What is not `key=value`, as written; empty where all is. */
+  /** What is not `key=value`, as written, save that lines that go on are one line; empty where all is. */
   rest: string;
 }
 
@@ -54,17 +61,19 @@ export interface Line {
  */
 export function parseLine(text: string, keys?: ReadonlySet<string>): Line {
   const line: Line = { args: new Map(), offsets: new Map(), rest: '' };
-  let last = 0;
-  for (const word of splitWords(text)) {
+  const words = splitWords(text);
+  if (words.length === 0) return line;
+  line.rest = text.slice(0, words[0]!.start);
+  words.forEach((word, i) => {
+    const next = words[i + 1]?.start ?? text.length;
     // Aliases have dashes (daemon-reload=yes); set_fact takes names with expressions in them: port_{{ item }}=80
     const match = /^((?:[A-Za-z_]|\{\{.*?\}\})(?:[\w-]|\{\{.*?\}\})*)=/.exec(word.text);
-    if (match === null || (keys !== undefined && !keys.has(match[1]!))) continue;
-    line.args.set(match[1]!, unquote(decoded(word.text.slice(match[0].length))));
-    line.offsets.set(match[1]!, word.start + match[0].length);
-    line.rest += text.slice(last, word.start);
-    last = word.end;
-  }
-  line.rest = (line.rest + text.slice(last)).trim();
+    if (match !== null && (keys === undefined || keys.has(match[1]!))) {
+      line.args.set(match[1]!, unquote(decoded(word.text.slice(match[0].length))));
+      line.offsets.set(match[1]!, word.start + match[0].length);
+    } else if (word.text !== '\\') line.rest += text.slice(word.start, next);
+  });
+  line.rest = line.rest.trim() === '' ? '' : line.rest.replace(/[ \t]+$/, '');
   return line;
 }
 

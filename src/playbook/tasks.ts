@@ -256,7 +256,7 @@ function takeLine(whole: string | Source | Secret, spec: Spec, action: Action, i
     into.args.set(key, pieceOf(whole, value, offset));
     into.origins.set(key, pieceOrigin(whole, offset, action.origin));
   }
-  if (line.rest !== '') takeRest(line.rest === text.trim() ? whole : pieceOf(whole, line.rest, text.indexOf(line.rest.split(/\s/)[0]!)), spec, action, into, ctx);
+  if (line.rest !== '') takeRest(line.rest === text ? whole : pieceOf(whole, line.rest, text.indexOf(line.rest.split(/\s/)[0]!)), spec, action, into, ctx);
 }
 
 /** What is no `key=value`: the free form of modules that have one. */

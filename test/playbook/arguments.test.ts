@@ -30,6 +30,12 @@ test('free text keeps what is not a known argument, as written', (t) => {
   t.deepEqual(parse('creates=/x FOO=1 make install', keys), { creates: '/x', rest: 'FOO=1 make install' });
   t.deepEqual(parse(`echo 'chdir=/no' # chdir="/a b"`, keys), { chdir: '/a b', rest: `echo 'chdir=/no' #` });
   t.deepEqual(parse('echo one\necho two chdir=/x\n', keys), { chdir: '/x', rest: 'echo one\necho two' });
+  t.deepEqual(parse('executable="/b"\ncreates=/x\necho "test"\n', [...keys, 'executable']), { executable: '/b', creates: '/x', rest: 'echo "test"\n' });
+});
+
+test('a backslash at the end of a line joins it with the next, save in quotes', (t) => {
+  t.is(parse('ls \\\n  -l \\\n/tmp\n', []).rest, 'ls -l /tmp\n');
+  t.is(parse('echo "a \\\n b" c\\\nd', []).rest, 'echo "a \\\n b" c\\\nd');
 });
 
 test('words and the space between them are the whole text', (t) => {
