@@ -3,11 +3,11 @@ import { OMIT, Record, type Scope } from '../expression/index.js';
 import type { Reached } from '../journal/index.js';
 import { loadModule, parseArgs, secretParams } from '../modules/index.js';
 import type { Controller, Module, Output, Step } from '../modules/module.js';
-import { display, isHarmless, unconfirmable } from '../playbook/index.js';
+import { display, hasManagerDefaults, isHarmless, managerDefaults, unconfirmable } from '../playbook/index.js';
 import type { Task } from '../playbook/types.js';
 import { sh } from '../shell/sh.js';
 import { templates } from '../template/index.js';
-import { ContentError, UnknownError } from '../value/errors.js';
+import { ArgumentError, ContentError, UnknownError } from '../value/errors.js';
 import { holdsSecret, holdsSource, Secret, toPlain, type Value } from '../value/value.js';
 import { ASYNC_FOLDER, newJobId, type Async } from './async.js';
 import { evaluate, truthy } from './evaluate.js';
@@ -147,9 +147,16 @@ function argumentsFor(call: Call, module: Module, ahead: Speculated | undefined,
   const { task } = call;
   const known = literal.get(task);
   if (known) return known;
+  const byManager = hasManagerDefaults(task);
   const args = argumentsOf(call, ahead, record, scope);
   if (task.freeForm !== undefined && module.freeForm !== undefined && !args.has(module.freeForm)) {
     args.set(module.freeForm, evaluate(task.freeForm, scope, record));
+  }
+  if (byManager) {
+    const facts = ahead?.facts ?? call.run.variables.facts(call.host.name);
+    const defaults = managerDefaults(task, facts as unknown as ReadonlyMap<string, unknown>);
+    const layer = defaults === undefined ? null : evaluate(defaults, scope, record);
+    if (layer instanceof Map) for (const [name, value] of layer) if (!args.has(name)) args.set(name, value);
   }
   const secrets = new Set<string>();
   const secretFields = new Set(secretParams(module));
@@ -164,7 +171,7 @@ function argumentsFor(call: Call, module: Module, ahead: Speculated | undefined,
     if (typeof value === 'string' && value !== '') secrets.add(String(new Secret(value).reveal()));
   }
   const given: Arguments = { args: parseArgs(module, toPlain(args, true) as { [key: string]: any }, task.argOrigins), secrets, secretFields };
-  if (!holdsSource(task.args) && !holdsSource(task.freeForm ?? null)) literal.set(task, { ...given, args: frozen(given.args) });
+  if (!byManager && !holdsSource(task.args) && !holdsSource(task.freeForm ?? null)) literal.set(task, { ...given, args: frozen(given.args) });
   return given;
 }
 
@@ -180,6 +187,10 @@ function asyncOf(call: Call, module: Module, way: Way, scope: Scope): Async | un
   const { task, run } = call;
   const limit = task.async === undefined ? 0 : numberOf(call, task.async, 'async', scope);
   if (limit <= 0) return undefined;
+  if (module.kind === 'imperative' && module.refusesAsync) {
+    const message = `This action (${task.actionAsWritten}) does not support async.`;
+    throw new ArgumentError(message, task.origin, undefined, { msg: message });
+  }
   if (module.kind === 'conversation') throw new ContentError(`${task.actionAsWritten} does not support async`, task.origin, 'it speaks with its server from here: leave async out');
   const poll = task.poll === undefined ? 15 : numberOf(call, task.poll, 'poll', scope);
   const id = newJobId();

@@ -163,17 +163,20 @@ async function imperative(job: Job, module: Imperative<any, any>, wanted: unknow
   const { machine, way } = job;
   const guard = module.guard?.(wanted);
   if (guard) {
-    let reason;
+    let returns;
     try {
-      reason = module.guarded?.(await machine.ask(way, inspectionOf(way, guard), job.ahead), wanted);
+      returns = module.guarded?.(await machine.ask(way, inspectionOf(way, guard), job.ahead), wanted, job.check);
     } catch (error) {
       throw behindAPlan(job, error);
     }
-    if (reason !== undefined) return withoutJob(job, outcome({ changed: false, rc: 0, stdout: reason, stderr: '', msg: reason.replace(/^skipped, since (.*) (exists|does not exist)$/, "Did not run command since '$1' $2") }, { message: reason }));
+    if (returns) return withoutJob(job, outcome({ changed: false, ...returns }, { message: String(returns['msg']) }));
   }
   job.review?.(undefined);
-  // `check_mode: true` in a real run: the playbook itself wants it passed over, where it cannot tell what it would do.
-  if (job.check && !job.planned && !module.plan) return skipped('Command would have run if not in check mode', { msg: 'Command would have run if not in check mode' });
+  // `check_mode: true` in a real run: the playbook itself wants it passed over. What has a guard tells that it would run.
+  if (job.check && !job.planned && !module.plan) {
+    const msg = 'Command would have run if not in check mode';
+    return guard ? outcome({ changed: true, rc: 0, stdout: '', stderr: '', msg }, { message: msg }) : skipped(msg, { msg });
+  }
   if (job.check) return planOf(job, module, wanted);
   const step = withTimeout(module.run(wanted), job.timeout);
   const command = await job.known(step);

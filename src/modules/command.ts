@@ -1,7 +1,7 @@
 import { join, sh } from '../shell/sh.js';
 import { defineCommand } from './module.js';
 import { bool, list, params, str } from './params.js';
-import { COMMAND, enter, feeding, guard, guarded, guards, input, returned, RETURNS, timed, warn } from './running.js';
+import { COMMAND, enter, executing, feeding, guard, guarded, guards, input, returned, RETURNS, timed, warn } from './running.js';
 import { expanding, line, splitWords } from './words.js';
 
 const schema = params({
@@ -14,8 +14,8 @@ const schema = params({
   ...input,
 }).check((context) => {
   const { cmd, argv } = context.value;
-  const issue = (message: string) => context.issues.push({ code: 'custom', message, input: context.value, path: ['cmd'] });
-  if (cmd !== undefined && argv !== undefined) issue('give either cmd or argv, not both');
+  const issue = (message: string) => context.issues.push({ code: 'custom', message, params: { rc: 256 }, input: context.value, path: ['cmd'] });
+  if (cmd !== undefined && argv !== undefined) issue('only command or argv can be given, not both');
   else if ((cmd === undefined || cmd.trim() === '') && !argv?.length) issue('no command given');
   else if (cmd !== undefined) {
     try {
@@ -37,11 +37,10 @@ export default defineCommand({
     '- command:\n    argv: [/usr/bin/touch, /tmp/a file]\n    removes: /tmp',
   ],
   guard: (wanted) => guard(wanted),
-  guarded: (output, wanted) => guarded(output, wanted),
+  guarded: (output, wanted, check) => guarded(output, wanted, check),
   run(wanted) {
     const words = wanted.argv ?? splitWords(wanted.cmd!);
-    // `exec` finds programs only: no word of the shell itself (echo, test, cd) can stand in for one.
-    const command = sh`( exec ${line(words.map((word) => (wanted.expand_argument_vars ? expanding(word) : sh`${word}`)))} )`;
+    const command = executing(line(words.map((word) => (wanted.expand_argument_vars ? expanding(word) : sh`${word}`))));
     return { ...COMMAND, script: timed(join([enter(wanted.chdir), feeding(wanted, command)])) };
   },
   result: (wanted, output) => ({

@@ -44,12 +44,12 @@ export const cron = defineModule<typeof schema, Edited, Wanted>({
   async prepare(args) {
     const plainTime = [args.minute, args.hour, args.day, args.month, args.weekday].every((field) => field === '*');
     if (args.cron_file === '/etc/crontab') throw new ModuleError('Will not manage /etc/crontab via cron_file, see documentation.');
-    if (args.insertafter !== undefined && args.insertbefore !== undefined) throw new ModuleError('cron takes insertafter or insertbefore, not both');
-    if ((args.insertafter ?? args.insertbefore) !== undefined && !args.env && args.state === 'present') throw new ModuleError('cron: insertafter and insertbefore are for variables: with env: true');
-    if (args.env && /\s/.test(args.name)) throw new ModuleError(`cron: "${args.name}" cannot be the name of a variable`);
-    if (args.special_time !== undefined && !plainTime) throw new ModuleError('cron takes special_time or minute, hour, day, month and weekday, not both');
-    if (args.state === 'present' && args.job === undefined) throw new ModuleError(args.env ? 'cron needs job, the value of the variable' : 'cron needs job when state is present');
-    if (args.cron_file !== undefined && args.user === undefined && args.state === 'present' && !args.env) throw new ModuleError('cron needs user when cron_file is given');
+    if (args.insertafter !== undefined && args.insertbefore !== undefined) throw new ModuleError('parameters are mutually exclusive: insertafter|insertbefore');
+    if ((args.insertafter ?? args.insertbefore) !== undefined && !args.env && args.state === 'present') throw new ModuleError('Insertafter and insertbefore parameters are valid only with env=yes');
+    if (args.env && /\s/.test(args.name)) throw new ModuleError('Invalid name for environment variable');
+    if (args.special_time !== undefined && !plainTime) throw new ModuleError('You must specify time and date fields or special time.');
+    if (args.state === 'present' && args.job === undefined) throw new ModuleError("You must specify 'job' to install a new cron job or variable");
+    if (args.cron_file !== undefined && args.user === undefined && args.state === 'present' && !args.env) throw new ModuleError('To use cron_file=... parameter you must specify user=... as well');
     for (const [field, text] of Object.entries(args)) {
       if (typeof text === 'string' && /\n./.test(text) && field !== 'cron_file') throw new ModuleError(`cron: ${field} must be one line`);
     }
@@ -171,7 +171,7 @@ function editVariable(lines: string[], { name, job, state, insertafter, insertbe
   }
   const neighbour = insertafter ?? insertbefore;
   const beside = neighbour === undefined ? -1 : find(neighbour);
-  if (neighbour !== undefined && beside === -1) throw new ModuleError(`cron: there is no variable ${neighbour} to put ${name} beside`);
+  if (neighbour !== undefined && beside === -1) throw new ModuleError(`Variable named '${neighbour}' not found.`);
   lines.splice(insertafter === undefined ? Math.max(beside, 0) : beside + 1, 0, line);
 }
 

@@ -7,7 +7,7 @@ export { parseArgs, checkArgs, secretParams, describeParams, WHOLE, type Spec, t
 const COLLECTIONS: { [collection: string]: readonly string[] } = {
   'ansible.builtin': [
     'apt', 'apt_repository', 'assemble', 'blockinfile', 'command', 'copy', 'cron', 'deb822_repository', 'debconf', 'dnf', 'dpkg_selections', 'file', 'find', 'get_url', 'getent', 'git', 'group', 'hostname', 'iptables', 'known_hosts', 'lineinfile', 'package', 'package_facts',
-    'ping', 'pip', 'raw', 'replace', 'script', 'service', 'service_facts', 'setup', 'shell', 'slurp', 'stat', 'systemd', 'tempfile', 'template',
+    'ping', 'pip', 'raw', 'replace', 'script', 'service', 'service_facts', 'setup', 'shell', 'slurp', 'stat', 'systemd', 'sysvinit', 'tempfile', 'template',
     'unarchive', 'uri', 'user', 'wait_for',
   ],
   'ansible.posix': ['authorized_key', 'mount', 'seboolean', 'synchronize', 'sysctl'],

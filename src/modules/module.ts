@@ -167,8 +167,13 @@ export interface Imperative<P extends z.ZodType, Wanted> extends Described<P> {
   prepare?(args: z.output<P>, controller: Controller): Promise<Wanted>;
   /** `creates`/`removes`: read-only text; undefined when there is no guard. */
   guard?(wanted: Wanted): Sh | undefined;
-  /** Whether the guard's output says there is nothing to do; the string says why (`skipped, since /x exists`). */
-  guarded?(output: Output, wanted: Wanted): string | undefined;
+  /**
+   * What the result is where the guard's output says there is nothing to do: `msg` says why.
+   * @param check whether the task would not run in any case
+   */
+  guarded?(output: Output, wanted: Wanted, check: boolean): Returns | undefined;
+  /** It cannot go on by itself on the host as a job. */
+  refusesAsync?: boolean;
   run(wanted: Wanted): Step;
   /** What a plan makes in place of `run`: it finds out what would change, and changes nothing. Without it, a plan cannot know. */
   plan?(wanted: Wanted): Step;

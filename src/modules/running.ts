@@ -2,7 +2,7 @@
  * What `command`, `shell`, `raw` and `script` share: guards, input, the folder, the time a run took.
  */
 import { z } from 'zod';
-import { join, raw, sh, type Sh } from '../shell/sh.js';
+import { join, quote, raw, sh, type Sh } from '../shell/sh.js';
 import { basename } from 'node:path';
 import { ModuleError, type Output, type Returns } from './module.js';
 import { bool, params, path, str } from './params.js';
@@ -40,9 +40,17 @@ export interface Input {
 /** Stands alone on the first line of stdout where the folder could not be entered; stderr says why. */
 const NOWHERE = '\x1emuster-chdir\n';
 
-/** Enters the folder, if one is given; the rest of the text runs only there. */
+/** Stands where the program could not be executed; what stderr holds then are words of the shell. */
+const NO_PROGRAM = '\x1emuster-exec\n';
+
+/** Executes a program in place of a shell of its own: no word of the shell itself (echo, test, cd) can stand in for one. */
+export function executing(words: Sh): Sh {
+  return sh`( trap ${`printf '\\036${NO_PROGRAM.slice(1, -1)}\\n'`} 0; exec ${words} )`;
+}
+
+/** Enters the folder, if one is given, by its real path as Python's chdir does; the rest of the text runs only there. */
 export function enter(chdir: string | undefined): Sh {
-  return chdir === undefined ? sh`` : sh`cd ${hostPath(chdir)} || { rc=$?; printf ${`\\036${NOWHERE.slice(1, -1)}\\n`}; exit $rc; }`;
+  return chdir === undefined ? sh`` : sh`cd -P ${hostPath(chdir)} || { rc=$?; printf ${`\\036${NOWHERE.slice(1, -1)}\\n`}; exit $rc; }`;
 }
 
 /** Looks for `creates` and `removes` where the command would run. */
@@ -58,26 +66,34 @@ export function guard(wanted: Guards): Sh | undefined {
   ]);
 }
 
-/** Why there is nothing to do, in Ansible's words. */
-export function guarded(output: Output, wanted: Guards): string | undefined {
+/** Which of the two says that there is nothing to do. */
+export function idle(output: Output, wanted: Guards): { option: 'creates' | 'removes'; path: string; why: string } | undefined {
   const seen = output.stdout.split('\n');
   if (!seen.includes('looked')) throw new ModuleError(`cannot look at creates and removes: ${output.stderr.trim()}`, { rc: output.rc });
-  if (wanted.creates !== undefined && seen.includes('creates')) return `skipped, since ${wanted.creates} exists`;
-  if (wanted.removes !== undefined && !seen.includes('removes')) return `skipped, since ${wanted.removes} does not exist`;
+  if (wanted.creates !== undefined && seen.includes('creates')) return { option: 'creates', path: wanted.creates, why: 'exists' };
+  if (wanted.removes !== undefined && !seen.includes('removes')) return { option: 'removes', path: wanted.removes, why: 'does not exist' };
   return undefined;
+}
+
+/** The result where there is nothing to do, in Ansible's words. */
+export function guarded(output: Output, wanted: Guards, check: boolean): Returns | undefined {
+  const found = idle(output, wanted);
+  if (!found) return undefined;
+  return { rc: 0, stdout: `skipped, since ${found.path} ${found.why}`, stderr: '', msg: `${check ? 'Would' : 'Did'} not run command since '${found.path}' ${found.why}` };
 }
 
 const SHELLS = new Set(['sh', 'dash', 'bash', 'ash', 'busybox', 'ksh', 'mksh', 'zsh']);
 
 /**
- * Has a shell interpret a text. The text reaches it through a pipe on file descriptor 3, so that secrets
- * in it appear in no process list; a program that is no POSIX shell (fish, python3) gets it by `-c`.
+ * Has a shell interpret a text, which finds the shell's name as `$0`, as with `-c`. The text reaches it through a pipe on
+ * file descriptor 3, so that secrets in it appear in no process list; a program that is no POSIX shell (fish, python3)
+ * gets it by `-c`.
  * @param args words the text finds as `$1`, `$2`, …
  */
 export function interpreted(text: string, executable: string, args: readonly Sh[] = []): Sh {
   if (!SHELLS.has(basename(executable))) return sh`${hostPath(executable)} -c ${text} ${join(args, ' ')}`;
   const program = executable.includes('/') ? hostPath(executable) : sh`${executable}`;
-  return sh`{ printf %s ${text} | ${program} /proc/self/fd/3 ${join(args, ' ')} 3<&0 0<&4 4<&-; } 4<&0`;
+  return sh`{ printf %s ${text} | ${program} -c '. /proc/self/fd/3' ${program} ${join(args, ' ')} 3<&0 0<&4 4<&-; } 4<&0`;
 }
 
 /** Gives a command its standard input. printf is a word of the shell itself: the text is in no process list. */
@@ -102,11 +118,22 @@ printf ${`\\036${MARK.slice(1)} %s %s %s\\n`} "$(date '+%Y-%m-%d %H:%M:%S.%N')" 
 exit $rc`;
 }
 
-/** What `register` sees of a command, without the mark. @throws ModuleError when it did not run, for want of its folder */
+/** Errors of execve(2) by the exit status of a shell that met them. */
+const ERRNO: { [rc: number]: { rc: number; why: string } } = { 126: { rc: 13, why: 'Permission denied' }, 127: { rc: 2, why: 'No such file or directory' } };
+
+/** Before it executes a file that is there, bash gives up its traps. */
+const BASH_126 = /: exec: .*: cannot execute: Permission denied\n$/;
+
+/** What `register` sees of a command, without the marks. @throws ModuleError when it did not run, for want of its folder or program */
 export function returned(output: Output, cmd: string | readonly string[], strip = true): Returns {
   if (output.stdout.startsWith(NOWHERE)) throw new ModuleError(`Unable to change directory before execution: ${output.stderr.trim()}`, { cmd, rc: output.rc, stdout: '', stderr: output.stderr });
   const times = TIMES.exec(output.stdout);
   const printed = times ? output.stdout.slice(0, times.index) + output.stdout.slice(times.index + times[0].length) : output.stdout;
+  const error = printed === NO_PROGRAM || (output.rc === 126 && printed === '' && BASH_126.test(output.stderr)) ? ERRNO[output.rc] : undefined;
+  if (error) {
+    const words = typeof cmd === 'string' ? cmd : cmd.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : quote(word))).join(' ');
+    throw new ModuleError(`[Errno ${error.rc}] ${error.why}: b'${typeof cmd === 'string' ? cmd : cmd[0]}'`, { cmd: words, rc: error.rc, stdout: '', stderr: '' });
+  }
   const clean = (text: string) => (strip ? withoutEmptyEnds(text) : text);
   const stdout = clean(printed);
   const stderr = clean(output.stderr);

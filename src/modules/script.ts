@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { join, quote, raw, sh } from '../shell/sh.js';
 import { defineCommand } from './module.js';
 import { bool, params, str } from './params.js';
-import { COMMAND, enter, guard, guarded, guards, interpreted, returned, RETURNS, timed } from './running.js';
+import { COMMAND, enter, guard, guards, idle, interpreted, returned, RETURNS, timed } from './running.js';
 import { decrypted } from './source.js';
 import { splitWords } from './words.js';
 
@@ -15,10 +15,12 @@ function interpreterOf(head: Buffer): string | undefined {
 }
 
 const schema = params({
-  cmd: str('A script of the project (looked up as files are), and its arguments, which a shell on the host interprets.'),
+  cmd: str('A script of the project (looked up as files are), and its arguments, which a shell on the host interprets.').default(''),
   executable: str('The program that interprets the script, instead of what its first line names.').optional(),
   decrypt: bool('A script that a vault encrypted goes to the host decrypted.').default(true),
   ...guards,
+}).check((context) => {
+  if (context.value.cmd.trim() === '') context.issues.push({ code: 'custom', message: 'one of the following is required: _raw_params, cmd', input: context.value, path: ['cmd'] });
 });
 
 export default defineCommand({
@@ -43,7 +45,11 @@ export default defineCommand({
     }
   },
   guard: (wanted) => guard(wanted),
-  guarded: (output, wanted) => guarded(output, wanted),
+  guarded(output, wanted) {
+    const found = idle(output, wanted);
+    return found && { skipped: true, msg: `${found.path} ${found.why}, matching ${found.option} option` };
+  },
+  refusesAsync: true,
   run(wanted) {
     // An interpreter is named, so that a temporary folder mounted noexec does no harm.
     const text = `${wanted.program === undefined ? '' : `${wanted.program} `}"$1"${wanted.rest}`;
@@ -65,7 +71,7 @@ export default defineCommand({
 });
 
 /** The script's name, which may be quoted, and the untouched rest of the line. */
-function firstWord(line: string): [string, string] {
+export function firstWord(line: string): [string, string] {
   const match = /^\s*((?:'[^']*'|"(?:\\.|[^"])*"|\\.|[^\s'"\\])+)(.*)$/s.exec(line);
   const name = match && splitWords(match[1]!)[0];
   return [name ?? '', match?.[2] ?? ''];

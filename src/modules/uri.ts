@@ -192,7 +192,7 @@ export default defineCommand({
     return args.src === undefined || args.remote_src ? args : { ...args, upload: await controller.find(args.src, 'files') };
   },
   guard: (wanted) => guard({ creates: wanted.creates, removes: wanted.removes }),
-  guarded: (output, wanted) => guarded(output, { creates: wanted.creates, removes: wanted.removes }),
+  guarded: (output, wanted, check) => guarded(output, { creates: wanted.creates, removes: wanted.removes }, check),
   run: (wanted) => ({
     script: wanted.dest === undefined ? join([sh`{ ${exchange(wanted)}
 printf '\\n@rc %s\\n' $?; } | base64`]) : saving(wanted),

@@ -51,6 +51,7 @@ const schema = params({
   if (!NAME.test(wanted.name)) issue(`"${wanted.name}" cannot be the name of a user`, 'name');
   if (/[:\n]/.test(wanted.password ?? '')) issue('password must be a hash, which holds no colon or newline; write {{ password | password_hash }}', 'password');
   for (const field of ['comment', 'shell', 'home'] as const) if (/[:\n]/.test(wanted[field] ?? '')) issue(`${field} cannot hold a colon or a newline`, field);
+  for (const field of ['umask', 'uid_min', 'uid_max'] as const) if (wanted.local && wanted[field] !== undefined) issue(`'${field}' can not be used with 'local'`, field);
   if (wanted.umask !== undefined && !/^0?[0-7]{1,4}$/.test(wanted.umask)) issue('umask is octal, such as 077', 'umask');
 });
 type Wanted = (typeof schema)['_zod']['output'];
@@ -71,7 +72,7 @@ interface Account {
   comment: string;
   home: string;
   shell: string;
-  /** Fields of /etc/shadow; undefined where it may not be read. */
+  /** Fields of /etc/shadow, none where it has no such entry; undefined where it may not be read. */
   shadow: string[] | undefined;
   /** Name and number of all groups, the primary one first. */
   groups: { name: string; gid: number }[];
@@ -126,7 +127,7 @@ function parse(output: Output, wanted: Wanted): Observed {
   const [numbers, names] = section('ids').map((line) => line.trim().split(/\s+/));
   const gid = section('group')[0]?.split(':')[2];
   const [fingerprint, publicKey] = section('key');
-  const shadow = section('shadow')[0]?.split(':');
+  const shadow = output.stdout.includes('\n@shadow\n') ? (section('shadow')[0]?.split(':') ?? []) : undefined;
   return {
     account: fields && {
       uid: Number(fields[2]),
@@ -195,14 +196,14 @@ function compare(wanted: Wanted, { account, group, key }: Observed): Change[] {
 function compareShadow(wanted: Wanted, account: Account, changes: Change[]): void {
   const asks = (wanted.password !== undefined && wanted.update_password === 'always') || (wanted.password_lock ?? wanted.expires ?? aging.find(([field]) => wanted[field] !== undefined)) !== undefined;
   if (!asks) return;
-  if (!account.shadow) throw new ModuleError(`the password settings of ${wanted.name} cannot be read: that takes root and an entry in /etc/shadow; set "become: true"`);
+  if (!account.shadow) throw new ModuleError(`the password settings of ${wanted.name} cannot be read: that takes root; set "become: true"`);
   const [, hash = '', , , , , , expires = ''] = account.shadow;
   const locked = hash.startsWith('!');
   if (wanted.password !== undefined && wanted.update_password === 'always' && wanted.password.replace(/^!+/, '') !== hash.replace(/^!+/, '')) {
     changes.push({ field: 'password', from: hash, to: wanted.password, secret: true });
   }
   if (wanted.password_lock !== undefined && wanted.password_lock !== locked) changes.push({ field: 'password_lock', from: locked, to: wanted.password_lock });
-  if (wanted.expires !== undefined && expiry(wanted.expires) !== expires) changes.push({ field: 'expires', from: expires || 'never', to: expiry(wanted.expires) || 'never' });
+  if (wanted.expires !== undefined && (expiry(wanted.expires) !== expires || account.shadow.length === 0)) changes.push({ field: 'expires', from: expires || 'never', to: expiry(wanted.expires) || 'never' });
   for (const [field, at] of aging) if (wanted[field] !== undefined && String(wanted[field]) !== account.shadow[at]) changes.push({ field, from: account.shadow[at], to: wanted[field] });
 }
 
@@ -327,6 +328,11 @@ function result(wanted: Wanted, observed: Observed, output?: Output) {
   const at = lines.lastIndexOf('@key');
   const key = at >= 0 && lines[at + 1] ? { fingerprint: lines[at + 1]!, publicKey: lines[at + 2] ?? '' } : observed.key;
   const folder = home ?? wanted.home ?? account?.home;
+  const warnings: string[] = [];
+  if (wanted.append && wanted.groups === undefined) warnings.push("'append' is set, but no 'groups' are specified. Use 'groups' for appending new groups.");
+  if (wanted.password !== undefined && !isPassword(wanted.password)) {
+    warnings.push("The input password appears not to have been hashed. The 'password' argument must be encrypted for this module to work properly: write {{ password | password_hash }}");
+  }
   return {
     name: wanted.name,
     state: 'present',
@@ -340,7 +346,7 @@ function result(wanted: Wanted, observed: Observed, output?: Output) {
     create_home: wanted.create_home,
     move_home: wanted.move_home,
     system: wanted.system,
-    ...(wanted.password === undefined || isPassword(wanted.password) ? {} : { warnings: ['"password" does not look like the hash of a password, so nobody will log in by it; write {{ password | password_hash }}'] }),
+    ...(warnings.length > 0 ? { warnings } : {}),
     ...(key && wanted.generate_ssh_key
       ? { ssh_fingerprint: key.fingerprint, ssh_public_key: key.publicKey, ssh_key_file: keyFile(wanted).startsWith('/') ? keyFile(wanted) : `${folder}/${keyFile(wanted)}` }
       : {}),

@@ -23,10 +23,11 @@ const schema = params({
   msg: str('The message when waiting was in vain.').optional(),
 }).check((context) => {
   const { port, path, state, active_connection_states, exclude_hosts, search_regex } = context.value;
-  const issue = (message: string, at: string) => context.issues.push({ code: 'custom', message, input: context.value, path: [at] });
-  if (port !== undefined && path !== undefined) issue('give port or path, not both', 'path');
-  if (state === 'drained' && port === undefined) issue('state: drained needs a port', 'port');
-  if (exclude_hosts.length && state !== 'drained') issue('exclude_hosts makes sense with state: drained only', 'exclude_hosts');
+  const issue = (message: string, at: string) => context.issues.push({ code: 'custom', message, params: { elapsed: 0 }, input: context.value, path: [at] });
+  if (port !== undefined && path !== undefined) issue('port and path parameter can not both be passed to wait_for', 'path');
+  if (path !== undefined && (state === 'stopped' || state === 'drained')) issue(`state=${state} should only be used for checking a port in the wait_for module`, 'state');
+  if (state === 'drained' && port === undefined && path === undefined) issue('state: drained needs a port', 'port');
+  if (exclude_hosts.length && state !== 'drained') issue('exclude_hosts should only be with state=drained', 'exclude_hosts');
   for (const host of exclude_hosts) if (!isIPv4(host)) issue(`"${host}" is not an IPv4 address`, 'exclude_hosts');
   for (const name of active_connection_states) if (!(name in STATES)) issue(`there is no connection state "${name}"; there are ${Object.keys(STATES).join(', ')}`, 'active_connection_states');
   if (search_regex !== undefined && port === undefined && path === undefined) issue('search_regex needs a port or a path', 'search_regex');
@@ -143,11 +144,11 @@ function groups(regex: string | undefined, lines: string): Returns {
   };
 }
 
+/** In Ansible's words. */
 function vain(wanted: Wanted): string {
   const place = wanted.path ?? `${wanted.host}:${wanted.port}`;
-  if (wanted.search_regex !== undefined && ['started', 'present'].includes(wanted.state)) return `waited ${wanted.timeout} s in vain for "${wanted.search_regex}" in ${place}`;
-  if (wanted.state === 'drained') return `waited ${wanted.timeout} s in vain for ${place} to have no active connections`;
-  const gone = wanted.path === undefined ? 'to be closed' : 'to be absent';
-  const there = wanted.path === undefined ? 'to accept connections' : 'to be there';
-  return `waited ${wanted.timeout} s in vain for ${place} ${['stopped', 'absent'].includes(wanted.state) ? gone : there}`;
+  if (wanted.state === 'drained') return `Timeout when waiting for ${place} to drain`;
+  if (wanted.state === 'stopped' || wanted.state === 'absent') return `Timeout when waiting for ${place} to ${wanted.path === undefined ? 'stop' : 'be absent'}.`;
+  if (wanted.search_regex !== undefined) return `Timeout when waiting for search string ${wanted.search_regex} in ${place}`;
+  return `Timeout when waiting for ${wanted.path === undefined ? '' : 'file '}${place}`;
 }

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, extname, isAbsolute, join, resolve } from 'node:path';
-import { checkArgs } from '../modules/index.js';
+import { checkArgs, WHOLE } from '../modules/index.js';
+import { firstWord } from '../modules/script.js';
 import { didYouMean } from '../value/errors.js';
 import { isDict, Source, type Origin, type Value } from '../value/value.js';
 import { originOf } from '../yaml/index.js';
@@ -8,6 +9,7 @@ import { actionNames, loadSpec } from './actions.js';
 import { complain, display, findTaskFile, firstFile, isFile, isFolder, searchPath, warn, type LoadContext } from './context.js';
 import { bringRole, bringTasks, includePoint } from './bring.js';
 import { unconfirmable } from './confirm.js';
+import { hasManagerDefaults } from './defaults.js';
 import { NEAREST } from './inherit.js';
 import { caught, sorted, type Problem } from './problems.js';
 import { checkKeywords, INSIDE } from './keywords.js';
@@ -193,7 +195,9 @@ class Walk {
     for (const condition of [...task.until, ...task.loopControl.breakWhen, ...(task.changedWhen ?? []), ...(task.failedWhen ?? [])]) syntax(condition.expression, condition.origin, ctx);
     if (task.named) return checkValue(task.named.expression, ctx);
     const spec = await loadSpec(task.action);
-    for (const error of checkArgs(spec, task.args, task.argOrigins, task.origin)) ctx.problems.push(caught(error, task.origin));
+    const args = hasManagerDefaults(task) ? new Map(task.args).set(WHOLE, null) : task.args;
+    for (const error of checkArgs(spec, args, task.argOrigins, task.origin)) ctx.problems.push(caught(error, task.origin));
+    if ('refusesAsync' in spec && spec.refusesAsync && task.async !== undefined && task.async !== 0) complain(ctx, `${task.actionAsWritten} does not support async`, task.origin, 'leave async out, or copy the script and run it by "command"');
   }
 
   /** Only what a host can go on with by itself can be a job. */
@@ -238,7 +242,8 @@ class Walk {
     if (wanted === undefined || task.args.has('content') || task.args.has('dir') || isYes(task.args.get('remote_src'))) return;
     const value = task.args.get(wanted.key) ?? task.freeForm;
     if (typeof value !== 'string' || value.startsWith('~') || /^\w+:\/\//.test(value)) return;
-    const name = task.action === 'script' ? value.trim().split(/\s/)[0]! : value;
+    const name = task.action === 'script' ? firstWord(value)[0] : value;
+    if (name === '') return;
     const origin = task.argOrigins.get(wanted.key) ?? task.origin;
     const places = isAbsolute(name) ? [name] : searchPath({ ...task, baseDir: this.play.baseDir }, wanted.folder, this.ctx.projectDir).map((folder) => join(folder, name));
     let found: string | undefined;

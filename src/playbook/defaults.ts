@@ -5,7 +5,7 @@ import { keyOrigin } from '../yaml/index.js';
 import { actionName, suggestAction } from './actions.js';
 import { complain, warn, type LoadContext } from './context.js';
 import { asList, given, keyPlace, place, shown } from './keywords.js';
-import type { Inherited } from './types.js';
+import type { Inherited, Task } from './types.js';
 
 /** Modules that are here, of the action groups of their collections (meta/runtime.yml, `action_groups`). */
 const GROUPS: { [group: string]: readonly string[] } = {
@@ -81,4 +81,23 @@ export function withDefaults(name: string, written: string, spec: Spec, defaults
   }
   for (const [key, value] of args) result.set(key, value);
   return result;
+}
+
+/** Modules that hand their work to that of the host's manager, and the fact that names it. */
+const MANAGED: { [action: string]: { fact: string; managers: readonly string[] } } = {
+  service: { fact: 'service_mgr', managers: ['systemd', 'sysvinit'] },
+  package: { fact: 'pkg_mgr', managers: ['apt', 'dnf'] },
+};
+
+type Managed = Pick<Task, 'action' | 'moduleDefaults'>;
+
+/** Whether what a host's manager is says which arguments a task has. */
+export function hasManagerDefaults({ action, moduleDefaults }: Managed): boolean {
+  return MANAGED[action]?.managers.some((manager) => moduleDefaults.has(manager)) ?? false;
+}
+
+/** The `module_defaults` of the module of the host's manager, which hold for `service` and `package` where the task says nothing else. */
+export function managerDefaults({ action, moduleDefaults }: Managed, facts: ReadonlyMap<string, unknown>): Dict | Source | undefined {
+  const named = MANAGED[action] && facts.get(MANAGED[action].fact);
+  return typeof named === 'string' ? moduleDefaults.get(actionName(named) ?? named)?.args : undefined;
 }

@@ -3,6 +3,7 @@
  */
 export { actionName, actionNames, loadSpec } from './actions.js';
 export { durationOf, durationProblem, isHarmless, unconfirmable } from './confirm.js';
+export { hasManagerDefaults, managerDefaults } from './defaults.js';
 export { checkEntries, checkProject } from './check.js';
 export { display, findTaskFile, readYaml, searchPath, type LoadContext, type Place } from './context.js';
 export { includePoint, type Brought, type IncludePoint, type RoleOptions } from './bring.js';

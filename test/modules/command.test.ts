@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import * as fc from 'fast-check';
@@ -29,10 +29,32 @@ inShells(test, 'command: $NAME and ~ are expanded by the host, unset names are l
 });
 
 inShells(test, 'command: no word of the shell stands in for a program', async (t, place) => {
-  const { result } = await run(t, place, command, { cmd: 'exit 3' });
-  t.not(result!['rc'], 3);
-  t.not(result!['rc'], 0);
+  await t.throwsAsync(run(t, place, command, { cmd: 'exit 3' }), { message: "[Errno 2] No such file or directory: b'exit'" });
   t.is((await run(t, place, command, { cmd: 'false' })).result!['rc'], 1);
+});
+
+inShells(test, 'command: a program that is not there, or may not be executed', async (t, place) => {
+  const fields = async (args: object) => ((await t.throwsAsync(run(t, place, command, args))) as ModuleError).fields;
+  t.deepEqual(await fields({ argv: ['no such', '-x'] }), { cmd: "'no such' -x", rc: 2, stdout: '', stderr: '' });
+  await writeFile(join(place.dir, 'plain'), '');
+  t.like(await fields({ cmd: './plain' }), { rc: 13, cmd: './plain' });
+  // What a program itself ends with is its own.
+  t.like((await run(t, place, command, { cmd: "sh -c 'echo hm >&2; exit 127'" })).result, { rc: 127, stderr: 'hm' });
+});
+
+inShells(test, 'shell and raw: $0 is the shell, and a mistake in the text fails', async (t, place) => {
+  for (const module of [shell, raw]) {
+    t.is(String((await run(t, place, module, { cmd: 'echo $0 $#' })).result!['stdout']).trim(), '/bin/sh 0');
+    t.is(String((await run(t, place, module, { cmd: 'echo $0', executable: '/bin/bash' })).result!['stdout']).trim(), '/bin/bash');
+    t.not((await run(t, place, module, { cmd: 'if' })).result!['rc'], 0);
+    t.is((await run(t, place, module, { cmd: 'set -e; false; echo no' })).result!['rc'], 1);
+  }
+});
+
+inShells(test, 'a folder is entered by its real path', async (t, place) => {
+  await mkdir(join(place.dir, 'real'));
+  await symlink('real', join(place.dir, 'link'));
+  t.regex(String((await run(t, place, shell, { cmd: 'echo $PWD', chdir: 'link' })).result!['stdout']), /\/real$/);
 });
 
 inShells(test, 'command: executable is not used, and a warning says so', async (t, place) => {
@@ -66,11 +88,11 @@ inShells(test, 'creates and removes, patterns too, are looked for where the comm
   await mkdir(join(place.dir, 'sub dir'));
   await writeFile(join(place.dir, 'sub dir', 'done-1 $x'), '');
   const guarded = async (args: object) => (await run(t, place, shell, { cmd: 'echo ran', ...args })).guarded;
-  t.is(await guarded({ creates: 'sub dir/done-1 $x' }), 'skipped, since sub dir/done-1 $x exists');
-  t.is(await guarded({ creates: 'done-*', chdir: 'sub dir' }), 'skipped, since done-* exists');
-  t.is(await guarded({ creates: '~/sub d?r/done-[0-9]*' }), 'skipped, since ~/sub d?r/done-[0-9]* exists');
+  t.is(await guarded({ creates: 'sub dir/done-1 $x' }), "Did not run command since 'sub dir/done-1 $x' exists");
+  t.is(await guarded({ creates: 'done-*', chdir: 'sub dir' }), "Did not run command since 'done-*' exists");
+  t.is(await guarded({ creates: '~/sub d?r/done-[0-9]*' }), "Did not run command since '~/sub d?r/done-[0-9]*' exists");
   t.is(await guarded({ creates: 'done-*' }), undefined);
-  t.is(await guarded({ removes: 'done-*' }), 'skipped, since done-* does not exist');
+  t.is(await guarded({ removes: 'done-*' }), "Did not run command since 'done-*' does not exist");
   t.is(await guarded({ removes: 'sub dir' }), undefined);
   t.is(await guarded({ creates: '$(touch bad)' }), undefined);
 });

@@ -170,8 +170,8 @@ export async function command(t: ExecutionContext, place: Place, module: Imperat
     const before = await fingerprint(place.dir);
     const answer = await place.run(guard);
     t.is(await fingerprint(place.dir), before, 'a guard wrote something');
-    const guarded = module.guarded?.(answer, wanted);
-    if (guarded !== undefined) return { wanted, guarded, result: undefined, output: undefined };
+    const guarded = module.guarded?.(answer, wanted, false);
+    if (guarded) return { wanted, guarded: String(guarded['msg']), result: undefined, output: undefined };
   }
   const output = await place.run(module.run(wanted));
   return { wanted, guarded: undefined, result: module.result(wanted, output), output };

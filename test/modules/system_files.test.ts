@@ -71,7 +71,7 @@ inShells(test, 'jobs and variables come into a crontab and go', async (t, place)
   await converge(t, place, cron, { ...mine, name: 'PATH', env: true, state: 'absent' });
   t.is(await text(), 'MAILTO="root"\n');
   await t.throwsAsync(look(t, place, cron, { ...mine, name: 'x', job: 'a\nb' }), { message: /must be one line/ });
-  await t.throwsAsync(look(t, place, cron, { ...mine, name: 'x', job: 'a', special_time: 'daily', minute: '1' }), { message: /not both/ });
+  await t.throwsAsync(look(t, place, cron, { ...mine, name: 'x', job: 'a', special_time: 'daily', minute: '1' }), { message: /^You must specify time and date fields or special time/ });
 // busybox ash prefers its own crontab to the one that stands in here.
 }, ['dash', 'bash']);
 
@@ -79,10 +79,10 @@ inShells(test, 'a file of cron names who runs the job', async (t, place) => {
   const cron_file = join(place.dir, 'jobs');
   await converge(t, place, cron, { cron_file, user: 'app', name: 'a', hour: '3', minute: '0', job: 'true' });
   t.is(await readFile(cron_file, 'utf8'), '#Ansible: a\n0 3 * * * app true\n');
-  await t.throwsAsync(look(t, place, cron, { cron_file, name: 'a', job: 'true' }), { message: /needs user/ });
+  await t.throwsAsync(look(t, place, cron, { cron_file, name: 'a', job: 'true' }), { message: /must specify user/ });
   await t.throwsAsync(look(t, place, cron, { cron_file: '/etc/crontab', user: 'root', name: 'a', job: 'true' }), { message: /^Will not manage/ });
-  await t.throwsAsync(look(t, place, cron, { name: 'a', job: 'true', insertafter: 'B' }), { message: /env: true/ });
-  await t.throwsAsync(look(t, place, cron, { name: 'A B', job: 'true', env: true }), { message: /cannot be the name/ });
+  await t.throwsAsync(look(t, place, cron, { name: 'a', job: 'true', insertafter: 'B' }), { message: /only with env=yes/ });
+  await t.throwsAsync(look(t, place, cron, { name: 'A B', job: 'true', env: true }), { message: 'Invalid name for environment variable' });
   // What is left of it by the last job goes with it; a variable keeps it.
   await converge(t, place, cron, { cron_file, name: 'B', env: true, job: 'x' });
   await converge(t, place, cron, { cron_file, name: 'a', state: 'absent' });

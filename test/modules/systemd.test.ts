@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import test from 'ava';
 import type { Output } from '../../src/modules/module.js';
 import { verifies } from '../../src/modules/module.js';
-import service, { running } from '../../src/modules/service.js';
+import { running } from '../../src/modules/init_scripts.js';
+import service from '../../src/modules/service.js';
 import systemd from '../../src/modules/systemd.js';
-import { inShells } from './harness.js';
+import sysvinit from '../../src/modules/sysvinit.js';
+import { converge, inShells } from './harness.js';
 
 const show = (text: string, rest = ''): Output => ({ rc: 0, stdout: `${text}\n${rest}looked\n`, stderr: '' });
 const active = 'Id=nginx.service\nLoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\nNeedDaemonReload=no';
@@ -75,11 +77,11 @@ test('systemd: arguments', (t) => {
 test('service: init scripts', (t) => {
   const wanted = service.params.parse({ name: 'nginx', state: 'started', enabled: true });
   const changes = (stdout: string) => service.compare(wanted, service.parse({ rc: 0, stdout, stderr: '' }, wanted)).map(({ field }) => field);
-  t.deepEqual(changes('manager sysv\nenabled\nstatus 0\n'), []);
+  t.deepEqual(changes('manager sysv\nscript there\nlevel 3\nstatus 0\n'), []);
   t.deepEqual(changes('manager openrc\nstatus 3\n'), ['enabled', 'state']);
   t.deepEqual(changes(`manager systemd\n${active}\nlooked\n`), []);
-  t.throws(() => changes('manager none\n'), { message: /^Could not find the requested service nginx: the host has neither systemd nor an init script/ });
-  t.throws(() => changes('manager sysv\nstatus 4\n'), { message: /cannot tell whether nginx runs/ });
+  t.throws(() => changes('manager sysv\nscript none\n'), { message: /^Could not find the requested service nginx: the host has no init script \/etc\/init\.d\/nginx/ });
+  t.throws(() => changes('manager openrc\nstatus 4\n'), { message: /cannot tell whether nginx runs/ });
   t.throws(() => changes(''), { message: /cannot look/ });
 });
 
@@ -90,6 +92,74 @@ test('service: without a name there is only systemd to be told something', (t) =
   t.deepEqual(changes('manager systemd\nlooked\n'), []);
   t.throws(() => changes('manager none\n'), { message: /no systemd/ });
   t.false(service.params.safeParse({ state: 'started' }).success);
+});
+
+test('service: use sysvinit speaks to the script where systemd runs too', (t) => {
+  const wanted = service.params.parse({ name: 'nginx', state: 'stopped', use: 'sysvinit' });
+  t.notRegex(service.inspect(wanted).text, /systemctl/);
+  const observed = service.parse({ rc: 0, stdout: 'manager sysv\nscript there\nstatus 0\n', stderr: '' }, wanted);
+  const changes = service.compare(wanted, observed);
+  t.regex(service.apply(wanted, observed, changes).script.text, /init\.d\/nginx.? stop/);
+  t.deepEqual(service.undo!(wanted, observed, changes), [{ module: 'service', args: { use: 'sysvinit', name: 'nginx', state: 'started' } }]);
+});
+
+test('service: what systemd has no use for is told', (t) => {
+  const wanted = service.params.parse({ name: 'nginx', state: 'started', sleep: 2, pattern: 'nginx' });
+  const { warnings } = service.result(wanted, service.parse({ rc: 0, stdout: `manager systemd\n${active}\nlooked\n`, stderr: '' }, wanted));
+  t.deepEqual(warnings, ['Ignoring "pattern" as it is not used in "systemd"', 'Ignoring "sleep" as it is not used in "systemd"']);
+});
+
+/** What `status` of init scripts ends with and says, as they do in the wild, and whether the service runs. */
+const STATES: [rc: number, said: string | undefined, runs: boolean][] = [
+  [0, undefined, true], [3, undefined, false], [0, 'demo is running.', true], [0, 'demo is not running', false], [0, 'demo not found', true], [0, 'demo is stopped', false], [1, 'demo dead but pid file exists', false],
+  [0, 'Active: inactive', false], [0, 'Checking demo: started', true], [2, '', false], [77, 'no idea', false],
+];
+
+for (const [rc, said, runs] of STATES) {
+  test(`sysvinit: status ends with ${rc} and says ${said}`, (t) => {
+    const wanted = sysvinit.params.parse({ name: 'demo', state: 'started' });
+    const script = sysvinit.parse({ rc: 0, stdout: `script there\nlevel 2\nstatus ${rc}\n${said === undefined ? '' : `said ${said}\n`}`, stderr: '' }, wanted);
+    t.is(script.running, runs);
+    t.is(script.warnings.length, rc === 77 ? 1 : 0);
+  });
+}
+
+test('sysvinit: runlevels', (t) => {
+  const off = (args: object, levels: string) => {
+    const wanted = sysvinit.params.parse({ name: 'demo', ...args });
+    const script = sysvinit.parse({ rc: 0, stdout: `script there\n${levels}status 0\n`, stderr: '' }, wanted);
+    return sysvinit.apply(wanted, script, sysvinit.compare(wanted, script)).script.text;
+  };
+  t.is(off({ enabled: true, runlevels: [3, 5] }, 'level 3\nlevel 5\n'), '');
+  t.regex(off({ enabled: true, runlevels: [3, 5] }, 'level 3\n'), /update-rc\.d demo enable 3 5 .*[^]*chkconfig --level 35 demo on/);
+  t.is(off({ enabled: false, runlevels: [3] }, 'level 5\n'), '');
+  t.regex(off({ enabled: false, runlevels: [3, 5] }, 'level 5\n'), /update-rc\.d demo disable 3 5/);
+  t.is(off({ enabled: true }, 'level S\n'), '');
+  t.regex(off({ enabled: true }, ''), /update-rc\.d demo defaults && /);
+  t.throws(() => sysvinit.params.parse({ name: 'demo' }), { message: /one of the following is required: state, enabled/ });
+});
+
+const INIT_SCRIPT = `#!/bin/sh
+here=$(dirname "$0")
+case $1 in
+  start) echo started >"$here/state"; echo "Starting demo $2" ;;
+  stop) echo stopped >"$here/state" ;;
+  status) s=$(cat "$here/state" 2>/dev/null); echo "demo \${s:-stopped}"; [ "$s" = started ] ;;
+  reload) echo 'cannot reload' >&2; exit 6 ;;
+esac
+[ $1 = status ] || echo "$*" >>"$here/calls"
+`;
+
+inShells(test, 'sysvinit: a script anywhere', async (t, place) => {
+  const name = join(place.dir, 'demo');
+  await writeFile(name, INIT_SCRIPT, { mode: 0o755 });
+  const { result, changes } = await converge(t, place, sysvinit, { name, state: 'started', arguments: "'a b' c" });
+  t.deepEqual(changes.map(({ field }) => field), ['state']);
+  t.like(result, { name, state: 'started', enabled: false, status: { started: { changed: true, rc: 0, stdout: 'Starting demo a b\n' }, enabled: { changed: false, rc: null } } });
+  await converge(t, place, sysvinit, { name, state: 'stopped', daemonize: true });
+  await converge(t, place, sysvinit, { name, state: 'restarted', sleep: 0 });
+  t.is(await readFile(join(place.dir, 'calls'), 'utf8'), 'start a b c\nstop\nstop\nstart\n');
+  await t.throwsAsync(converge(t, place, sysvinit, { name, state: 'reloaded' }), { message: /Failed to reload service/ });
 });
 
 test('service: what only systemd has is handed on', (t) => {

@@ -115,7 +115,7 @@ inShells(test, 'uri: files sent and fetched', async (t, place) => {
     t.like(await moded(), { changed: false });
     await t.throwsAsync(command(t, place, uri, { url: `${base}/missing`, dest: '~/binary' }), { message: /404/ });
     t.deepEqual(await readFile(join(place.dir, 'binary')), binary);
-    t.is((await command(t, place, uri, { url: `${base}/plain`, creates: 'binary' })).guarded, 'skipped, since binary exists');
+    t.is((await command(t, place, uri, { url: `${base}/plain`, creates: 'binary' })).guarded, "Did not run command since 'binary' exists");
   });
 }, ['dash', 'bash']);
 

@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 import { ConnectionError } from '../../connection/connection.js';
-import { raw, sh } from '../../shell/sh.js';
+import { join, raw, sh } from '../../shell/sh.js';
 import type { Step } from '../../shell/step.js';
 import { isCheck, type Call } from '../call.js';
 import { willNotify } from '../conclude.js';
@@ -63,8 +63,7 @@ async function loginWithin(call: Call, timeout: number, pause: number, test = 't
   }
 }
 
-/** The kernel's name for this boot: differs after a reboot (random(4), /proc/sys/kernel/random/boot_id). */
-const BOOT_ID = 'cat /proc/sys/kernel/random/boot_id';
+const BOOT_CHECK = 'last boot time check';
 
 /** Reboots the machine and waits until it answers again from a new boot. */
 export async function reboot(call: Call): Promise<Outcome> {
@@ -74,10 +73,16 @@ export async function reboot(call: Call): Promise<Outcome> {
   const { machine, way, name } = wayOf(call);
   const began = performance.now();
   machine.forget();
-  const before = (await machine.ask(way, inspectionOf(way, bootMark()), async () => [])).stdout.trim();
-  const command = args.reboot_command ?? 'shutdown -r now';
+  const bootMark = raw(String(args.boot_time_command));
+  const before = (await machine.ask(way, inspectionOf(way, bootMark), async () => [])).stdout.trim();
+  // As in Ansible, less than no delay is none.
+  const [early, late] = [Math.max(0, Number(args.pre_reboot_delay)), Math.max(0, Number(args.post_reboot_delay))];
+  const paths = (args.search_paths as string[]).join(':');
+  const [prepare, command] = args.reboot_command === undefined
+    ? [sh`c=$(PATH=${paths}; command -v shutdown) || { echo ${`Unable to find command "shutdown" in search paths: ${paths.replaceAll(':', ', ')}`} >&2; exit 1; }`, sh`"$c" -r now ${String(args.msg)}`]
+    : [sh`PATH=$PATH:${paths}`, raw(String(args.reboot_command))];
   // A moment's delay lets the answer of this trip leave the machine before its sshd goes down.
-  const step = { script: sh`( sleep ${Number(args.pre_reboot_delay) + 1}; ${raw(String(command))} ) >/dev/null 2>&1 &` };
+  const step = { script: join([prepare, sh`( sleep ${early + 1}; ${command} ) >/dev/null 2>&1 &`]) };
   const known = await fingerprint(step, way);
   const earlier = run.resume?.take(call, known);
   if (earlier) return earlier;
@@ -87,18 +92,15 @@ export async function reboot(call: Call): Promise<Outcome> {
     const carry = (held: Step) => machine.effect(way, held, [], async () => []);
     const marked = (step: Step) => run.pending.marking(call, machine, way, step, (behind) => (run.locks ? run.locks.holding(machine, way, name, behind, carry) : carry(behind)));
     const { output } = await marked(step);
-    if (output.rc !== 0) return failed(`"${command}" failed`, { rc: output.rc, stderr: output.stderr, stdout: output.stdout });
+    if (output.rc !== 0) return failed(output.stderr.trim() || 'the reboot could not be ordered', { rc: output.rc, stderr: output.stderr, stdout: output.stdout });
   } catch (error) {
     if (!(error instanceof ConnectionError) || error.kind !== 'lost') throw error;
   }
-  await run.sleep(Number(args.pre_reboot_delay) + 1 + Number(args.post_reboot_delay));
-  const error = await loginWithin(call, Number(args.reboot_timeout), 1, bootMark().text, (answer) => answer.trim() !== before);
-  if (error) return failed(`the machine did not come back within ${args.reboot_timeout} s: ${error.message}`, { remedy: error.remedy });
-  const proof = await loginWithin(call, Number(args.reboot_timeout), 1, String(args.test_command ?? 'whoami'));
-  if (proof) return failed(`"${args.test_command}" does not work after the reboot: ${proof.message}`);
+  await run.sleep(early + 1 + late);
+  const vain = (what: string, { message, remedy }: ConnectionError) => failed(`Timed out waiting for ${what} (timeout=${args.reboot_timeout})`, { stderr: message, remedy, fields: { rebooted: what !== BOOT_CHECK, elapsed: Math.round((performance.now() - began) / 1000) } });
+  const error = await loginWithin(call, Number(args.reboot_timeout), 1, bootMark.text, (answer) => answer.trim() !== before);
+  if (error) return vain(BOOT_CHECK, error);
+  const proof = await loginWithin(call, Number(args.reboot_timeout), 1, String(args.test_command));
+  if (proof) return vain('post-reboot test command', proof);
   return outcome({ changed: true, rebooted: true, elapsed: Math.round((performance.now() - began) / 1000) });
-}
-
-function bootMark() {
-  return raw(BOOT_ID);
 }
