@@ -1,4 +1,4 @@
-import type { Entry, Play, Task } from '../src/playbook/types.js';
+import type { Entry, Play, Tag, Task } from '../src/playbook/types.js';
 import { Source, type Value, toPlain } from '../src/value/value.js';
 import { EXIT } from './exit.js';
 import type { Flags } from './options.js';
@@ -16,13 +16,13 @@ export async function list(prepared: Prepared, flags: Flags): Promise<number> {
     lines.push(`playbook: ${path}`);
     for (const [i, play] of (await loadPlaybook(path, context)).plays.entries()) {
       lines.push('', `  play #${i + 1} (${text(play.hosts)}): ${text(play.name ?? play.hosts)}${tagList(play.tags)}`);
-      const tasks = [...tasksOf(play)].filter((task) => selected(task.tags, prepared.tags, prepared.skipTags));
+      const tasks = [...tasksOf(play)].filter((task) => selected(task.tags.map(textOfTag), prepared.tags, prepared.skipTags));
       if (flags.listHosts) {
         const hosts = play.hosts instanceof Source ? [] : matchHosts(texts(play.hosts), inventory, { limit: prepared.limit }).hosts;
         lines.push(`    hosts (${hosts.length}):`, ...hosts.map((host) => `      ${host}`));
       }
       if (flags.listTasks) lines.push('    tasks:', ...tasks.map((task) => `      ${task.role ? `${task.role.name} : ` : ''}${text(task.name ?? task.action)}${tagList(task.tags)}`));
-      if (flags.listTags) lines.push(`    tags: [${[...new Set(tasks.flatMap((task) => task.tags))].sort().join(', ')}]`);
+      if (flags.listTags) lines.push(`    tags: [${[...new Set(tasks.flatMap((task) => task.tags.map(textOfTag)))].sort().join(', ')}]`);
     }
   }
   const { harmless } = await import('../src/report/style.js');
@@ -49,6 +49,11 @@ function texts(value: Value): string[] {
   return (Array.isArray(value) ? value : [value]).map((member) => String(toPlain(member, false)));
 }
 
-function tagList(tags: readonly string[]): string {
-  return tags.length > 0 ? `  TAGS: [${tags.join(', ')}]` : '';
+/** What only a run can tell is shown as it is written. */
+function textOfTag(tag: Tag): string {
+  return typeof tag === 'string' ? tag : tag.text;
+}
+
+function tagList(tags: readonly Tag[]): string {
+  return tags.length > 0 ? `  TAGS: [${tags.map(textOfTag).join(', ')}]` : '';
 }

@@ -1,6 +1,7 @@
 import type { Output } from '../shell/step.js';
 import type { Declarative, Imperative } from '../modules/module.js';
 import type { Entry } from '../playbook/types.js';
+import { ContentError } from '../value/errors.js';
 import type { Value } from '../value/value.js';
 import { isAction } from './actions/index.js';
 import { holds } from './evaluate.js';
@@ -135,13 +136,24 @@ async function* within(run: Run, host: HostRun, frame: Frame, entry: Entry): Asy
     return;
   }
   // `--start-at-task` is still searching: nothing can be said about what will run.
-  if (run.startAt !== undefined || !isSelected(run, entry)) return;
+  if (run.startAt !== undefined) return;
   const call = callOf(run, frame, entry, host);
+  if (!isSelectedAhead(call)) return;
   if (isInclude(entry)) {
     const loaded = await loadedInclude(call);
     if (loaded) for (const inner of loaded.entries) yield* within(run, host, loaded.frame, inner);
   } else if (entry.loop) yield* items(call, 0);
   else yield call;
+}
+
+/** Tags that hang on what is not known yet may name the task or not. */
+function isSelectedAhead(call: Call): boolean {
+  try {
+    return isSelected(call.run, call.task, () => scopeFor(call, { ahead: AHEAD }));
+  } catch (error) {
+    if (error instanceof ContentError) return false;
+    throw error;
+  }
 }
 
 async function* items(call: Call, from: number): AsyncGenerator<Call> {

@@ -21,7 +21,7 @@ export function handlersCalled(run: Run, frame: Frame, name: string, host: HostR
   const listening = handlers.filter((handler) => handler.listen.some((topic) => text(handler, topic).includes(name)));
   // A role used twice brings its handlers twice: of those that have one name the last counts.
   const called = listening.filter((handler, i) => !listening.slice(i + 1).some((later) => handler.name !== undefined && later.name === handler.name && later.role?.path === handler.role?.path));
-  const bears = (handler: Task) => handler.name !== undefined && text(handler, handler.name).some((own) => own === name || (handler.role && `${handler.role.name} : ${own}` === name));
+  const bears = (handler: Task) => handler.name !== undefined && text(handler, handler.name).some((own) => own === name || (handler.role && [handler.role.name, handler.role.shortName].some((role) => `${role} : ${own}` === name)));
   const named = handlers.findLast(bears);
   if (named && !called.includes(named)) called.push(named);
   return called;

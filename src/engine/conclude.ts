@@ -56,7 +56,7 @@ export function conclude(call: Call, name: string, result: Outcome, seconds: num
   if (status === 'ignored') return;
   if (result.locked) run.lockedOut = true;
   if (status === 'unreachable' || result.locked) host.lost = result;
-  else if (result.failed) [host.failed, host.failedTask] = [result, new Map<Value, Value>([['name', task.role ? name.replace(`${task.role.name} : `, '') : name], ['action', task.action], ['args', argsOf(call)], ['tags', [...task.tags]], ['vars', new Map(task.vars.flatMap((vars) => [...vars]))]])];
+  else if (result.failed) [host.failed, host.failedTask] = [result, new Map<Value, Value>([['name', task.role ? name.replace(`${task.role.name} : `, '') : name], ['action', task.action], ['args', argsOf(call)], ['tags', task.tags.map((tag) => (typeof tag === 'string' ? tag : tag.text))], ['vars', new Map(task.vars.flatMap((vars) => [...vars]))]])];
 }
 
 /** What a module of others says besides its result: `warnings`, and `deprecations` with their `msg`. */

@@ -1,5 +1,5 @@
 import type { Block, Entry, Task } from '../playbook/types.js';
-import { callOf, isTrue, numberOf, type Frame } from './call.js';
+import { callOf, isTrue, numberOf, scopeFor, type Frame } from './call.js';
 import { confirmed } from './confirm.js';
 import type { HostRun } from './host.js';
 import { include, isInclude } from './includes.js';
@@ -38,8 +38,8 @@ function leftRole(host: HostRun, entry: Entry): boolean {
 }
 
 async function walkTask(run: Run, frame: Frame, task: Task, hosts: readonly HostRun[]): Promise<void> {
-  if (!isSelected(run, task)) return;
   try {
+    if (!isSelected(run, task, () => scopeFor(callOf(run, frame, task, hosts[0]!)))) return;
     if (task.action === 'meta') await meta(run, frame, task, hosts);
     else if (isInclude(task)) await include(run, frame, task, hosts);
     else await runTask(run, frame, task, hosts);

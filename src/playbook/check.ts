@@ -136,7 +136,7 @@ class Walk {
     if (handler.action === 'meta' && handler.freeForm === 'flush_handlers') complain(this.ctx, 'flush_handlers cannot be a handler', handler.origin, 'handlers are flushed when it would run');
     if (typeof handler.name === 'string') {
       this.#names.add(handler.name);
-      if (handler.role) this.#names.add(`${handler.role.name} : ${handler.name}`);
+      for (const role of handler.role ? [handler.role.name, handler.role.shortName] : []) this.#names.add(`${role} : ${handler.name}`);
     } else if (handler.name !== undefined || handler.action === 'include_tasks' || handler.action === 'include_role') this.#open = true;
     for (const topic of handler.listen) {
       if (typeof topic === 'string') this.#names.add(topic);
@@ -211,7 +211,7 @@ class Walk {
   /** The handlers a name means, and those they notify: they run within a confirmed block too. */
   #called(name: string, met = new Set<Task>()): Set<Task> {
     for (const handler of this.play.handlers ?? []) {
-      if (!(handler.name === name || `${handler.role?.name} : ${String(handler.name)}` === name || handler.listen.includes(name)) || met.has(handler)) continue;
+      if (!(handler.name === name || [handler.role?.name, handler.role?.shortName].some((role) => `${role} : ${String(handler.name)}` === name) || handler.listen.includes(name)) || met.has(handler)) continue;
       met.add(handler);
       for (const next of handler.notify) if (typeof next === 'string') this.#called(next, met);
     }

@@ -3,8 +3,8 @@ import { placeIn } from '../yaml/index.js';
 import { complain, warn, type LoadContext } from './context.js';
 import { moduleDefaults } from './defaults.js';
 import { asList, given, keyPlace, place } from './keywords.js';
-import { staticText } from './static.js';
-import type { Condition, Inherited } from './types.js';
+import { textOrLater } from './static.js';
+import type { Condition, Inherited, Tag } from './types.js';
 
 /** Keywords of which the nearest statement wins. */
 const KEYWORDS = {
@@ -49,12 +49,17 @@ export function varsOf(dict: Dict, at: Origin, ctx: LoadContext): Dict | undefin
   return vars;
 }
 
-/** `tags`: a list, or text split at commas; {{ }} only from extra vars. */
-export function tagsOf(dict: Dict, at: Origin, ctx: LoadContext): string[] {
+/** `tags`: a list, or text split at commas. */
+export function tagsOf(dict: Dict, at: Origin, ctx: LoadContext): Tag[] {
   const value = given(dict, 'tags');
   if (isDict(value)) return [];
-  const members = asList(value).map((tag, i) => staticText(tag, Array.isArray(value) ? place(value, i, at) : place(dict, 'tags', at), 'a tag', ctx));
-  return members.flatMap((text) => (text ?? '').split(',')).map((tag) => tag.trim()).filter((tag) => tag !== '');
+  const members = asList(value).map((tag, i) => textOrLater(tag, Array.isArray(value) ? place(value, i, at) : place(dict, 'tags', at), 'a tag', ctx));
+  return members.flatMap((tag): Tag[] => (tag instanceof Source ? [tag] : splitTags(tag ?? '')));
+}
+
+/** `a, b` -> `a` and `b`. */
+export function splitTags(text: string): string[] {
+  return text.split(',').map((tag) => tag.trim()).filter((tag) => tag !== '');
 }
 
 /** `when` and its like: one expression, a list of them (all must hold), or a literal boolean. */

@@ -11,13 +11,13 @@ import { asList, checkKeywords, given, IMPORT_PLAYBOOK, keyPlace, place, PLAY, P
 import { loadRoles } from './roles.js';
 import { staticText } from './static.js';
 import { loadEntries, type Frame } from './tasks.js';
-import type { Condition, Entry, Play, Playbook, Prompt, Task } from './types.js';
+import type { Condition, Entry, Play, Playbook, Prompt, Tag, Task } from './types.js';
 
 /** What `import_playbook` gives the plays it brings. */
 interface Imported {
   vars: Dict;
   when: Condition[];
-  tags: string[];
+  tags: Tag[];
   /** Ids and files on the way. */
   via: string;
   files: readonly string[];

@@ -74,7 +74,7 @@ async function useListed(list: Value | undefined, at: Origin, frame: Frame, pare
 }
 
 function dependsOnItself(name: string, parent: Role | undefined): boolean {
-  return parent !== undefined && (parent.name === basename(name) || dependsOnItself(name, parent.parent));
+  return parent !== undefined && ([parent.name, parent.shortName].includes(basename(name)) || dependsOnItself(name, parent.parent));
 }
 
 function nameOf(dict: Dict, at: Origin, frame: Frame): string | undefined {
@@ -110,8 +110,10 @@ export async function useRole(name: string, use: RoleUse, frame: Frame): Promise
   if (path === undefined) return undefined;
   await pluginsIn(path, ctx);
   const meta = await readMeta(path, ctx);
+  const collection = collectionOf(path);
+  const shortName = collection !== undefined && name.startsWith(`${collection}.`) ? name.slice(collection.length + 1) : basename(name);
   const role: Role = {
-    name: basename(name), path, params: use.params, parent: use.parent, public: use.public,
+    name: collection === undefined ? shortName : `${collection}.${shortName}`, collection, shortName, path, params: use.params, parent: use.parent, public: use.public,
     defaults: await readVars(path, 'defaults', use.from.defaults, use.origin, ctx),
     vars: await readVars(path, 'vars', use.from.vars, use.origin, ctx),
     dependencies: [], handlers: [],
@@ -125,8 +127,7 @@ export async function useRole(name: string, use: RoleUse, frame: Frame): Promise
   frame.play.roles.push(role);
 
   // A role names the modules of its own collection, and of those its meta lists, without them; the play's list is not its own.
-  const inside = collectionOf(path);
-  const collections = [...(inside === undefined ? [] : [inside]), ...asList(given(meta, 'collections'))];
+  const collections = [...(collection === undefined ? [] : [collection]), ...asList(given(meta, 'collections'))];
   const inner: Frame = { ...frame, role, files: frame.files, inherit: { ...frame.inherit, collections: collections.length > 0 ? collections : undefined } };
   const handlersFile = await roleFile(path, 'handlers', use.from.handlers, use.origin, ctx);
   if (handlersFile !== undefined) {

@@ -27,6 +27,26 @@ export function staticText(value: Value, origin: Origin, what: string, ctx: Load
   return undefined;
 }
 
+/**
+ * A tag may hang on what only its turn tells (the variables of its play and its role): then it stays an expression.
+ */
+export function textOrLater(value: Value, origin: Origin, what: string, ctx: LoadContext): string | Source | undefined {
+  if (!(value instanceof Source)) return staticText(value, origin, what, ctx);
+  try {
+    const code = compileText(value);
+    try {
+      const text = code.evaluate(extraVarsScope(ctx.extraVars, new Map()), new Record());
+      return typeof text === 'string' || typeof text === 'number' ? String(text) : value;
+    } catch (error) {
+      if (!(error instanceof ContentError)) throw error;
+      return value;
+    }
+  } catch (error) {
+    ctx.problems.push(caught(error, origin));
+    return undefined;
+  }
+}
+
 function extraVarsScope(extraVars: Dict, known: ReadonlyMap<string, string>): Scope {
   const no = (): never => {
     throw new ContentError('files cannot be read here');

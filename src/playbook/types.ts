@@ -41,7 +41,7 @@ export interface Play {
   roles: Role[];
   /** Connection and become defaults of the play: already flattened into tasks; fact gathering uses these. */
   keywords: Inherited;
-  tags: string[];
+  tags: Tag[];
 }
 
 /** One entry of `vars_prompt`. */
@@ -52,6 +52,9 @@ export interface Prompt {
   options: Dict;
   origin: Origin;
 }
+
+/** A tag, or an expression that gives one or several when the task's turn comes. */
+export type Tag = string | Source;
 
 /** What a task, block or include entry is. */
 export type Entry = Task | Block;
@@ -87,7 +90,7 @@ export interface Inherited {
   /** Merged, outermost first. */
   environment: Value[];
   /** Sum of all. */
-  tags: string[];
+  tags: Tag[];
   /** Handlers to notify of changes: the task's own and those of the blocks around it. */
   notify: Value[];
   become: Value | undefined;
@@ -178,7 +181,11 @@ export interface Task extends Inherited {
 
 /** One use of a role. The same folder used twice with other parameters is two Roles. */
 export interface Role {
+  /** In full, with the collection it is of. */
   name: string;
+  collection: string | undefined;
+  /** Without the collection. */
+  shortName: string;
   /** Folder of the role. */
   path: string;
   defaults: Dict;

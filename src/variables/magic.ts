@@ -38,8 +38,10 @@ export const MAGIC: ReadonlyMap<string, (scope: VariableScope, record: Record) =
   ['ansible_facts', (scope, record) => scope.facts(record)],
   ['playbook_dir', ({ context }) => mapped(context.playbookDir, absolute)],
   ['role_path', ({ context }) => mapped(context.task?.role?.path, absolute)],
-  ['role_name', ({ context }) => context.task?.role?.name],
+  ['role_name', ({ context }) => context.task?.role?.shortName],
   ['ansible_role_name', ({ context }) => context.task?.role?.name],
+  // None, and not undefined, in a role of no collection.
+  ['ansible_collection_name', ({ context }) => context.task?.role && (context.task.role.collection ?? null)],
   ['ansible_parent_role_names', ({ context }) => some(parents(context).map((role) => role.name))],
   ['ansible_parent_role_paths', ({ context }) => some(parents(context).map((role) => absolute(role.path)))],
   ['ansible_play_role_names', ({ context }) => listedRoles(context)],

@@ -320,6 +320,22 @@ test('tags and a name to start at that no task has are told', async (t) => {
   t.deepEqual(await warned({ startAtTask: 't?o' }), [1]);
 });
 
+test('a tag may be an expression of what its task sees', async (t) => {
+  const site = `${head}  vars: {mine: [one, two]}
+  tasks:
+    - {name: of the play, debug: {}, tags: "{{ mine }}"}
+    - {name: of none, debug: {}}
+    - {include_role: {name: r}, vars: {given: two}, tags: always}
+`;
+  const files = { 'roles/r/tasks/main.yml': '- {name: of the role, debug: {}, tags: ["{{ role_name }}-{{ given }}, x"]}\n- {name: other, debug: {}, tags: "{{ d }}"}\n', 'roles/r/defaults/main.yml': 'd: three\n' };
+  const ran = async (tags: string[]) => (await play(t, site, { limit: 'a', tags, files })).told;
+  t.deepEqual(await ran(['two']), ['of the play a ok']);
+  t.deepEqual(await ran(['r-two']), ['r : of the role a ok']);
+  t.deepEqual(await ran(['three']), ['r : other a ok']);
+  const { rig } = await play(t, `${head}  tasks:\n    - {name: of none, debug: {}, tags: ["{{ nowhere }}"]}\n`, { limit: 'a' });
+  t.true(rig.events.some((event) => event.event === 'result' && JSON.stringify(event.result).includes('nowhere')));
+});
+
 test('on the controller nothing is asked for that only SSH needs', async (t) => {
   const { summary, has } = await play(
     t,

@@ -85,7 +85,7 @@ test('all variables of a host taken as one value: what cannot be evaluated is le
 test('magic variables', async (t) => {
   const { variables, root } = await project(t, { 'inventory/hosts.yml': 'web: {hosts: {h: , w2.example.com: }}\nprod: {children: {web: }}' }, new Map([['inventory_hostname', 'no']]));
   const outer = role({ name: 'outer' });
-  const inner = role({ name: 'inner', path: 'roles/inner', parent: outer });
+  const inner = role({ name: 'n.c.inner', collection: 'n.c', shortName: 'inner', path: 'roles/inner', parent: outer });
   const context = {
     play: play({ name: 'Web', roles: [outer] }), task: task({ role: inner }), playHosts: ['h'], playHostsAll: ['h', 'w2.example.com'], batch: ['h'],
     check: true, forks: 5, verbosity: 2, limit: 'web', runTags: ['deploy'], playbookDir: root,
@@ -93,7 +93,7 @@ test('magic variables', async (t) => {
   const wanted: { [name: string]: unknown } = {
     inventory_hostname: 'h', inventory_file: `${root}/inventory/hosts.yml`, inventory_dir: `${root}/inventory`, group_names: ['prod', 'web'],
     groups: { all: ['h', 'w2.example.com'], ungrouped: [], web: ['h', 'w2.example.com'], prod: ['h', 'w2.example.com'] },
-    role_name: 'inner', ansible_role_name: 'inner', role_path: resolve('roles/inner'), ansible_parent_role_names: ['outer'], ansible_play_role_names: ['outer'],
+    role_name: 'inner', ansible_role_name: 'n.c.inner', ansible_collection_name: 'n.c', role_path: resolve('roles/inner'), ansible_parent_role_names: ['outer'], ansible_play_role_names: ['outer'],
     ansible_play_name: 'Web', ansible_play_hosts: ['h'], ansible_play_hosts_all: ['h', 'w2.example.com'], ansible_play_batch: ['h'], play_hosts: ['h'],
     ansible_check_mode: true, ansible_diff_mode: false, ansible_forks: 5, ansible_verbosity: 2, ansible_limit: 'web', ansible_run_tags: ['deploy'], ansible_skip_tags: [], playbook_dir: root,
   };
