@@ -23,7 +23,17 @@ export interface Download {
 }
 
 /** Fetches to the file in "$1" of the function muster_fetch, which this defines. */
-export function fetcher({ url, headers, user, password, timeout, validateCerts, useProxy, agent, netrc, curl: further = [] }: Download): Sh {
+export function fetcher(download: Download): Sh {
+  const local = localFile(download.url);
+  return local === undefined ? remote(download) : sh`muster_fetch() { cat -- ${local} >"$1"; }`;
+}
+
+/** The path behind a `file:` address. */
+function localFile(url: string | Sh): string | undefined {
+  return typeof url === 'string' && /^file:/i.test(url) ? decodeURIComponent(new URL(url).pathname) : undefined;
+}
+
+function remote({ url, headers, user, password, timeout, validateCerts, useProxy, agent, netrc, curl: further = [] }: Download): Sh {
   const named = Object.entries(headers);
   const configured = named.length > 0 || user !== undefined;
   const address = url instanceof Sh ? raw(`"${url.text}"`) : sh`${url}`;
@@ -39,6 +49,7 @@ export function fetcher({ url, headers, user, password, timeout, validateCerts, 
   const wgetConfig = [
     ...named.map(([name, value]) => `header = ${name}: ${value}`),
     ...(user === undefined ? [] : [`user = ${user}`, `password = ${password ?? ''}`, 'auth_no_challenge = on']),
+    'hsts = off',
     ...(netrc ? [] : ['netrc = off']),
   ];
   const curl = sh`printf '%s\\n' ${curlConfig} | curl -fsSL --connect-timeout ${timeout} --speed-limit 1 --speed-time ${timeout} -K - ${netrc && user === undefined ? raw('${NETRC:+--netrc-file "$NETRC"}') : join([])} ${join(further, ' ')} -o "$1"`;
@@ -48,7 +59,7 @@ export function fetcher({ url, headers, user, password, timeout, validateCerts, 
     w=$(mktemp /dev/shm/.muster.XXXXXX) || return
     printf '%s\\n' ${wgetConfig} >"$w" && wget --config="$w" -q -T ${timeout} ${certs} -U ${agent} -O "$1" ${address}
     set -- $?; rm -f -- "$w"; return $1`
-    : sh`wget ${netrc ? join([]) : raw('$(wget --version >/dev/null 2>&1 && echo --no-netrc)')} -q -T ${timeout} ${certs} -U ${agent} -O "$1" ${address}`;
+    : sh`wget $(wget --version >/dev/null 2>&1 && echo --no-hsts ${netrc ? '' : '--no-netrc'}) -q -T ${timeout} ${certs} -U ${agent} -O "$1" ${address}`;
   const peer = validateCerts ? [] : ['-o', 'Acquire::https::Verify-Peer=false', '-o', 'Acquire::https::Verify-Host=false'];
   const apt = configured
     ? raw(`echo "the host has neither curl nor wget; apt-helper sends no headers or passwords: install curl" >&2; return 1`)

@@ -16,7 +16,8 @@ async function served<T>(body: (base: string, asked: () => number) => Promise<T>
   const server = createServer((request, response) => {
     count++;
     const basic = `Basic ${Buffer.from('me:p"\\ w').toString('base64')}`;
-    if (request.url === '/none') response.writeHead(404).end();
+    if (request.url?.startsWith('/sums')) response.end(request.url === '/sums1' ? `${SHA256}\n` : `${'0'.repeat(64)}  y\n${SHA256}. *./x\n`);
+    else if (request.url === '/none') response.writeHead(404).end();
     else if (request.url === '/secret' && (request.headers.authorization !== basic || request.headers['x-token'] !== 'a "b"')) response.writeHead(401, { 'www-authenticate': 'Basic' }).end();
     else if (request.url === '/netrc' && request.headers.authorization !== `Basic ${Buffer.from('me:secret').toString('base64')}`) response.writeHead(401, { 'www-authenticate': 'Basic' }).end();
     else response.end(CONTENT);
@@ -69,6 +70,12 @@ inShells(test, 'a file is fetched once, and again when it has another checksum',
     await writeFile(dest, 'mine');
     await converge(t, place, getUrl, { url: `${base}/x`, dest, force: true });
     t.deepEqual(await readFile(dest), CONTENT);
+    const sha1 = createHash('sha1').update(CONTENT).digest('hex');
+    const again = await converge(t, place, getUrl, { url: `${base}/x`, dest, force: true });
+    t.like(again.result, { changed: false, msg: `OK (${CONTENT.length} bytes)`, status_code: 200, checksum_src: sha1, checksum_dest: sha1 });
+    t.is((await converge(t, place, getUrl, { url: `${base}/x`, dest, force: true, mode: '0640' })).result['changed'], undefined);
+    t.is(await modeOf(dest), '0640');
+    t.is((await converge(t, place, getUrl, { url: `${base}/x`, dest })).result['msg'], 'file already exists');
     await mkdir(join(place.dir, 'd'));
     await converge(t, place, getUrl, { url: `${base}/a%20b?q=1`, dest: join(place.dir, 'd') });
     t.deepEqual(await readdir(join(place.dir, 'd')), ['a b']);
@@ -109,9 +116,33 @@ inShells(test, "a host with neither curl nor wget downloads by apt's helper", as
   });
 }, ['dash', 'bash']);
 
+inShells(test, 'the hash may stand in a list that is fetched too', async (t, place) => {
+  await served(async (base) => {
+    const dest = join(place.dir, 'f');
+    for (const list of ['sums', 'sums1']) {
+      await writeFile(dest, 'old');
+      await converge(t, place, getUrl, { url: `${base}/x`, dest, checksum: `sha256:${base}/${list}` });
+      t.deepEqual(await readFile(dest), CONTENT);
+    }
+    await writeFile(join(place.dir, 'it"s'), `${SHA256}  z\n`);
+    const asked = { url: `${base}/z`, dest: `${dest}2`, checksum: `sha256:file://${place.dir}/it%22s` };
+    await converge(t, place, getUrl, asked);
+    await t.throwsAsync(look(t, place, getUrl, { ...asked, url: `${base}/a` }), { message: /Unable to find a checksum for file 'a' in/ });
+    await t.throwsAsync(look(t, place, getUrl, { ...asked, checksum: `sha256:${base}/none` }), { message: /404/ });
+  });
+}, ['dash', 'bash']);
+
+inShells(test, 'a file of the host is a source like others', async (t, place) => {
+  await writeFile(join(place.dir, "it's %"), CONTENT);
+  const { result } = await converge(t, place, getUrl, { url: `file://${place.dir}/it's%20%25`, dest: join(place.dir, 'f') });
+  t.like(result, { msg: `OK (${CONTENT.length} bytes)`, size: CONTENT.length });
+  t.false('status_code' in result);
+  await t.throwsAsync(converge(t, place, getUrl, { url: `file://${place.dir}/none`, dest: join(place.dir, 'g') }), { message: /none/ });
+});
+
 test('checksums and headers that cannot be are refused', async (t) => {
   const prepared = (args: object) => getUrl.prepare!(getUrl.params.parse({ url: 'http://a/', dest: '/x', ...args }), undefined as never);
-  await t.throwsAsync(prepared({ checksum: 'sha256:http://a/sums' }), { message: /by address is not supported/ });
+  await t.throwsAsync(prepared({ checksum: 'sha256:no hash' }), { message: /The checksum format is invalid/ });
   await t.throwsAsync(prepared({ checksum: 'crc:00' }), { message: /algorithm:hexadecimal/ });
   await t.throwsAsync(prepared({ headers: { a: 'b\nc: d' } }), { message: /one line/ });
   await t.throwsAsync(prepared({ url: 'nonsense' }), { message: /is no address/ });
