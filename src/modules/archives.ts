@@ -16,6 +16,12 @@ export interface Member {
   mtime: number | undefined;
   /** Of a symbolic link. */
   target: string | undefined;
+  /** Permissions as ls(1) writes them: `rwxr-xr-x`. */
+  mode: string;
+  /** As the listing has it: numbers by GNU tar, else names; undefined in a zip. */
+  owner: string | undefined;
+  /** What the clock showed: `YYYYMMDD.HHMMSS`; of a zip only. */
+  clock?: string;
 }
 
 const LIST = { tar: ['--list', '--verbose', '--full-time', '--numeric-owner', '--quoting-style=escape', '-f'], zip: ['-ZT', '-s'] } as const;
@@ -44,13 +50,13 @@ export async function listHere(path: string, format: Format): Promise<string> {
 }
 
 /** Says of the archive "$a" by its first bytes whether it is a zip ($z) and what tar has to be told of its compression ($c): busybox' tar does not look. */
-const DETECT = raw(`z=tar c=
+export const DETECT = raw(`z=tar c=
 case $(head -c 3 <"$a" | base64) in UEs*) z=zip ;; H4sI) c=-z ;; Qlpo) c=-j ;; /Td6) c=-J ;; KLUv) c=--zstd ;; esac`);
 
 /** Sets $l to the listing of the archive "$a" on the host, $z to `zip` or `tar` and $c to tar's option for the compression. */
 export const listThere: Sh = raw(`${DETECT}
 if [ $z = zip ]; then
-  l=$(LC_ALL=C unzip ${LIST.zip.join(' ')} "$a") || exit
+  l=$(LC_ALL=C TZ=UTC unzip ${LIST.zip.join(' ')} "$a") || exit
 else
   case $(tar --version 2>/dev/null) in
   *GNU*) l=$(LC_ALL=C TZ=UTC tar ${LIST.tar.join(' ')} "$a") || exit ;;
@@ -58,8 +64,8 @@ else
   esac
 fi`);
 
-const TAR = /^([-dlhcbpCs])\S{9}\S?\s+\S+?\/\S+\s+(\d+|\d+,\s*\d+) (\d{4}-\d\d-\d\d) (\d\d:\d\d(?::\d\d)?)(?:\.\d+)? (.*)$/;
-const ZIP = /^([-dl?])\S+\s+\S+\s+\S+\s+(\d+)\s+\S+\s+\S+\s+\d{8}\.\d{6} (.*)$/;
+const TAR = /^([-dlhcbpCs])(\S{9})\S?\s+(\S+?\/\S+)\s+(\d+|\d+,\s*\d+) (\d{4}-\d\d-\d\d) (\d\d:\d\d(?::\d\d)?)(?:\.\d+)? (.*)$/;
+const ZIP = /^([-dl?])(\S+)\s+\S+\s+\S+\s+(\d+)\s+\S+\s+\S+\s+(\d{8}\.\d{6}) (.*)$/;
 
 /**
  * Reads a listing.
@@ -80,24 +86,27 @@ export function parseListing(listing: string, format: Format, strip: number): Me
 function parseTar(line: string): Member {
   const found = TAR.exec(line);
   if (!found) throw new ModuleError(`cannot read a line of tar's listing: ${line}`);
-  const [, type, size, day, time, rest] = found as unknown as [string, string, string, string, string, string];
+  const [, type, mode, owner, size, day, time, rest] = found as unknown as [string, string, string, string, string, string, string, string];
   const kinds: { [type: string]: Member['kind'] } = { '-': 'file', C: 'file', d: 'directory', l: 'link', h: 'hardlink' };
-  const kind = kinds[type] ?? 'other';
-  const [name, target] = kind === 'link' ? rest.split(' -> ') : kind === 'hardlink' ? rest.split(' link to ') : [rest];
+  // busybox, which lists owners by name, shows a hard link as an empty file with an arrow.
+  const kind = type === '-' && size === '0' && / -> /.test(rest) && !/^\d+\/\d+$/.test(owner) ? 'hardlink' : (kinds[type] ?? 'other');
+  const [name, target] = kind === 'link' ? rest.split(' -> ') : kind === 'hardlink' ? rest.split(/ link to | -> /) : [rest];
   return {
     name: unescape(name!),
     kind,
     size: Number(size),
     mtime: Date.parse(`${day}T${time.length === 5 ? `${time}:00` : time}Z`) / 1000,
     target: kind === 'link' ? unescape(target ?? '') : undefined,
+    mode,
+    owner,
   };
 }
 
 function parseZip(line: string): Member | undefined {
   const found = ZIP.exec(line);
   if (!found) return undefined; // the head and foot of zipinfo
-  const [, type, size, name] = found as unknown as [string, string, string, string];
-  return { name, kind: type === 'd' || name.endsWith('/') ? 'directory' : type === 'l' ? 'link' : 'file', size: Number(size), mtime: undefined, target: undefined };
+  const [, type, mode, size, clock, name] = found as unknown as [string, string, string, string, string, string];
+  return { name, kind: type === 'd' || name.endsWith('/') ? 'directory' : type === 'l' ? 'link' : 'file', size: Number(size), mtime: undefined, target: undefined, mode, owner: undefined, clock };
 }
 
 /** GNU tar's `escape` quoting: C escapes, bytes that are no printable ASCII in octal. */

@@ -11,7 +11,7 @@ const COLLECTIONS: { [collection: string]: readonly string[] } = {
     'unarchive', 'uri', 'user', 'wait_for',
   ],
   'ansible.posix': ['authorized_key', 'mount', 'seboolean', 'synchronize', 'sysctl'],
-  'community.general': ['alternatives', 'haproxy', 'ini_file', 'locale_gen', 'modprobe', 'pam_limits', 'sudoers', 'timezone', 'ufw'],
+  'community.general': ['alternatives', 'archive', 'haproxy', 'ini_file', 'locale_gen', 'modprobe', 'pam_limits', 'sudoers', 'timezone', 'ufw'],
   'community.crypto': ['openssl_csr', 'openssl_dhparam', 'openssl_privatekey', 'x509_certificate'],
   'community.mysql': ['mysql_db', 'mysql_query', 'mysql_replication', 'mysql_user', 'mysql_variables'],
 };

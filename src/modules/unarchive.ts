@@ -1,6 +1,7 @@
 import { join, raw, sh, type Sh } from '../shell/sh.js';
-import { formatOf, listHere, listThere, parseListing, unpack, type Format, type Member } from './archive.js';
-import { attributeParams, compareAttributes, describe, ownership, setContext } from './attributes.js';
+import { formatOf, listHere, listThere, parseListing, unpack, type Format, type Member } from './archives.js';
+import { attributeParams, compareAttributes, describe, ownership, setLabels } from './attributes.js';
+import { flagsLook } from './flags.js';
 import { fields, look, seenFields, type Entry } from './look.js';
 import { defineModule, ModuleError, type Change } from './module.js';
 import { bool, list, params, path } from './params.js';
@@ -74,7 +75,7 @@ export const unarchive = defineModule<typeof schema, Observed, Wanted>({
   },
   inspect({ args, local, strip }) {
     const around = look([hostPath(`${args.dest}/.`), hostPath(args.creates ?? `${args.dest}/.`)]);
-    if (local) return join([around, look(local.members.map(({ name }) => inside(args.dest, name)))]);
+    if (local) return join([around, look(local.members.map(({ name }) => inside(args.dest, name)), flagsLook(args))]);
     const drop = raw(Array.from({ length: strip }, () => 'case $n in */*) n=${n#*/} ;; *) continue ;; esac').join('; '));
     return join([
       around,
@@ -92,7 +93,7 @@ printf '%s\\000%s\\000' $z "$l"
 set -f
 IFS='
 '`,
-      look([raw('$names')], { whole: true }),
+      look([raw('$names')], { whole: true, ...flagsLook(args) }),
     ]);
   },
   parse(output, { args, local, strip }) {
@@ -127,9 +128,9 @@ IFS='
     for (let from = 0; from < members.length; from += 400) {
       const some = members.slice(from, from + 400);
       const solid = some.filter(({ kind }) => kind !== 'link');
-      if (some.length > 0) after.push(setContext(some.map(({ name }) => inside(args.dest, name)), args));
       if (who !== '') after.push(sh`chown -h -- ${who} ${some.map(({ name }) => inside(args.dest, name))}`);
       if (mode !== undefined && solid.length > 0) after.push(sh`chmod -- ${mode} ${solid.map(({ name }) => inside(args.dest, name))}`);
+      after.push(setLabels(some.map(({ name }) => inside(args.dest, name)), args));
     }
     const step = replaceFiles([], [dest], { after });
     return local && fresh ? { ...step, uploads: { muster_archive: { path: src } } } : step;

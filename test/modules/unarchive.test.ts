@@ -2,7 +2,7 @@ import test from 'ava';
 import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, readFile, readdir, readlink, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseListing } from '../../src/modules/archive.js';
+import { parseListing } from '../../src/modules/archives.js';
 import { unarchive } from '../../src/modules/unarchive.js';
 import { converge, inShells, look, modeOf, type Place } from './harness.js';
 
@@ -64,7 +64,7 @@ inShells(test, 'only some members, and newer files kept', async (t, place) => {
 test('listings of GNU tar, busybox and zipinfo are read', (t) => {
   const gnu = 'drwxr-xr-x 0/0               0 2024-01-01 12:00:00 ./d/\n-rw-r--r-- 1000/1000  1234 2024-01-01 12:00:01.123456789 ./d/a\\nb\\303\\274 c\nlrwxrwxrwx 0/0 0 2024-01-01 12:00:00 d/l -> ../x\nhrw-r--r-- 0/0 0 2024-01-01 12:00:00 d/h link to d/a\n';
   const at = Date.parse('2024-01-01T12:00:00Z') / 1000;
-  t.deepEqual(parseListing(gnu, 'tar', 0), [
+  t.deepEqual(parseListing(gnu, 'tar', 0).map(({ mode, owner, ...rest }) => (t.regex(mode, /^rw/), t.regex(owner!, /^\d+\/\d+$/), rest)), [
     { name: 'd', kind: 'directory', size: 0, mtime: at, target: undefined },
     { name: 'd/a\nbü c', kind: 'file', size: 1234, mtime: at + 1, target: undefined },
     { name: 'd/l', kind: 'link', size: 0, mtime: at, target: '../x' },
