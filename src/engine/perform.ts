@@ -100,7 +100,9 @@ async function declarative(job: Job, module: Declarative<any, any, any>, prepare
     if (changes.length > 0) job.review?.(changes);
     if (changes.length === 0) returns = module.result(wanted, observed);
     else if (job.check) returns = module.result(wanted, observed, await rehearsed(job, module.rehearse?.(wanted, observed, changes)));
+    if (changes.length > 0 && job.check) returns = { ...returns, ...(await remarked(job, module, wanted, returns?.['warnings'])) };
   } catch (error) {
+    if (job.check && error instanceof ModuleError) Object.assign(error.fields, await remarked(job, module, wanted));
     throw behindAPlan(job, error);
   }
   if (changes.length === 0) {
@@ -151,6 +153,13 @@ async function rehearsed({ machine, way }: Job, script: Sh | undefined): Promise
   if (output.rc === 0) return output;
   if (machine.planned === undefined) throw ended(output, undefined, 'this would fail');
   return undefined;
+}
+
+/** What a plan is to be warned of, as `warnings` of a result. */
+async function remarked({ machine, way }: Job, module: Declarative<any, any, any>, wanted: unknown, said: unknown = []): Promise<{ warnings?: unknown[] }> {
+  const script = module.remarks?.(wanted);
+  const lines = script ? (await machine.ask(way, inspectionOf(way, script), nothingAhead)).stdout.split('\n').filter((line) => line !== '') : [];
+  return lines.length > 0 ? { warnings: [...(said as unknown[]), ...lines] } : {};
 }
 
 /** What an apply came to: only doing it may have told that there was nothing to do. */

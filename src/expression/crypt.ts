@@ -47,14 +47,14 @@ export function shaCrypt(kind: 'sha256' | 'sha512', password: string, salt: stri
   return `$${kind === 'sha256' ? 5 : 6}$${rounds === 5000 ? '' : `rounds=${rounds}$`}${salt}$${out}`;
 }
 
-/** Poul-Henning Kamp's MD5 crypt: for systems that know no better. */
-export function md5Crypt(password: string, salt: string): string {
+/** Poul-Henning Kamp's MD5 crypt: for systems that know no better. @param magic `$apr1$` is Apache's own */
+export function md5Crypt(password: string, salt: string, magic: '$1$' | '$apr1$' = '$1$'): string {
   const [key, salted] = [Buffer.from(password), Buffer.from(salt)];
-  const mixed = [key, Buffer.from('$1$'), salted, stretched(digest('md5', key, salted, key), key.length)];
+  const mixed = [key, Buffer.from(magic), salted, stretched(digest('md5', key, salted, key), key.length)];
   for (let bits = key.length; bits > 0; bits >>>= 1) mixed.push(bits & 1 ? Buffer.alloc(1) : key.subarray(0, 1));
   let state = digest('md5', ...mixed);
   const none = Buffer.alloc(0);
   for (let i = 0; i < 1000; i++) state = digest('md5', i & 1 ? key : state, i % 3 ? salted : none, i % 7 ? key : none, i & 1 ? state : key);
   const groups = [[0, 6, 12], [1, 7, 13], [2, 8, 14], [3, 9, 15], [4, 10, 5]] as const;
-  return `$1$${salt}$${groups.map(([a, b, c]) => encode((state[a]! << 16) | (state[b]! << 8) | state[c]!, 4)).join('')}${encode(state[11]!, 2)}`;
+  return `${magic}${salt}$${groups.map(([a, b, c]) => encode((state[a]! << 16) | (state[b]! << 8) | state[c]!, 4)).join('')}${encode(state[11]!, 2)}`;
 }

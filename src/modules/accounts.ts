@@ -3,14 +3,14 @@ import { raw, sh, type Sh } from '../shell/sh.js';
 import { ModuleError, type Output } from './module.js';
 
 /**
- * Defines `account DATABASE NAME`, which prints the entry, if there is one, and fails only where it could not ask.
+ * Defines `account DATABASE NAME`, which prints the entry of this name or number, if there is one, and fails only where it could not ask.
  * @param local look in the files of /etc alone
  */
 export function lookups(local: boolean): Sh {
   // getent(1): 2 means that there is no such entry.
   return raw(`account() {
   if ${local ? 'false' : 'command -v getent >/dev/null'}; then getent "$1" -- "$2" || [ $? -eq 2 ]
-  else awk -F: -v n="$2" '$1 == n' "/etc/$1"
+  else awk -F: -v n="$2" '$1 == n || (n ~ /^[0-9]+$/ && $3 == n)' "/etc/$1"
   fi
 }`);
 }

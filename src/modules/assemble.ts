@@ -3,6 +3,7 @@ import { join as joinPath } from 'node:path';
 import { pythonRegex } from '../expression/regex.js';
 import { join, sh } from '../shell/sh.js';
 import { attributeParams } from './attributes.js';
+import { flagsLook } from './flags.js';
 import { fields, look, seenFields, type Entry } from './look.js';
 import { defineModule, ModuleError, type Output } from './module.js';
 import { bool, params, path, str } from './params.js';
@@ -77,7 +78,7 @@ export const assemble = defineModule<typeof schema, Observed, Wanted>({
     }
     return { args, file: whole(args, fragments) };
   },
-  inspect: ({ args, file }) => join([look([hostPath(args.dest)], { checksum: true }), file ? join([]) : readFragments(args.src)]),
+  inspect: ({ args, file }) => join([look([hostPath(args.dest)], { checksum: true, ...flagsLook(args) }), file ? join([]) : readFragments(args.src)]),
   parse(output, { args, file }) {
     const what = `looking at ${args.dest} and ${args.src}`;
     const all = fields(output, what);

@@ -1,5 +1,6 @@
-/** Owner, group, mode and SELinux context: the parameters that every file module has, compared and set in one place. */
+/** Owner, group, mode, SELinux context and flags: the parameters that every file module has, compared and set in one place. */
 import { join, raw, sh, type Sh } from '../shell/sh.js';
+import { attributesParam, compareFlags, setFlags } from './flags.js';
 import type { Stat } from './look.js';
 import type { Change, Returns } from './module.js';
 import { mode, str } from './params.js';
@@ -18,15 +19,17 @@ export const attributeParams = {
   serole: part('Role'),
   setype: part('Type'),
   selevel: part('Level', /^\S+$/),
+  attributes: attributesParam,
 };
 
 const CONTEXT = ['seuser', 'serole', 'setype', 'selevel'] as const;
+const LABELS = [...CONTEXT, 'attributes'] as const;
 
-/** The parts of a security context that a task names. */
-export type Context = { [part in (typeof CONTEXT)[number]]?: string | undefined };
+/** What a task names besides owner, group and mode: parts of a security context, and flags. All are set once the rest stands. */
+export type Labels = { [part in (typeof LABELS)[number]]?: string | undefined };
 
 /** What a task says about a file; what it does not say stays as it is. */
-export interface Attributes extends Context {
+export interface Attributes extends Labels {
   owner?: string | undefined;
   group?: string | undefined;
   mode?: string | undefined;
@@ -123,25 +126,26 @@ export function compareAttributes(wanted: Attributes, stat: Stat, umask: number)
     const want = wanted[field];
     if (parts && want !== undefined && want !== parts[field]) changes.push({ field, from: parts[field] ?? null, to: want });
   }
-  return changes;
+  return [...changes, ...(stat.kind === 'link' ? [] : compareFlags(wanted.attributes, stat.flags))];
 }
 
 /** The parts of the context a file has: user:role:type, and a level that may have colons of its own; undefined without SELinux. */
-export function contextParts({ context }: Pick<Stat, 'context'>): Context | undefined {
+export function contextParts({ context }: Pick<Stat, 'context'>): Pick<Labels, (typeof CONTEXT)[number]> | undefined {
   if (context === undefined) return undefined;
   const [seuser, serole, setype, ...level] = context.split(':');
   return { seuser, serole, setype, ...(level.length > 0 ? { selevel: level.join(':') } : {}) };
 }
 
-/** The parts of a context among a task's parameters. */
-export function contextOf(wanted: Context): Context {
-  return Object.fromEntries(CONTEXT.flatMap((field) => (wanted[field] === undefined ? [] : [[field, wanted[field]]])));
+/** What of these is among a task's parameters. */
+export function labelsOf(wanted: Labels): Labels {
+  return Object.fromEntries(LABELS.flatMap((field) => (wanted[field] === undefined ? [] : [[field, wanted[field]]])));
 }
 
-/** Sets these parts of the context (chcon(1)) where the host has SELinux; no text when none is named. Links are not followed. */
-export function setContext(paths: Sh | readonly Sh[], wanted: Context, how: '-h' | '-hR' = '-h'): Sh {
+/** Sets context, where the host has SELinux, and flags, where it has chattr; no text when none is named. Links are not followed. */
+export function setLabels(paths: Sh | readonly Sh[], wanted: Labels): Sh {
   const parts = CONTEXT.flatMap((field) => (wanted[field] === undefined ? [] : [`--${field === 'selevel' ? 'range' : field.slice(2)}=${wanted[field]}`]));
-  return parts.length === 0 ? join([]) : sh`{ [ ! -e /sys/fs/selinux/enforce ] || chcon ${raw(how)} ${parts} -- ${paths}; }`;
+  const context = parts.length === 0 ? join([]) : sh`{ [ ! -e /sys/fs/selinux/enforce ] || chcon -h ${parts} -- ${paths}; }`;
+  return both(context, setFlags(paths, wanted.attributes));
 }
 
 /** The mode a new file or folder gets; undefined leaves it to the umask. */
@@ -159,8 +163,8 @@ export function setAttributes(path: Sh, owner: string | undefined, group: string
 }
 
 /** Makes a folder and what is missing of those above it; each new one gets owner, group, mode and context, as with Ansible. */
-export function makeFolders(path: Sh, owner: string | undefined, group: string | undefined, bits: number | undefined, context: Context): Sh {
-  const set = both(setAttributes(raw('"$1"'), owner, group, bits), setContext(raw('"$1"'), context));
+export function makeFolders(path: Sh, owner: string | undefined, group: string | undefined, bits: number | undefined, context: Labels): Sh {
+  const set = both(setAttributes(raw('"$1"'), owner, group, bits), setLabels(raw('"$1"'), context));
   // Of `a//b` the part above is `a/`, which is there once `a` is.
   return sh`muster_mkdir() { [ -d "\${1:-/}" ] || { muster_mkdir "\${1%/*}" && { [ -d "$1" ] || { mkdir -- "$1"${set.text === '' ? join([]) : sh` && ${set}`}; }; }; }; }
 muster_mkdir ${path}`;
@@ -182,7 +186,13 @@ export function applyAttributes(path: Sh, wanted: Attributes, stat: Stat, umask:
   const chown = has('owner') || has('group');
   const bits = wanted.mode === undefined || stat.kind === 'link' ? undefined : resolveMode(wanted.mode, stat.mode, stat.kind === 'directory', umask);
   const set = setAttributes(path, has('owner') ? wanted.owner : undefined, has('group') ? wanted.group : undefined, chown || has('mode') ? bits : undefined);
-  return both(set, CONTEXT.some(has) ? setContext(path, wanted) : join([]));
+  return both(set, LABELS.some(has) ? setLabels(path, wanted) : join([]));
+}
+
+/** Ansible's word for what is there. */
+export function stateName(stat: Stat | undefined): 'absent' | 'link' | 'directory' | 'hard' | 'file' {
+  if (stat === undefined) return 'absent';
+  return stat.kind === 'link' || stat.kind === 'directory' ? stat.kind : stat.nlink > 1 ? 'hard' : 'file';
 }
 
 /** What changes, in two parts: Ansible's `diff` of what is no text. */
@@ -193,7 +203,7 @@ export function partsOf(changes: readonly Pick<Change, 'field' | 'from' | 'to'>[
 
 /** The fields on a path that Ansible's file modules return. */
 export function describe(path: string, stat: Stat | undefined): { [field: string]: unknown } {
-  if (stat === undefined) return { path, state: 'absent' };
-  const state = stat.kind === 'link' || stat.kind === 'directory' ? stat.kind : stat.nlink > 1 ? 'hard' : 'file';
-  return { path, state, owner: stat.owner, group: stat.group, uid: stat.uid, gid: stat.gid, mode: octal(stat.mode), size: stat.size, ...(stat.context === undefined ? {} : { secontext: stat.context }) };
+  const state = stateName(stat);
+  if (stat === undefined) return { path, state };
+  return { path, state, owner: stat.owner, group: stat.group, uid: stat.uid, gid: stat.gid, mode: `0${stat.mode.toString(8).padStart(3, '0')}`, size: stat.size, ...(stat.context === undefined ? {} : { secontext: stat.context }) };
 }

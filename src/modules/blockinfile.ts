@@ -43,7 +43,7 @@ export const blockinfile = defineModule<typeof schema, Edited, Wanted>({
     if (args.insertafter !== undefined && args.insertbefore !== undefined) throw new ModuleError('blockinfile takes insertafter or insertbefore, not both');
     return args;
   },
-  inspect: ({ path }) => inspectText(path),
+  inspect: (wanted) => inspectText(wanted.path, wanted),
   parse: (output, { path }) => parseText(output, path),
   compare: (wanted, observed) => compareEdit(wanted, observed, edit(wanted, observed).after),
   apply: (wanted, observed, changes) =>

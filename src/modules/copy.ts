@@ -1,13 +1,14 @@
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { attributeParams, contextOf } from './attributes.js';
+import { attributeParams, labelsOf } from './attributes.js';
 import { applyTree, compareTree, inspectTree, parseTree, touchesTree, treeResult, undoTree, type Item, type Tree } from './copy_tree.js';
 import { inspectDestination, makeFolder, parseDestination, type Destination, type Found } from './destination.js';
 import type { Seen } from './look.js';
 import { defineModule, ModuleError } from './module.js';
 import { any, bool, mode, params, path, str } from './params.js';
 import { inspectRemote, parseRemote, type Remote, type RemoteFound } from './copy_remote.js';
+import { flagsLook } from './flags.js';
 import { replaceParams } from './replace_file.js';
 import { exact, members, sourceFile } from './source.js';
 import { applyFile, checksumOf, compareFile, fileDiff, fileResult, fileReturns, readText, touchesFile, undoFile, wholeFile, type WholeFile } from './whole_file.js';
@@ -70,12 +71,12 @@ export const copy = defineModule<typeof schema, Observed, Wanted>({
       items.push(member.kind === 'file' ? { ...member, file: await sourceFile(member.path, { ...args, source: member.name }, { decrypt: args.decrypt }) } : member);
     }
     const { owner, group } = args;
-    return { kind: 'tree', src: found, dest: src!.endsWith('/') ? dest : join(dest, basename(found)), force, follow, directoryMode: args.directory_mode, owner, group, context: contextOf(args), items };
+    return { kind: 'tree', src: found, dest: src!.endsWith('/') ? dest : join(dest, basename(found)), force, follow, directoryMode: args.directory_mode, owner, group, labels: labelsOf(args), items };
   },
   inspect(wanted) {
     if (wanted.kind === 'tree') return inspectTree(wanted);
     if (wanted.kind === 'remote') return inspectRemote(wanted);
-    return inspectDestination(wanted, { checksum: true });
+    return inspectDestination(wanted, { checksum: true, ...flagsLook(wanted.file) });
   },
   parse(output, wanted) {
     if (wanted.kind === 'tree') return parseTree(output, wanted);

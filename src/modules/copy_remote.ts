@@ -1,8 +1,9 @@
 /** A file or folder of the host copied on the host: `copy` with `remote_src`. */
 import { join, raw, sh, type Sh } from '../shell/sh.js';
-import { contextOf, octal, type Attributes } from './attributes.js';
+import { labelsOf, octal, type Attributes } from './attributes.js';
 import type { Item, Tree } from './copy_tree.js';
 import { inspectDestination, parseDestination, type Destination, type Found } from './destination.js';
+import { flagsLook } from './flags.js';
 import { fields, look, seenFields, type Entry, type Seen } from './look.js';
 import { ModuleError, type Output } from './module.js';
 import type { WholeFile } from './whole_file.js';
@@ -33,7 +34,7 @@ function root({ src, dest, base }: Remote): string {
 
 /** Looks at the source, then at the destination; of folders at all that is in them. Names with newlines end in an error. */
 export function inspectRemote(wanted: Remote): Sh {
-  const single = join([look([hostPath(wanted.src)], file), inspectDestination(wanted, { checksum: true })]);
+  const single = join([look([hostPath(wanted.src)], file), inspectDestination(wanted, { checksum: true, ...flagsLook(wanted) })]);
   return sh`s=${hostPath(wanted.src)} d=${hostPath(root(wanted))}
 if [ -d "$s" ]; then
 names=$(cd -- "$s" && find . | LC_ALL=C sort) || exit
@@ -44,7 +45,7 @@ set -f
 IFS='
 '
 ${look([raw('$from')], tree)}
-${look([raw('$to')], { ...tree, follow: wanted.follow })}
+${look([raw('$to')], { ...tree, follow: wanted.follow, ...flagsLook(wanted) })}
 else
 printf 'file\\000'
 ${single}
@@ -82,13 +83,13 @@ function parseTree(all: string[], wanted: Remote, what: string): RemoteFound {
     }
   });
   const { src, force, follow, owner, group } = wanted;
-  return { ...there, tree: { kind: 'tree', src, dest: root(wanted), force, follow, directoryMode: wanted.directory_mode, owner, group, context: contextOf(wanted), items } };
+  return { ...there, tree: { kind: 'tree', src, dest: root(wanted), force, follow, directoryMode: wanted.directory_mode, owner, group, labels: labelsOf(wanted), items } };
 }
 
 function sourceFile(source: Entry, wanted: Remote): WholeFile {
   const { owner, group, backup, validate, src } = wanted;
   return {
-    owner, group, ...contextOf(wanted), backup, validate, source: src,
+    owner, group, ...labelsOf(wanted), backup, validate, source: src,
     mode: wanted.mode === 'preserve' ? octal(source.stat!.mode) : wanted.mode,
     content: { host: hostPath(source.path) },
     sha256: source.sha256!,

@@ -1,6 +1,7 @@
 /** A folder of the controller brought to a host: the recursive half of `copy`. */
 import { join, raw, sh, type Sh } from '../shell/sh.js';
-import { applyAttributes, compareAttributes, makeFolders, newMode, ownership, setContext, type Context } from './attributes.js';
+import { applyAttributes, compareAttributes, makeFolders, newMode, ownership, setLabels, type Labels } from './attributes.js';
+import { flagsLook } from './flags.js';
 import { fields, look, seenFields, type Entry, type Seen } from './look.js';
 import { ModuleError, type Back, type Change, type Output, type Returns, type Step, type Touched } from './module.js';
 import { replaced, replaceFiles } from './replace_file.js';
@@ -18,7 +19,7 @@ export interface Tree {
   directoryMode: string | undefined;
   owner: string | undefined;
   group: string | undefined;
-  context: Context;
+  labels: Labels;
   /** The folder itself first (name ''), parents before children. */
   items: Item[];
 }
@@ -42,7 +43,7 @@ export type TreeSeen = Seen & { tar?: boolean };
 const MANY = 8;
 
 export function inspectTree(tree: Tree): Sh {
-  return join([raw(`command -v tar >/dev/null 2>&1; printf '%s\\000' $?`), look(paths(tree), { ...files, follow: tree.follow })]);
+  return join([raw(`command -v tar >/dev/null 2>&1; printf '%s\\000' $?`), look(paths(tree), { ...files, follow: tree.follow, ...flagsLook(tree.labels) })]);
 }
 
 export function parseTree(output: Output, tree: Tree): TreeSeen {
@@ -59,7 +60,7 @@ function changesOf(tree: Tree, item: Item, entry: Entry, umask: number): Change[
     // A link that stands for a folder is copied into, as Ansible does.
     if (stat === undefined) return [named({ field: 'state', from: 'absent', to: 'directory' })];
     if (stat.kind !== 'directory' && stat.kind !== 'link') throw new ModuleError(`${entry.path} is there and is no folder but a ${stat.kind}`);
-    return stat.kind === 'link' ? [] : compareAttributes({ owner: tree.owner, group: tree.group, ...tree.context }, stat, umask).map(named);
+    return stat.kind === 'link' ? [] : compareAttributes({ owner: tree.owner, group: tree.group, ...tree.labels }, stat, umask).map(named);
   }
   if (stat !== undefined && !tree.force && item.kind === 'link') return [];
   if (item.kind === 'link') {
@@ -78,7 +79,7 @@ export function compareTree(tree: Tree, { entries, umask }: Seen): Change[] {
 export function applyTree(tree: Tree, { entries, umask, tar }: TreeSeen): Step {
   const before: Sh[] = [];
   const after: Sh[] = [];
-  const packed = tar && Object.keys(tree.context).length === 0 ? packable(tree, entries, umask) : new Map<Item, Packed>();
+  const packed = tar && Object.keys(tree.labels).length === 0 ? packable(tree, entries, umask) : new Map<Item, Packed>();
   // New folders are filled before they are seen. The folder that all goes into is not among them: it is where that is done.
   const made = new Set(packed.size === 0 ? [] : tree.items.filter((item, i) => i > 0 && item.kind === 'directory' && entries[i]!.stat === undefined));
   const puts = tree.items.flatMap((item, i) => {
@@ -87,15 +88,15 @@ export function applyTree(tree: Tree, { entries, umask, tar }: TreeSeen): Step {
     const path = hostPath(entry.path);
     if (changes.length === 0 || packed.has(item) || made.has(item)) return [];
     if (item.kind === 'directory' && entry.stat === undefined) {
-      before.push(makeFolders(path, tree.owner, tree.group, newMode(tree.directoryMode, true, umask), tree.context));
+      before.push(makeFolders(path, tree.owner, tree.group, newMode(tree.directoryMode, true, umask), tree.labels));
     } else if (item.kind === 'link') {
-      after.push(sh`ln -sfn -- ${item.target} ${path}`, setContext(path, tree.context));
+      after.push(sh`ln -sfn -- ${item.target} ${path}`, setLabels(path, tree.labels));
     } else if (item.kind === 'file' && changes.some(({ field }) => field.startsWith('content'))) {
       return [replacement(item.file, entry, umask)];
     } else {
       const wanted = item.kind === 'file' ? item.file : tree;
       const plain = changes.map((change) => ({ ...change, field: change.field.split(' ')[0]! }));
-      after.push(applyAttributes(path, { owner: wanted.owner, group: wanted.group, mode: item.kind === 'file' ? item.file.mode : undefined, ...tree.context }, entry.stat!, umask, plain));
+      after.push(applyAttributes(path, { owner: wanted.owner, group: wanted.group, mode: item.kind === 'file' ? item.file.mode : undefined, ...tree.labels }, entry.stat!, umask, plain));
     }
     return [];
   });

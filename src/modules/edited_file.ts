@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { join, sh, type Sh } from '../shell/sh.js';
 import { attributeParams, partsOf, type Attributes } from './attributes.js';
+import { flagsLook } from './flags.js';
 import { fields, look, seenFields, type Entry } from './look.js';
 import { ModuleError, type Change, type Output, type Returns, type Step, type TextDiff } from './module.js';
 import { replaced, replaceParams, type Around } from './replace_file.js';
@@ -23,10 +24,10 @@ export const editParams = { ...attributeParams, ...replaceParams };
 
 export type EditOptions = Attributes & { path: string; backup: boolean; validate?: string | undefined };
 
-/** @param path of a text file; links are followed */
-export function inspectText(path: string): Sh {
+/** @param path of a text file; links are followed @param attributes as the task names them */
+export function inspectText(path: string, attributes: Attributes = {}): Sh {
   return join([
-    look([hostPath(path)], { follow: true }),
+    look([hostPath(path)], { follow: true, ...flagsLook(attributes) }),
     sh`c=
 if [ $k = file ]; then
   [ -r "$p" ] || { echo "$p: no permission to read it" >&2; exit 1; }

@@ -1,8 +1,12 @@
-import { dirname } from 'node:path/posix';
-import { join, raw, sh, type Sh } from '../shell/sh.js';
-import { applyAttributes, attributeParams, compareAttributes, contextOf, describe, makeFolders, newMode, octal, ownership, setAttributes, setContext } from './attributes.js';
+import { basename } from 'node:path/posix';
+import { join, sh, type Sh } from '../shell/sh.js';
+import { lookups } from './accounts.js';
+import { applyAttributes, attributeParams, compareAttributes, describe, labelsOf, makeFolders, newMode, octal, setAttributes, setLabels, stateName } from './attributes.js';
+import { applyBelow, compareBelow, inspectBelow, takeBelow, type Below } from './file_below.js';
 import { fileDiff, listing } from './file_diff.js';
-import { fields, look, parseKind, SELINUX, seenFields, type Entry, type LookOptions, type Stat } from './look.js';
+import { compareHardlink, compareSymlink, hardSource, switchLink, symlinkSource } from './file_links.js';
+import { flagsLook } from './flags.js';
+import { fields, look, seenFields, type Entry, type LookOptions } from './look.js';
 import { defineModule, ModuleError, type Back, type Change, type Step } from './module.js';
 import { bool, choice, params, path, str } from './params.js';
 import { replaced, replaceFiles, unsafeWrites } from './replace_file.js';
@@ -14,7 +18,7 @@ const schema = params({
   path: path('The file, folder or link.').meta({ aliases: ['dest', 'name'] }),
   state: choice(
     ['absent', 'directory', 'file', 'hard', 'link', 'touch'],
-    'What shall be there. `file` changes what is there and never makes one; by default what is there stays, or a link where src is given, a folder with recurse.',
+    'What shall be there. `file` changes what is there and never makes one; by default what is there stays; with recurse, where nothing is, a folder.',
   ).optional(),
   src: path('What a link leads to; a relative path counts from the folder of the link.').optional(),
   recurse: bool('Set owner, group and mode on everything in the folder.').default(false),
@@ -33,17 +37,14 @@ const schema = params({
 
 type Wanted = typeof schema._output;
 
-/** One kind of member found below a folder: everything with the same type, mode and owner counts once. */
-type Member = Pick<Stat, 'kind' | 'mode' | 'uid' | 'gid' | 'owner' | 'group' | 'context'>;
-
 interface Observed {
   state: NonNullable<Wanted['state']>;
   entry: Entry;
   umask: number;
   /** What src of a link leads to. */
   source: Entry | undefined;
-  /** Below the folder, itself included; only with recurse. */
-  members: Member[];
+  /** All that is in the folder, itself included; only with recurse. */
+  below: Below | undefined;
   /** A folder with something in it; only with `only: empty`. */
   full: boolean;
   /** It holds a NUL among its first 8 KiB; only with _diff_peek. */
@@ -57,17 +58,16 @@ function follows({ state, follow }: Wanted): boolean {
   return follow && state !== 'absent' && state !== 'hard';
 }
 
-/** Where src of a link stands, seen from the folder of the link. */
-function sourcePath({ path, src, state }: Wanted): Sh {
-  return src!.startsWith('/') || src!.startsWith('~') || state === 'hard' ? hostPath(src!) : hostPath(`${dirname(path)}/${src}`);
+/** What is looked at: a hard link may go into a folder, under the name of what it is made to; what links lead to comes last. */
+function lookedAt(wanted: Wanted): Sh[] {
+  const { path, src, state } = wanted;
+  if (src === undefined) return [hostPath(path)];
+  if (state !== 'hard') return [hostPath(path), symlinkSource(wanted)];
+  return [hostPath(path), hostPath(`${path}/.`), hostPath(`${path}/${basename(src)}`), hardSource(wanted)];
 }
 
 function lookOf(wanted: Wanted): LookOptions {
-  return { follow: follows(wanted), checksum: wanted.only !== undefined && wanted.only !== 'empty' };
-}
-
-function lookedAt(wanted: Wanted): Sh[] {
-  return [hostPath(wanted.path), ...(wanted.src === undefined ? [] : [sourcePath(wanted)])];
+  return { follow: follows(wanted), checksum: wanted.only !== undefined && wanted.only !== 'empty', ...flagsLook(wanted) };
 }
 
 export const file = defineModule<typeof schema, Observed>({
@@ -107,9 +107,7 @@ export const file = defineModule<typeof schema, Observed>({
     const parts = [look(lookedAt(wanted), lookOf(wanted)), readTimes(wanted)];
     const root = hostPath(wanted.path);
     if (wanted.only === 'empty') parts.push(sh`f=; if [ -d ${root} ] && [ ! -L ${root} ]; then f=$(ls -A -- ${root}) || exit; fi; printf '%s\\000' "\${f:+full}"`);
-    if (wanted.recurse) {
-      parts.push(SELINUX, sh`if [ -d ${root} ]; then { find ${root}/. -exec stat -c "%f|%u|%g|%U|%G|$muster_se" -- {} + || echo failed; } | sort -u; fi`, raw("printf '\\000'"));
-    }
+    if (wanted.recurse) parts.push(inspectBelow(root, wanted));
     if (wanted._diff_peek !== undefined) parts.push(sh`n=0; if [ -f ${root} ]; then n=$(head -c 8192 <${root} | tr -dc '\\000' | wc -c) || exit; fi; printf '%s\\000' "$n"`);
     return join(parts);
   },
@@ -117,18 +115,20 @@ export const file = defineModule<typeof schema, Observed>({
     const what = `looking at ${wanted.path}`;
     const rest = fields(output, what);
     const binary = wanted._diff_peek !== undefined && Number(rest.pop()) > 0;
-    const members = wanted.recurse ? rest.pop()! : '';
+    const below = wanted.recurse ? takeBelow(rest, what, output.stderr) : undefined;
     const full = wanted.only === 'empty' && rest.pop() === 'full';
     const times = takeTimes(wanted, rest);
     const { entries, umask } = seenFields(rest, lookedAt(wanted).length, what, lookOf(wanted));
-    if (/^failed$/m.test(members)) throw new ModuleError(`${what}: ${output.stderr.trim() || 'find failed'}`);
-    const entry = entries[0]!;
-    return { state: wanted.state ?? stateOf(entry, wanted), entry, umask, source: entries[1], full, binary, times, members: members.split('\n').filter((line) => line !== '').map(parseMember) };
+    const [first, dot, inside] = entries;
+    const entry = entries.length === 4 && dot!.stat ? inside! : first!;
+    return { state: wanted.state ?? stateOf(entry, wanted), entry, umask, source: entries.length > 1 ? entries.at(-1) : undefined, full, binary, times, below };
   },
   compare(wanted, observed) {
-    const { state, entry, umask, times, members } = observed;
+    const { state, entry, umask, times, below } = observed;
     const { stat } = entry;
     if (wanted._diff_peek !== undefined) return [];
+    if (wanted.recurse && state !== 'directory') throw new ModuleError("recurse option requires state to be 'directory'", { path: entry.path });
+    if (wanted.src !== undefined && state !== 'link' && state !== 'hard') throw new ModuleError("src option requires state to be 'link' or 'hard'", { path: entry.path });
     const made = (from: unknown): Change => ({ field: 'state', from, to: state });
     switch (state) {
       case 'absent':
@@ -136,22 +136,21 @@ export const file = defineModule<typeof schema, Observed>({
         if (wanted.only !== undefined) checkOnly(wanted.only, observed);
         return [stat.kind === 'directory' ? { ...made(stat.kind), text: { path: entry.path, after: null } } : made(stat.kind)];
       case 'file':
-        if (stat === undefined) throw new ModuleError(`${wanted.path} is absent; state: touch makes an empty file, copy and template write one`);
-        if (stat.kind === 'directory') throw new ModuleError(`${wanted.path} is a folder, not a file`);
+        if (stat === undefined) throw new ModuleError(`file (${entry.path}) is absent, cannot continue; state: touch makes an empty file, copy and template write one`, { path: entry.path, state: 'absent' });
+        if (stat.kind === 'directory' || stat.kind === 'link') throw new ModuleError(`file (${entry.path}) is ${stat.kind}, cannot continue`, { path: entry.path, state: stat.kind });
         return [...compareAttributes(wanted, stat, umask), ...compareTimes(wanted, times, stat, 'preserve')];
       case 'touch':
         if (stat === undefined) return [made('absent')];
         return [...compareAttributes(wanted, stat, umask), ...compareTimes(wanted, times, stat, 'now')];
       case 'directory': {
         if (stat === undefined) return [made('absent')];
-        if (stat.kind !== 'directory') throw new ModuleError(`${entry.path} is there and is no folder but a ${stat.kind}`);
-        const below = wanted.recurse ? dedupe(members.flatMap((member) => compareAttributes(wanted, member as Stat, umask))) : compareAttributes(wanted, stat, umask);
-        return [...below, ...compareTimes(wanted, times, stat, 'preserve')];
+        if (stat.kind !== 'directory') throw new ModuleError(`${entry.path} already exists as a ${stateName(stat)}`, { path: entry.path });
+        return [...(below ? compareBelow(wanted, below, umask) : compareAttributes(wanted, stat, umask)), ...compareTimes(wanted, times, stat, 'preserve')];
       }
       case 'link':
-        return compareLink(wanted, observed);
+        return compareSymlink(wanted, observed);
       case 'hard':
-        return compareHard(wanted, observed);
+        return compareHardlink(wanted, observed);
     }
   },
   apply(wanted, { state, entry, umask, source }, changes): Step {
@@ -165,43 +164,57 @@ export const file = defineModule<typeof schema, Observed>({
       const known = wanted.follow ? source?.stat : entry.stat?.kind === 'link' ? entry.stat : undefined;
       const settled = target !== undefined && known ? applyAttributes(hostPath(target), wanted, known, umask, changes) : setAttributes(link, wanted.owner, wanted.group, undefined);
       const emptied = entry.target === undefined && entry.stat?.kind === 'directory' ? sh`rmdir -- ${link}` : join([]);
-      const context = target !== undefined && known ? join([]) : setContext(link, wanted);
+      const context = target !== undefined && known ? join([]) : setLabels(link, wanted);
       return replaceFiles([], [link], { after: [emptied, made ? switchLink(link, sh`ln -s -- ${wanted.src!} "$t"`) : join([]), settled, context] });
     }
-    if (state === 'hard') return replaceFiles([], [path], { after: [made ? switchLink(path, sh`ln -- ${sourcePath(wanted)} "$t"`) : join([]), attributes] });
+    if (state === 'hard') return replaceFiles([], [path], { after: [made ? switchLink(path, sh`ln -- ${hardSource(wanted)} "$t"`) : join([]), attributes] });
     if (state === 'directory' && made) {
-      return replaceFiles([], [path], { after: [makeFolders(path, wanted.owner, wanted.group, newMode(wanted.mode, true, umask), contextOf(wanted)), setTimes(path, wanted, changes)] });
+      return replaceFiles([], [path], { after: [makeFolders(path, wanted.owner, wanted.group, newMode(wanted.mode, true, umask), labelsOf(wanted)), setTimes(path, wanted, changes)] });
     }
     if (state === 'touch' && made) {
-      return replaceFiles([], [path], { after: [sh`: >>${path}`, setAttributes(path, wanted.owner, wanted.group, newMode(wanted.mode, false, umask)), setContext(path, wanted), setTimes(path, wanted, [])] });
+      // What cannot be made as it is wanted is not left behind.
+      const set = [setAttributes(path, wanted.owner, wanted.group, newMode(wanted.mode, false, umask)), setTimes(path, wanted, []), setLabels(path, wanted)].filter(({ text }) => text !== '');
+      return replaceFiles([], [path], { after: [sh`: >>${path}`, set.length === 0 ? join([]) : sh`{ ${join(set, ' && ')} || { rm -f -- ${path}; false; }; }`] });
     }
-    const settled = wanted.recurse ? recursive(path, wanted, changes) : attributes;
-    return replaceFiles([], [path], { after: [settled, setTimes(path, wanted, changes)] });
+    return replaceFiles([], [path], { after: [wanted.recurse ? applyBelow(path, wanted, changes) : attributes, setTimes(path, wanted, changes)] });
+  },
+  remarks({ state, owner, group }) {
+    if (state === 'absent' || (owner === undefined && group === undefined)) return undefined;
+    const known = (what: string, database: string, id: string, name: string | undefined) =>
+      name === undefined ? join([]) : sh`a=$(account ${database} ${name}) || exit; [ "$a" ] || printf '%s\n' ${`failed to look up ${what}${/^\d+$/.test(name) ? ` with ${id}` : ''} ${name}. Create ${what} up to this point in real play`}`;
+    return join([lookups(false), known('user', 'passwd', 'uid', owner), known('group', 'group', 'gid', group)]);
   },
   touches(wanted, { state, entry }) {
-    const paths = [hostPath(entry.path), hostPath(wanted.path), ...(wanted.src === undefined ? [] : [sourcePath(wanted)])];
+    const paths = [hostPath(entry.path), hostPath(wanted.path), ...(wanted.src === undefined ? [] : lookedAt(wanted).slice(-1))];
     return state === 'absent' || wanted.recurse ? { trees: paths } : { paths };
   },
   undo: (wanted, observed, changes) => undo(wanted, observed, changes),
   before: (_wanted, { entry }) => listing(entry.path),
   diff: (wanted, { state, entry }, changes, texts) => (wanted._diff_peek === undefined ? fileDiff(state === 'link' || state === 'hard' ? wanted.path : entry.path, entry, state, changes, texts) : undefined),
-  result(wanted, { state, entry, umask, binary }, output) {
+  result(wanted, { state, entry, umask, binary, source }, output) {
     if (wanted._diff_peek !== undefined) return { path: wanted.path, appears_binary: binary };
     const done = output ? replaced(output, 1, `changing ${entry.path}`).seen.entries[0]! : entry;
     const facts = describe(done.path, done.stat);
     if (!output && done.stat === undefined && state !== 'absent') Object.assign(facts, { state: state === 'touch' ? 'file' : state }, wanted.mode === undefined ? {} : { mode: octal(newMode(wanted.mode, state === 'directory', umask)!) });
     if (state === 'absent') return { path: entry.path, state };
-    if (state === 'link' || state === 'hard') return { ...facts, path: wanted.path, dest: wanted.path, src: wanted.src ?? entry.target, state };
+    if (state === 'hard') return { ...facts, dest: facts['path'], src: wanted.src, state };
+    if (state === 'link') {
+      const nowhere = wanted.follow && (wanted.src === undefined ? entry : source)?.stat === undefined;
+      return {
+        ...facts, path: wanted.path, dest: wanted.path, src: wanted.src ?? entry.target, state,
+        ...(nowhere ? { warnings: ['Cannot set fs attributes on a non-existent symlink target. follow should be set to False to avoid this.'] } : {}),
+      };
+    }
     return state === 'touch' ? { ...facts, dest: facts['path'] } : facts;
   },
   verify: (wanted) => wanted.state !== 'touch' || (wanted.access_time ?? 'now') !== 'now' || (wanted.modification_time ?? 'now') !== 'now',
 });
 export default file;
 
+/** What is there stays what it is. A link counts as what it leads to, unless it is to lead elsewhere. */
 function stateOf({ stat, target }: Entry, { recurse, src, follow }: Wanted): Observed['state'] {
-  if (src !== undefined) return 'link';
-  if (recurse || stat?.kind === 'directory') return 'directory';
-  return !follow && target !== undefined ? 'link' : 'file';
+  if (target !== undefined && (src !== undefined || !follow || stat === undefined)) return 'link';
+  return stat?.kind === 'directory' || (recurse && stat === undefined) ? 'directory' : 'file';
 }
 
 /** @throws ModuleError where something else is there than what alone may go */
@@ -220,7 +233,7 @@ function undo(wanted: Wanted, { state, entry, source }: Observed, changes: reado
   const { path, stat, target } = entry;
   const has = (field: string): boolean => changes.some((change) => change.field === field);
   if (state === 'link' || state === 'hard') {
-    const at = wanted.path;
+    const at = state === 'link' ? wanted.path : path;
     const attributes = !has('src') && stat ? [undoAttributes(state === 'link' && wanted.follow ? source!.path : path, state === 'link' && wanted.follow ? source!.stat! : stat, changes)] : [];
     if (!has('src')) return attributes;
     if (target !== undefined && state === 'link') return [{ module: 'file', args: { path: at, src: target, state: 'link', force: true, follow: false } }];
@@ -237,53 +250,4 @@ function undo(wanted: Wanted, { state, entry, source }: Observed, changes: reado
   if (wanted.recurse) throw new ModuleError(`owner, mode and context of all that is below ${path} were not kept`);
   if (!changes.some(({ field }) => field in attributesOf(stat!))) throw new ModuleError('times of files are not put back');
   return [undoAttributes(path, stat!, changes)];
-}
-
-function parseMember(line: string): Member {
-  const [bits, uid, gid, owner, group, context] = line.split('|');
-  if (context === undefined) throw new ModuleError(`cannot read the output of stat: ${line}`);
-  const { kind, mode } = parseKind(bits!);
-  return { kind, mode, uid: Number(uid), gid: Number(gid), owner: owner!, group: group!, ...(context === '' ? {} : { context }) };
-}
-
-/** Many members with the same difference are one change. */
-function dedupe(changes: Change[]): Change[] {
-  return [...new Map(changes.map((change) => [`${change.field} ${String(change.from)} ${String(change.to)}`, change])).values()];
-}
-
-/** chmod, chown and chcon do below the folder what compareAttributes() reckoned, links left alone. */
-function recursive(path: Sh, { owner, group, mode, ...others }: Wanted, changes: Change[]): Sh {
-  const has = (field: string): boolean => changes.some((change) => change.field === field);
-  const who = ownership(has('owner') ? owner : undefined, has('group') ? group : undefined);
-  const chown = who === '' ? join([]) : sh`chown -hR -- ${who} ${path}`;
-  const chmod = mode === undefined || !(has('mode') || who !== '') ? join([]) : sh`chmod -R -- ${/^\d+$/.test(mode) ? `0${mode}` : mode} ${path}`;
-  const context = changes.some(({ field }) => field.startsWith('se')) ? setContext(path, others, '-hR') : join([]);
-  return join([chown, chmod, context].filter(({ text }) => text !== ''), ' && ');
-}
-
-function compareLink(wanted: Wanted, { entry, source, umask }: Observed): Change[] {
-  const { target, stat } = entry;
-  if (wanted.src === undefined) {
-    if (target === undefined) throw new ModuleError('state: link needs src');
-    return stat === undefined ? [] : compareAttributes(wanted, stat, umask);
-  }
-  if (source?.stat === undefined && !wanted.force) throw new ModuleError(`${wanted.path} would lead nowhere: ${source?.path} does not exist; force: true makes the link all the same`);
-  if (target === undefined && stat !== undefined && !wanted.force) throw new ModuleError(`${wanted.path} is there and is no link but a ${stat.kind}; force: true replaces it`);
-  const attributes = wanted.follow ? source?.stat && compareAttributes(wanted, source.stat, umask) : target !== undefined && stat && compareAttributes(wanted, stat, umask);
-  if (target === wanted.src) return attributes || [];
-  return [{ field: 'src', from: target ?? stat?.kind ?? null, to: wanted.src }, ...(attributes || [])];
-}
-
-function compareHard(wanted: Wanted, { entry: { stat }, source, umask }: Observed): Change[] {
-  if (wanted.src === undefined) throw new ModuleError('state: hard needs src');
-  if (source?.stat === undefined) throw new ModuleError(`${wanted.src} does not exist`);
-  if (stat && stat.dev === source.stat.dev && stat.inode === source.stat.inode) return compareAttributes(wanted, stat, umask);
-  if (stat?.kind === 'directory') throw new ModuleError(`${wanted.path} is a folder; a hard link cannot replace it`);
-  if (stat && !wanted.force) throw new ModuleError(`${wanted.path} is there and is another ${stat.kind}; force: true replaces it`);
-  return [{ field: 'src', from: stat?.kind ?? null, to: wanted.src }, ...compareAttributes(wanted, source.stat, umask)];
-}
-
-/** Makes a link beside the old one and renames it over, so that there is no moment without one. */
-function switchLink(path: Sh, make: Sh): Sh {
-  return sh`{ t=${path}.muster.$$ && rm -f -- "$t" && ${make} && mv -f -T -- "$t" ${path} || { rm -f -- "$t"; false; }; }`;
 }

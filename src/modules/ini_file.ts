@@ -55,7 +55,7 @@ export const iniFile = defineModule<typeof schema, Edited, Wanted>({
     no_extra_spaces: true
 `,
   ],
-  inspect: ({ path }) => inspectText(path),
+  inspect: (wanted) => inspectText(wanted.path, wanted),
   parse: (output, { path }) => parseText(output, path),
   compare: (wanted, observed) => compareEdit(wanted, observed, edit(wanted, observed).after),
   apply: (wanted, observed, changes) =>

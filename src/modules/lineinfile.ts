@@ -47,7 +47,7 @@ export const lineinfile = defineModule<typeof schema, Edited, Wanted>({
     }
     return args;
   },
-  inspect: ({ path }) => inspectText(path),
+  inspect: (wanted) => inspectText(wanted.path, wanted),
   parse: (output, { path }) => parseText(output, path),
   compare: (wanted, observed) => compareEdit(wanted, observed, edit(wanted, observed).after),
   apply: (wanted, observed, changes) =>

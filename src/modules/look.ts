@@ -3,7 +3,8 @@
  * process per 500, and an answer that keeps apart what is absent, what may not be seen and what failed.
  */
 import { Question, type Kind as QuestionKind } from '../shell/question.js';
-import { join, raw, type Sh } from '../shell/sh.js';
+import { join, raw, sh, type Sh } from '../shell/sh.js';
+import { flagLetters, READ_FLAGS } from './flags.js';
 import { ModuleError, type Output } from './module.js';
 
 export type Kind = 'file' | 'directory' | 'link' | 'fifo' | 'socket' | 'char' | 'block';
@@ -27,6 +28,8 @@ export interface Stat {
   dev: number;
   /** The SELinux context, where the host has one for it: `system_u:object_r:etc_t:s0`. */
   context?: string;
+  /** Letters of the file system's flags, where they were asked for and the host can tell; empty where the file system has none. */
+  flags?: string;
 }
 
 /** One path as it was found. */
@@ -52,6 +55,8 @@ export interface LookOptions {
   follow?: boolean;
   /** Hash regular files. */
   checksum?: boolean;
+  /** Ask for the flags of the file system, which takes a process for each path. */
+  flags?: boolean;
   /** One word stands for many paths (an unquoted variable): they are looked at in one go. */
   whole?: boolean;
 }
@@ -77,11 +82,12 @@ export const SELINUX = raw(`muster_se=
 [ ! -e /sys/fs/selinux/enforce ] || case $(stat -c %C / 2>/dev/null) in *:*:*) muster_se=%C ;; esac`);
 
 /**
- * Says of "$1" what it is, in three fields: kind, path, link target; leaves kind and path in $k and $p.
+ * Says of "$1" what it is, in three fields: kind (with a space and the flags behind it, where they are asked for and can
+ * be told), path, link target; leaves kind and path in $k and $p. What others remove when they end ($d, $t) it does not touch.
  * An absent path counts as such only when the folder it would stand in may be searched; what is below one is absent too.
  * Links are followed one by one: busybox' readlink -f goes astray on relative links that lead nowhere.
  */
-const LOOK = raw(`muster_look() {
+const LOOK = sh`muster_look() {
   p=$1 l=
   case $p in
     '~'*) echo "$p: no such home folder" >&2; return 1 ;;
@@ -89,31 +95,33 @@ const LOOK = raw(`muster_look() {
   esac
   if [ -L "$p" ]; then
     l=$(readlink -- "$p" && echo x) || return
-    l=\${l%?x} t=$l n=0
+    l=\${l%?x} muster_to=$l n=0
     while [ "$muster_follow" ] && [ -L "$p" ]; do
-      case $t in /*) p=$t ;; *) p=\${p%/*}/$t ;; esac
+      case $muster_to in /*) p=$muster_to ;; *) p=\${p%/*}/$muster_to ;; esac
       [ $n -le 40 ] || { echo "$1: too many levels of symbolic links" >&2; return 1; }
       n=$((n + 1))
       [ -L "$p" ] || break
-      t=$(readlink -- "$p" && echo x) || return
-      t=\${t%?x}
+      muster_to=$(readlink -- "$p" && echo x) || return
+      muster_to=\${muster_to%?x}
     done
   fi
   if [ -L "$p" ]; then k=link
   elif [ -f "$p" ]; then k=file
   elif [ -e "$p" ]; then k=other
   else
-    k=absent d=$p
-    while [ ! -e "$d" ] && [ ! -L "$d" ]; do
-      case $d in */*) d=\${d%/*} ;; *) d=. ;; esac
-      [ "$d" ] || d=/
+    k=absent muster_in=$p
+    while [ ! -e "$muster_in" ] && [ ! -L "$muster_in" ]; do
+      case $muster_in in */*) muster_in=\${muster_in%/*} ;; *) muster_in=. ;; esac
+      [ "$muster_in" ] || muster_in=/
     done
-    if [ -d "$d" ] && [ ! -x "$d" ]; then echo "$p: no permission to search $d" >&2; return 1; fi
+    if [ -d "$muster_in" ] && [ ! -x "$muster_in" ]; then echo "$p: no permission to search $muster_in" >&2; return 1; fi
     muster_gone=$p
   fi
   if [ $k = file ] && [ "$muster_sum" ] && [ ! -r "$p" ]; then echo "$p: no permission to read it" >&2; return 1; fi
-  printf '%s\\000' $k "$p" "$l"
-}`);
+  a=$k
+  if [ "$muster_flags" ] && [ $k != absent ] && command -v chattr >/dev/null; then ${READ_FLAGS}; a="$k $a"; fi
+  printf '%s\\000' "$a" "$p" "$l"
+}`;
 
 /** How many paths one process is given: far below any limit on arguments (Linux: 2 MiB in all). */
 const CHUNK = 400;
@@ -136,14 +144,15 @@ interface One {
   path: Sh;
   follow: boolean;
   checksum: boolean;
+  flags: boolean;
 }
 
-const ones = ({ paths, options }: Looked): One[] => paths.map((path) => ({ path, follow: options.follow ?? false, checksum: options.checksum ?? false }));
+const ones = ({ paths, options: { follow = false, checksum = false, flags = false } }: Looked): One[] => paths.map((path) => ({ path, follow, checksum, flags }));
 
 /** Looks of one task after the other as one look at all their paths. */
 const LOOKS: QuestionKind<Looked> = {
   name: 'looks',
-  key: ({ paths, options }) => `${options.follow ?? false} ${options.checksum ?? false} ${join(paths, ' ')}`,
+  key: ({ paths, options }) => `${options.follow ?? false} ${options.checksum ?? false} ${options.flags ?? false} ${join(paths, ' ')}`,
   text: (asked) => looking(asked.flatMap(ones)),
   apart(stdout, asked) {
     const all = asked.flatMap(ones);
@@ -175,11 +184,11 @@ function looking(all: readonly One[], whole = false): Sh {
     const chunk = order.slice(from, from + CHUNK);
     parts.push(raw('set --; muster_plain='));
     for (let at = 0; at < chunk.length; ) {
-      const { follow, checksum } = chunk[at]!;
-      const others = chunk.findIndex((one, i) => i > at && (one.follow !== follow || one.checksum !== checksum));
+      const { follow, checksum, flags } = chunk[at]!;
+      const others = chunk.findIndex((one, i) => i > at && (one.follow !== follow || one.checksum !== checksum || one.flags !== flags));
       const run = chunk.slice(at, others < 0 ? undefined : others);
       at += run.length;
-      parts.push(raw(`muster_follow=${follow ? 'y' : ''} muster_sum=${checksum ? 'y' : ''}${checksum ? '; muster_plain=${muster_plain:-$#}' : ''}
+      parts.push(raw(`muster_follow=${follow ? 'y' : ''} muster_sum=${checksum ? 'y' : ''} muster_flags=${flags ? 'y' : ''}${checksum ? '; muster_plain=${muster_plain:-$#}' : ''}
 for w in ${join(run.map(({ path }) => path), ' ')}; do
   muster_look "$w" || exit
   [ $k = absent ] || set -- "$@" "$p"
@@ -212,13 +221,19 @@ export function seenFields(rest: string[], count: number, what: string, options:
   const umask = rest.shift() ?? '';
   const found = pieces(rest, new Array<boolean>(count).fill(options.checksum ?? false), options.whole);
   if (found === undefined || rest.length !== 0 || !/^[0-7]+\n?$/.test(umask)) throw new ModuleError(`${what}: cannot read the answer of the host`);
-  const entries = found.map(({ named: [, path, target], stat, sum }) => ({ path, stat: stat && parseStat(stat), target: target === '' ? undefined : target, sha256: sum?.slice(0, 64) }));
+  const entries = found.map(({ named: [kind, path, target], stat, sum }) => ({ path, stat: stat && { ...parseStat(stat), ...flagsIn(kind) }, target: target === '' ? undefined : target, sha256: sum?.slice(0, 64) }));
   return { entries, umask: Number.parseInt(umask, 8) };
+}
+
+/** The flags behind a kind. */
+function flagsIn(kind: string): { flags?: string } {
+  const at = kind.indexOf(' ');
+  return at < 0 ? {} : { flags: flagLetters(kind.slice(at + 1)) };
 }
 
 /** What a look printed of one path. */
 interface Piece {
-  /** Kind, path, target. */
+  /** Kind and flags, path, target. */
   named: [string, string, string];
   /** The lines of stat, where something is there. */
   stat: string[] | undefined;
@@ -241,7 +256,7 @@ function pieces(rest: string[], hashed: readonly boolean[], whole = false): Piec
     there.forEach((piece, i) => (piece.stat = stats.slice(i * 3, i * 3 + 3)));
     if (stats.length < there.length * 3 || chunk.some(({ named }) => named.length < 3)) return undefined;
     if (asked.at(-1)) {
-      const files = chunk.filter(({ named: [kind] }, i) => asked[i] && kind === 'file');
+      const files = chunk.filter(({ named: [kind] }, i) => asked[i] && /^file\b/.test(kind));
       // coreutils puts a backslash before the sum of a name it had to escape.
       const sums = [...(rest.shift() ?? '').matchAll(/^\\?([0-9a-f]{64} [ *])/gm)];
       if (sums.length !== files.length) return undefined;

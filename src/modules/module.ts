@@ -145,6 +145,8 @@ export interface Declarative<P extends z.ZodType, Wanted, Observed> extends Desc
   undo?(wanted: Wanted, observed: Observed, changes: Change[]): (Back | { cannot: string })[];
   /** Reads the present text of what `changes` will replace, for a diff: stdout is that text. */
   before?(wanted: Wanted, observed: Observed, change: Change): Sh;
+  /** Asked in a plan, of what is not as wanted: prints a line for each thing that people should be warned of; read-only. */
+  remarks?(wanted: Wanted): Sh | undefined;
   /**
    * `diff` of the result, where Ansible's is other than the list of the texts that change, or is there in any case.
    * @param changes what changes, or would in a plan, without secrets; none where all is right

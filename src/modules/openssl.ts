@@ -2,7 +2,7 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 import { raw, sh, type Sh } from '../shell/sh.js';
-import { applyAttributes, contextOf, describe, newMode, resolveMode, type Attributes } from './attributes.js';
+import { applyAttributes, labelsOf, describe, newMode, resolveMode, type Attributes } from './attributes.js';
 import { type Entry } from './look.js';
 import { ModuleError, type Change, type Output, type Returns } from './module.js';
 import { bool, path, secret, str } from './params.js';
@@ -42,7 +42,7 @@ export function makeOrRemove(args: Attributes & { state: string; backup: boolean
   if (!changes.some(({ field }) => fields.includes(field))) return replaceFiles([], [at], { after: [applyAttributes(at, args, entry.stat!, umask, changes)] });
   const was = entry.stat?.kind === 'file' ? entry.stat : undefined;
   const mode = was && args.mode !== undefined ? resolveMode(args.mode, was.mode, false, umask) : newMode(args.mode, false, umask);
-  return madeBy(make(), { path: at, was, owner: args.owner, group: args.group, mode, context: contextOf(args), backup: args.backup });
+  return madeBy(make(), { path: at, was, owner: args.owner, group: args.group, mode, labels: labelsOf(args), backup: args.backup });
 }
 
 /** What `return_content` adds to a command that made the file: its text, under this name. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { sh, type Sh } from '../shell/sh.js';
 import { attributeParams, compareAttributes } from './attributes.js';
+import { flagsLook } from './flags.js';
 import { fields, look, seenFields, type Entry } from './look.js';
 import { defineModule, ModuleError, type Change } from './module.js';
 import { bool, choice, dict, int, list, params, path, str } from './params.js';
@@ -97,9 +98,9 @@ export const opensslCsr = defineModule<typeof schema, Observed, Wanted>({
   },
   inspect(wanted) {
     const { path } = wanted;
-    if (wanted.state === 'absent') return sh`${look([hostPath(path)])}; printf '\\000\\000\\000'`;
+    if (wanted.state === 'absent') return sh`${look([hostPath(path)], flagsLook(wanted))}; printf '\\000\\000\\000'`;
     return sh`${needsOpenssl}
-${look([hostPath(path)])}
+${look([hostPath(path)], flagsLook(wanted))}
 c= t=
 if [ $k = file ]; then c=$(cat "$p") || exit; t=$(openssl req -in "$p" -noout -text 2>/dev/null); fi
 n=$(${requested(wanted)}) || exit

@@ -1,5 +1,6 @@
 import { sh } from '../shell/sh.js';
 import { attributeParams, compareAttributes } from './attributes.js';
+import { flagsLook } from './flags.js';
 import { fields, look, seenFields, type Entry } from './look.js';
 import { defineModule, ModuleError, type Change } from './module.js';
 import { bool, choice, int, params, path } from './params.js';
@@ -35,8 +36,8 @@ export const opensslDhparam = defineModule<typeof schema, Observed, Wanted>({
   params: schema,
   returns: { filename: 'The file.', size: 'Bits.', dhparams: 'The parameters, with return_content.', backup_file: 'Where the old file was kept, when it was.' },
   examples: ['- openssl_dhparam:\n    path: /etc/ssl/dhparam.pem\n    size: 2048'],
-  inspect: ({ path }) => sh`${needsOpenssl}
-${look([hostPath(path)])}
+  inspect: (wanted) => sh`${needsOpenssl}
+${look([hostPath(wanted.path)], flagsLook(wanted))}
 c= s=
 if [ $k = file ]; then c=$(cat "$p") || exit; s=$(openssl dhparam -in "$p" -check -noout -text 2>/dev/null); fi
 printf '%s\\000' "$c" "$s"`,

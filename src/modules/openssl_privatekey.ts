@@ -1,5 +1,6 @@
 import { sh, type Sh } from '../shell/sh.js';
 import { attributeParams, compareAttributes } from './attributes.js';
+import { flagsLook } from './flags.js';
 import { fields, look, seenFields, type Entry } from './look.js';
 import { defineModule, ModuleError, type Change } from './module.js';
 import { bool, choice, int, params, path, secret, str } from './params.js';
@@ -62,12 +63,12 @@ export const opensslPrivatekey = defineModule<typeof schema, Observed, Wanted>({
     backup_file: 'Where the old key was kept, when it was.',
   },
   examples: ['- openssl_privatekey:\n    path: /etc/ssl/private/web.key\n    type: ECC\n    curve: secp256r1'],
-  inspect: ({ path, passphrase }) => sh`${needsOpenssl}
-${look([hostPath(path)])}
+  inspect: (wanted) => sh`${needsOpenssl}
+${look([hostPath(wanted.path)], flagsLook(wanted))}
 if [ $k = file ]; then
   [ -r "$p" ] || { echo "$p: no permission to read it" >&2; exit 1; }
   h=$(grep -m 1 -e '^-----BEGIN' -- "$p"; grep -m 1 '^Proc-Type: 4,ENCRYPTED' -- "$p")
-  o=$(${fed([[4, passphrase ?? '']], sh`openssl pkey -in "$p" -passin fd:4 -pubout 2>&1`)})
+  o=$(${fed([[4, wanted.passphrase ?? '']], sh`openssl pkey -in "$p" -passin fd:4 -pubout 2>&1`)})
   printf '%s\\000' "$?" "$o" "$h"
 else printf '1\\000\\000\\000'; fi`,
   parse(output, { path }): Observed {

@@ -28,7 +28,7 @@ export const replace = defineModule<typeof schema, Edited>({
     replace: '\\1new.example.com\\2'
 `,
   ],
-  inspect: ({ path }) => inspectText(path),
+  inspect: (wanted) => inspectText(wanted.path, wanted),
   parse: (output, { path }) => parseText(output, path),
   compare: (wanted, observed) => compareEdit(wanted, observed, edit(wanted, observed).after),
   apply: (wanted, observed, changes) => applyEdit(wanted, observed, edit(wanted, observed).after, changes),

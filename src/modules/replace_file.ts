@@ -4,7 +4,7 @@
  * Where a rename is impossible (the file is a mount point) the old file is written over and the result says so.
  */
 import { bytes, join, quote, raw, sh, type Sh } from '../shell/sh.js';
-import { octal, ownership, setContext, type Context } from './attributes.js';
+import { octal, ownership, setLabels, type Labels } from './attributes.js';
 import { fields, look, seenFields, type Seen, type Stat } from './look.js';
 import { ModuleError, type Output, type Returns, type Step } from './module.js';
 import { splitWords } from './words.js';
@@ -30,7 +30,7 @@ export interface Replacement {
   owner?: string | undefined;
   group?: string | undefined;
   mode?: number | undefined;
-  context?: Context | undefined;
+  labels?: Labels | undefined;
   backup?: boolean;
   /** The command of `validate`. */
   validate?: string | undefined;
@@ -126,8 +126,8 @@ export function replaceFiles(files: readonly Replacement[], paths: readonly Sh[]
     const word = raw(`"$${name}"`);
     return was ? sh`${check}\n${put} <${word}` : sh`${check}\n${put} ${word} </dev/null`;
   });
-  const contexts = files.map(({ path, context }) => setContext(path, context ?? {}));
-  const steps = [...(around.before ?? []), ...puts, ...contexts, ...(around.after ?? [])].filter((each) => each.text !== '');
+  const labels = files.map(({ path, labels }) => setLabels(path, labels ?? {}));
+  const steps = [...(around.before ?? []), ...puts, ...labels, ...(around.after ?? [])].filter((each) => each.text !== '');
   const script = join([...(puts.length > 0 ? [PUT] : []), ...steps.map((each) => sh`${each} || exit`), raw("printf 'look\\000'"), look(paths)]);
   return Object.keys(uploads).length > 0 ? { script, uploads } : { script };
 }

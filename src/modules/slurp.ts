@@ -21,11 +21,20 @@ export const slurp = defineModule<typeof schema, { content: string }>({
   ],
   readOnly: true,
   inspect: ({ src }) => sh`f=${hostPath(src)}
-if [ -d "$f" ]; then echo "$f is a folder, not a file" >&2; exit 1; fi
-if ! [ -e "$f" ]; then echo "there is no file $f" >&2; exit 1; fi
+fail() { printf '%s\\n' "$1: $f" >&2; exit 1; }
+d=$f
+while [ ! -e "$d" ]; do case $d in */*) d=\${d%/*} ;; *) d=. ;; esac; d=\${d:-/}; done
+if [ "$d" != "$f" ] && [ ! -d "$d" ]; then fail "unable to slurp file: $d is no folder"
+elif [ "$d" != "$f" ] && [ -x "$d" ]; then fail 'file not found'
+elif [ "$d" != "$f" ] || [ ! -r "$f" ]; then fail 'file is not readable'
+elif [ -d "$f" ]; then fail 'source is a directory and must be a file'
+fi
 c=$(base64 <"$f") || exit
 printf '%s\\000' "$c"`,
-  parse: (output, { src }) => ({ content: fields(output, `reading ${src}`)[0]!.replaceAll('\n', '') }),
+  parse(output, { src }) {
+    if (output.rc !== 0) throw new ModuleError(output.stderr.trim() || `unable to slurp file: ${src}`);
+    return { content: fields(output, `reading ${src}`)[0]!.replaceAll('\n', '') };
+  },
   compare: () => [],
   apply() {
     throw new ModuleError('slurp changes nothing');

@@ -1,6 +1,7 @@
 import { dirname, isAbsolute, resolve } from 'node:path/posix';
 import { join, raw, sh } from '../shell/sh.js';
 import { statFields } from './attributes.js';
+import { flagLetters, flagNames } from './flags.js';
 import { fields, look, seenFields, type Entry } from './look.js';
 import { defineModule, ModuleError, type Returns } from './module.js';
 import { bool, choice, params, path } from './params.js';
@@ -93,20 +94,10 @@ function described(wanted: typeof schema._output, { entry, allowed, checksum, mi
     ...(checksum === '' ? {} : { checksum }),
     ...(link ? { lnk_target: target, lnk_source: real !== '' ? real : isAbsolute(target) ? target : resolve(dirname(path), target) } : {}),
     ...(wanted.get_mime ? { mimetype: type ?? 'unknown', charset: charset ?? 'unknown' } : {}),
-    ...(wanted.get_attributes && flags !== undefined ? { version, attr_flags: flags.replaceAll('-', ''), attributes: attributeNames(flags) } : {}),
+    ...(wanted.get_attributes && flags !== undefined ? { version, attr_flags: flagLetters(flags), attributes: flagNames(flags) } : {}),
   };
 }
 
 function named(name: string): string | undefined {
   return name === 'UNKNOWN' ? undefined : name;
-}
-
-/** Letters of lsattr(1) and the names chattr(1) explains them by. */
-const ATTRIBUTES: { [letter: string]: string } = {
-  A: 'noatime', a: 'append', c: 'compressed', C: 'nocow', d: 'nodump', D: 'dirsync', e: 'extents', E: 'encrypted', i: 'immutable', I: 'indexed',
-  j: 'journalled', N: 'inline', s: 'zero', S: 'synchronous', t: 'notail', T: 'blockroot', u: 'undelete', X: 'compressedraw', Z: 'compresseddirty',
-};
-
-function attributeNames(flags: string): string[] {
-  return [...flags].flatMap((letter) => ATTRIBUTES[letter] ?? []);
 }

@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { templateOptions } from '../expression/index.js';
 import { attributeParams } from './attributes.js';
 import { inspectDestination, makeFolder, parseDestination, type Destination, type Found } from './destination.js';
+import { flagsLook } from './flags.js';
 import { defineModule } from './module.js';
 import { bool, choice, params, path, str } from './params.js';
 import { replaceParams } from './replace_file.js';
@@ -58,7 +59,7 @@ export const template = defineModule<typeof schema, Found, Wanted>({
     const mode = await modeOf(args.mode, src);
     return { src, dest: args.dest, base: basename(src), follow: args.follow, force: args.force, file: { ...wholeFile(encoded, { ...args, mode, source: args.src }), from: src } };
   },
-  inspect: (wanted) => inspectDestination(wanted, { checksum: true }),
+  inspect: (wanted) => inspectDestination(wanted, { checksum: true, ...flagsLook(wanted.file) }),
   parse: (output, wanted) => parseDestination(output, wanted, { checksum: true }),
   compare({ file, force }, { entry, umask }) {
     const changes = compareFile(file, entry, umask);

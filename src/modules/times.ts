@@ -1,4 +1,5 @@
 /** Access and modification times as the `file` module sets them. */
+import { parseTime } from '../expression/time.js';
 import { join, sh, type Sh } from '../shell/sh.js';
 import type { Stat } from './look.js';
 import { ModuleError, type Change } from './module.js';
@@ -6,12 +7,16 @@ import { str } from './params.js';
 
 export const timeParams = {
   access_time: str('`preserve`, `now`, or a time on the host as YYYYMMDDHHMM.SS; `now` by default for touch, else `preserve`.').optional(),
+  access_time_format: str("How a time is written in access_time, in strptime's codes.").default('%Y%m%d%H%M.%S'),
   modification_time: str('As access_time.').optional(),
+  modification_time_format: str('As access_time_format.').default('%Y%m%d%H%M.%S'),
 };
 
 interface Times {
   access_time?: string | undefined;
+  access_time_format: string;
   modification_time?: string | undefined;
+  modification_time_format: string;
 }
 
 const FIELDS = [
@@ -28,10 +33,7 @@ export function readTimes(wanted: Times): Sh {
     FIELDS.map(([field]) => {
       const text = wanted[field];
       if (!isWritten(text)) return join([]);
-      const digits = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)\.(\d\d?)$/.exec(text);
-      if (!digits) throw new ModuleError(`${field} must be preserve, now or YYYYMMDDHHMM.SS, not "${text}"`);
-      const [, year, month, day, hour, minute, second] = digits;
-      return sh`t=$(date -d ${`${year}-${month}-${day} ${hour}:${minute}:${second!.padStart(2, '0')}`} +%s) || exit; printf '%s\\000' "$t"`;
+      return sh`t=$(date -d ${clock(wanted, field).replace('T', ' ')} +%s) || exit; printf '%s\\000' "$t"`;
     }),
   );
 }
@@ -59,10 +61,20 @@ export function setTimes(path: Sh, wanted: Times, changes: readonly Change[]): S
       const text = wanted[field];
       const given = isWritten(text);
       if (changes.length > 0 ? !changes.some((change) => change.field === field) : !given) return join([]);
-      return given ? sh`touch -c -${flag} -t ${text.replace(/\.(\d)$/, '.0$1')} -- ${path}` : sh`touch -c -${flag} -- ${path}`;
+      return given ? sh`touch -c -${flag} -t ${clock(wanted, field).replace(/[-T]|:(?=.*:)/g, '').replace(':', '.')} -- ${path}` : sh`touch -c -${flag} -- ${path}`;
     }),
     ' && ',
   );
+}
+
+/** What the clock of the host is to show, as YYYY-MM-DDTHH:MM:SS. @throws ModuleError where that cannot be read */
+function clock(wanted: Times, field: 'access_time' | 'modification_time'): string {
+  const [text, format] = [wanted[field]!, wanted[`${field}_format`]];
+  try {
+    return new Date(parseTime(text, format).micros / 1000).toISOString().slice(0, 19);
+  } catch (error) {
+    throw new ModuleError(`Error while obtaining timestamp for time ${text} using format ${format}: ${(error as Error).message}; write preserve, now, or a time in that format`);
+  }
 }
 
 function stamp(seconds: number): string {

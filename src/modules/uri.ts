@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { STATUS_CODES } from 'node:http';
 import { join, raw, sh, type Sh } from '../shell/sh.js';
-import { attributeParams, ownership, setContext } from './attributes.js';
+import { attributeParams, ownership, setLabels } from './attributes.js';
 import { FETCH } from './http.js';
 import { SELINUX } from './look.js';
 import { defineCommand, ModuleError, type Output, type Returns } from './module.js';
@@ -149,7 +149,7 @@ function settling({ owner, group, mode, ...others }: Wanted): Sh {
   const set = [
     who === '' ? join([]) : sh`chown -- ${who} "$d"`,
     mode === undefined ? join([]) : sh`chmod -- ${/^\d+$/.test(mode) ? `0${mode}` : mode} "$d"`,
-    setContext(raw('"$d"'), others),
+    setLabels(raw('"$d"'), others),
   ].filter(({ text }) => text !== '');
   if (set.length === 0) return join([]);
   return sh`${SELINUX}

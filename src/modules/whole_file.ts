@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { isUtf8 } from 'node:buffer';
 import { sh, type Sh } from '../shell/sh.js';
-import { applyAttributes, compareAttributes, contextOf, contextParts, describe, newMode, octal, partsOf, resolveMode, type Attributes } from './attributes.js';
+import { applyAttributes, compareAttributes, labelsOf, contextParts, describe, newMode, octal, partsOf, resolveMode, type Attributes } from './attributes.js';
 import { type Entry, type Stat } from './look.js';
 import { ModuleError, type Back, type Change, type Output, type Returns, type Step, type TextDiff, type Touched } from './module.js';
 import { replaced, replaceFiles, type Around, type Content, type Replacement } from './replace_file.js';
@@ -52,7 +52,7 @@ export function checksumOf({ content, checksum }: WholeFile): string | undefined
 }
 
 function pick({ owner, group, mode, backup, validate, source, ...others }: Options): Options {
-  return { owner, group, mode, validate, source, ...contextOf(others), ...(backup === undefined ? {} : { backup }) };
+  return { owner, group, mode, validate, source, ...labelsOf(others), ...(backup === undefined ? {} : { backup }) };
 }
 
 /** @throws ModuleError where something stands that is no file */
@@ -85,7 +85,7 @@ export function replacement(file: WholeFile, entry: Entry, umask: number): Repla
     owner: file.owner,
     group: file.group,
     mode: was && file.mode !== undefined ? resolveMode(file.mode, was.mode, false, umask) : newMode(file.mode, false, umask),
-    context: contextOf(file),
+    labels: labelsOf(file),
     validate: file.validate,
     source: file.source,
     backup: file.backup ?? false,
@@ -120,13 +120,13 @@ function gone(path: string, changes: readonly Change[]): Back {
   return { module: 'file', args: { path, state: 'absent', ...(only === undefined ? {} : { only }) }, above: hostPath(path) };
 }
 
-/** Owner, group, mode and context of what is there, as parameters. */
+/** Owner, group, mode, context and flags of what is there, as parameters. */
 export function attributesOf(stat: Stat): Attributes {
   const name = (text: string, id: number) => (text === 'UNKNOWN' ? String(id) : text);
-  return { owner: name(stat.owner, stat.uid), group: name(stat.group, stat.gid), mode: octal(stat.mode), ...contextParts(stat) };
+  return { owner: name(stat.owner, stat.uid), group: name(stat.group, stat.gid), mode: octal(stat.mode), ...contextParts(stat), ...(stat.flags === undefined ? {} : { attributes: `=${stat.flags}` }) };
 }
 
-/** The way back from changes of owner, group, mode and context. */
+/** The way back from changes of owner, group, mode, context and flags. */
 export function undoAttributes(path: string, stat: Stat, changes: readonly Change[]): Back {
   const had = Object.entries(attributesOf(stat)).filter(([field]) => changes.some((change) => change.field === field));
   return { module: 'file', args: { path, ...Object.fromEntries(had) } };

@@ -1,5 +1,6 @@
 import { sh, type Sh } from '../shell/sh.js';
 import { attributeParams, compareAttributes } from './attributes.js';
+import { flagsLook } from './flags.js';
 import { fields, look, seenFields, type Entry } from './look.js';
 import { defineModule, ModuleError, type Change } from './module.js';
 import { bool, choice, int, params, path, secret, str } from './params.js';
@@ -84,7 +85,7 @@ export const x509Certificate = defineModule<typeof schema, Observed, Wanted>({
   ],
   inspect(wanted) {
     const { path } = wanted;
-    if (wanted.state === 'absent') return sh`${look([hostPath(path)])}; printf '\\000\\000\\000\\000'`;
+    if (wanted.state === 'absent') return sh`${look([hostPath(path)], flagsLook(wanted))}; printf '\\000\\000\\000\\000'`;
     const verified = fed(
       [[5, wanted.ownca_content]],
       wanted.provider === 'ownca'
@@ -92,7 +93,7 @@ export const x509Certificate = defineModule<typeof schema, Observed, Wanted>({
         : sh`openssl verify -partial_chain -no_check_time -check_ss_sig -trusted "$p" "$p"`,
     );
     return sh`${needsOpenssl}
-${look([hostPath(path)])}
+${look([hostPath(path)], flagsLook(wanted))}
 c= t= s=
 if [ $k = file ]; then
   c=$(cat "$p") || exit

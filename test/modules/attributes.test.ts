@@ -1,12 +1,14 @@
 import test from 'ava';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { applyAttributes, compareAttributes, describe, octal, resolveMode } from '../../src/modules/attributes.js';
 import { copy } from '../../src/modules/copy.js';
 import { file } from '../../src/modules/file.js';
+import { compareFlags } from '../../src/modules/flags.js';
 import { parseStat, type Stat } from '../../src/modules/look.js';
+import type { Back } from '../../src/modules/module.js';
 import { raw } from '../../src/shell/sh.js';
 import { converge, inShells } from './harness.js';
 
@@ -77,14 +79,14 @@ test('a folder and its file are looked at on a host with SELinux, and what diffe
   const output = {
     rc: 0,
     stderr: '',
-    stdout: '0022\n\0other\0/srv\0\x0041ed 0 0 2 6 0 0 0 1 1\nroot\nroot system_u:object_r:httpd_sys_content_t:s0\n\x0041ed|0|0|root|root|system_u:object_r:httpd_sys_content_t:s0\n81a4|0|0|root|root|unconfined_u:object_r:var_t:s0\n\0',
+    stdout: '0022\n\0other\0/srv\0\x0041ed 0 0 2 6 0 0 0 1 1\nroot\nroot system_u:object_r:httpd_sys_content_t:s0\n\x0041ed|0|0|root|root|system_u:object_r:httpd_sys_content_t:s0\n81a4|0|0|root|root|unconfined_u:object_r:var_t:s0\n\0\0',
   };
   const observed = file.parse(output, wanted);
   const changes = file.compare(wanted, observed);
   t.deepEqual(changes, [{ field: 'setype', from: 'var_t', to: 'httpd_sys_content_t' }]);
-  t.regex(file.apply(wanted, observed, changes).script.text, /\|\| chcon -hR --type=httpd_sys_content_t -- \/srv; } \|\| exit/);
+  t.regex(file.apply(wanted, observed, changes).script.text, /find \/srv\/\. -exec sh -c '.*\|\| chcon -h --type=httpd_sys_content_t -- "\$@"; }' sh {} \+ \|\| exit/);
   const one = { ...wanted, recurse: false, setype: 'etc_t' };
-  t.deepEqual(file.undo!(one, { ...observed, members: [] }, file.compare(one, observed)), [{ module: 'file', args: { path: '/srv', setype: 'httpd_sys_content_t' } }]);
+  t.deepEqual(file.undo!(one, { ...observed, below: undefined }, file.compare(one, observed)), [{ module: 'file', args: { path: '/srv', setype: 'httpd_sys_content_t' } }]);
 });
 
 inShells(test, 'on a host without SELinux a context means nothing', async (t, place) => {
@@ -95,6 +97,46 @@ inShells(test, 'on a host without SELinux a context means nothing', async (t, pl
   t.deepEqual((await converge(t, place, file, { path, setype: 'var_t' })).changes, []);
   t.deepEqual((await converge(t, place, file, { path: join(place.dir, 'a/b'), state: 'directory', seuser: 'system_u' })).changes.length, 1);
 });
+
+const flags = (path: string): string => spawnSync('lsattr', ['-d', path], { encoding: 'utf8' }).stdout.split(' ')[0]!.replaceAll('-', '').replace('e', '');
+
+test('flags compare as sets; those nobody can clear count for nothing', (t) => {
+  const of = (wanted: string, has: string | undefined) => compareFlags(wanted, has).map(({ from, to }) => [from, to]);
+  for (const [wanted, has] of [['+i', 'ie'], ['-i', 'Ae'], ['iA', 'AeIi'], ['=', 'e'], ['', 'i'], ['+e', 'e'], ['+i', undefined]] as const) t.deepEqual(of(wanted, has), [], `${wanted} ${has}`);
+  t.deepEqual(of('+iA', 'Ae'), [['Ae', '+iA']]);
+  t.deepEqual(of('-ie', 'i'), [['i', '-ie']]);
+  t.deepEqual(of('A', 'Aie'), [['Aie', '=A']]);
+  t.deepEqual(of('+i', ''), [['', '+i']], 'where the file system has no flags, chattr says so');
+  for (const attributes of ['i j', '+-i', '++i']) t.is(file.params.safeParse({ path: '/x', attributes }).success, false);
+});
+
+inShells(test, 'flags are set on files, new and old, on folders and what is in them, and taken back', async (t, place) => {
+  const path = join(place.dir, "it's");
+  await converge(t, place, copy, { dest: path, content: 'x', attributes: '+A' });
+  t.is(flags(path), 'A');
+  t.deepEqual((await converge(t, place, file, { path, attributes: 'Ad' })).changes.map(({ field }) => field), ['attributes']);
+  t.is(flags(path), 'dA');
+  const { wanted, observed, changes } = await converge(t, place, file, { path, attributes: '-d' });
+  t.is(flags(path), 'A');
+  const back = file.undo!(wanted, observed, changes)[0] as Back;
+  await converge(t, place, file, back.args);
+  t.is(flags(path), 'dA');
+  t.deepEqual((await converge(t, place, copy, { dest: path, content: 'y', attributes: '+d' })).changes.map(({ field }) => field), ['content']);
+  t.is(flags(path), 'd', 'a file that is put whole has those that are asked for');
+  mkdirSync(join(place.dir, 'd/e'), { recursive: true });
+  symlinkSync('e', join(place.dir, 'd/link'));
+  await converge(t, place, file, { path: join(place.dir, 'd'), recurse: true, state: 'directory', attributes: '+A' });
+  t.deepEqual([flags(join(place.dir, 'd')), flags(join(place.dir, 'd/e'))], ['A', 'A']);
+  await converge(t, place, file, { path: join(place.dir, 'n/m'), state: 'directory', attributes: '=A' });
+  t.deepEqual([flags(join(place.dir, 'n')), flags(join(place.dir, 'n/m'))], ['A', 'A']);
+}, ['dash', 'bash']);
+
+inShells(test, 'on a host without chattr flags mean nothing', async (t, place) => {
+  const path = join(place.dir, 'x');
+  await converge(t, place, copy, { dest: path, content: 'x', attributes: '+A' });
+  t.deepEqual((await converge(t, place, file, { path, attributes: '+A' })).changes, []);
+  t.is(flags(path), '');
+}, ['busybox']);
 
 test('what is no part of a context is refused', (t) => {
   for (const setype of ['_default', 'a b', 'u:r:t']) t.is(file.params.safeParse({ path: '/x', setype }).success, false);

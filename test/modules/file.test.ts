@@ -2,7 +2,9 @@ import test from 'ava';
 import { chmod, link, lstat, mkdir, readFile, readdir, readlink, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { file } from '../../src/modules/file.js';
+import { ModuleError } from '../../src/modules/module.js';
 import { converge, inShells, look, modeOf } from './harness.js';
+import { sh } from '../../src/shell/sh.js';
 
 inShells(test, 'a folder is made with its parents, each with owner and mode', async (t, place) => {
   const path = join(place.dir, "a b/it's/$(x)");
@@ -42,13 +44,52 @@ inShells(test, 'owner and mode change, and only they', async (t, place) => {
   t.deepEqual(changes, [{ field: 'mode', from: '2777', to: '0755' }]);
 });
 
+inShells(test, 'recurse goes through links to what they lead to, once, and passes over those that lead nowhere', async (t, place) => {
+  const path = join(place.dir, 'd');
+  for (const folder of [path, join(place.dir, 'far/deep')]) await mkdir(folder, { recursive: true });
+  await writeFile(join(place.dir, 'far/deep/f'), '', { mode: 0o644 });
+  await symlink('../far', join(path, "it's"));
+  await symlink('nowhere', join(path, 'dangling'));
+  await converge(t, place, file, { path, recurse: true, state: 'directory', mode: 'o-rx', owner: '7' });
+  t.is(await modeOf(join(place.dir, 'far/deep/f')), '0640');
+  t.deepEqual([(await stat(join(place.dir, 'far/deep'))).uid, (await lstat(join(path, 'dangling'))).uid, (await lstat(join(path, "it's"))).uid], [7, 7, 7]);
+});
+
+test('what src and recurse do not go with is said', async (t) => {
+  const at = (args: object) => { const wanted = file.params.parse({ path: '/x', ...args }); return file.compare(wanted, file.parse({ rc: 0, stdout: '0022\n\0absent\0/x\0\0' + ('src' in args ? 'absent\0/y\0\0' : '') + '\0' + ('recurse' in args ? '\0\0' : ''), stderr: '' }, wanted)); };
+  t.throws(() => at({ src: '/y' }), { message: "src option requires state to be 'link' or 'hard'" });
+  t.throws(() => at({ state: 'file', recurse: true }), { message: "recurse option requires state to be 'directory'" });
+  const missing = t.throws(() => at({}), { instanceOf: ModuleError, message: /^file \(\/x\) is absent, cannot continue/ });
+  t.deepEqual(missing.fields, { path: '/x', state: 'absent' });
+});
+
+inShells(test, 'times are written in a format of the task, and a mode has a zero before it', async (t, place) => {
+  const path = join(place.dir, 'f');
+  const { result } = await converge(t, place, file, { path, state: 'touch', mode: '1644', modification_time: '2020-01-02 03:04:05', modification_time_format: '%Y-%m-%d %H:%M:%S', access_time: 'preserve' });
+  t.is(result['mode'], '01644');
+  t.is(await place.run(sh`date -d @${Math.floor((await stat(path)).mtimeMs / 1000)} '+%F %T'`).then(({ stdout }) => stdout), '2020-01-02 03:04:05\n');
+  await t.throwsAsync(look(t, place, file, { path, access_time: 'x' }), { message: /^Error while obtaining timestamp for time x using format %Y%m%d%H%M\.%S/ });
+});
+
+inShells(test, 'what cannot be made as it is wanted is not left behind', async (t, place) => {
+  const path = join(place.dir, 'f');
+  await t.throwsAsync(converge(t, place, file, { path, state: 'touch', owner: 'nobody-of-that-name' }));
+  t.deepEqual(await readdir(place.dir), []);
+});
+
+inShells(test, 'a plan is warned of users and groups that are not there', async (t, place) => {
+  const remarks = async (args: object) => (await place.run(file.remarks!(file.params.parse({ path: '/x', ...args }))!)).stdout;
+  t.is(await remarks({ owner: 'root', group: '0' }), '');
+  t.is(await remarks({ owner: 'nobody-of-that-name', group: '4000000' }), 'failed to look up user nobody-of-that-name. Create user up to this point in real play\nfailed to look up group with gid 4000000. Create group up to this point in real play\n');
+});
+
 inShells(test, 'recurse reaches everything below, links left alone', async (t, place) => {
   const path = join(place.dir, 'd');
   await mkdir(join(path, 'sub'), { recursive: true });
   await writeFile(join(path, 'sub', 'new\nline'), '', { mode: 0o600 });
   await writeFile(join(place.dir, 'outside'), '', { mode: 0o600 });
   await symlink('../outside', join(path, 'link'));
-  const { changes } = await converge(t, place, file, { path, recurse: true, mode: 'u=rwX,g=rX,o=rX', group: '7' });
+  const { changes } = await converge(t, place, file, { path, recurse: true, follow: false, mode: 'u=rwX,g=rX,o=rX', group: '7' });
   t.deepEqual(changes.map(({ field, from }) => `${field} ${String(from)}`).sort(), ['group root', 'mode 0600']);
   t.is(await modeOf(join(path, 'sub', 'new\nline')), '0644');
   t.is(await modeOf(join(path, 'sub')), '0755');
@@ -66,11 +107,11 @@ inShells(test, 'links are made, re-pointed without a gap, and refused where they
   t.like(result, { dest: path, src: 'releases/2', state: 'link' });
   t.is(await readlink(path), 'releases/2');
   t.deepEqual((await readdir(place.dir)).sort(), ['current', 'releases']);
-  await t.throwsAsync(look(t, place, file, { path, src: 'releases/3', state: 'link' }), { message: /would lead nowhere/ });
+  await t.throwsAsync(look(t, place, file, { path, src: 'releases/3', state: 'link' }), { message: /^src file does not exist, use 'force=yes'/ });
   await converge(t, place, file, { path, src: 'releases/3', state: 'link', force: true });
   await converge(t, place, file, { path, src: 'releases/4', state: 'link', force: true });
   await writeFile(join(place.dir, 'plain'), '');
-  await t.throwsAsync(look(t, place, file, { path: join(place.dir, 'plain'), src: 'releases/1', state: 'link' }), { message: /is no link but a file/ });
+  await t.throwsAsync(look(t, place, file, { path: join(place.dir, 'plain'), src: 'releases/1', state: 'link' }), { message: /^refusing to convert from file to symlink/ });
   await converge(t, place, file, { path: join(place.dir, 'plain'), src: 'releases/1', state: 'link', force: true });
   await mkdir(join(place.dir, 'full'));
   await writeFile(join(place.dir, 'full', 'x'), '');
@@ -86,7 +127,14 @@ inShells(test, 'a hard link is one when both are the same file', async (t, place
   t.is((await stat(src)).ino, (await stat(path)).ino);
   const other = join(place.dir, 'other');
   await writeFile(other, 'y');
-  await t.throwsAsync(look(t, place, file, { path: other, src, state: 'hard' }), { message: /force: true replaces it/ });
+  await mkdir(join(place.dir, 'folder'));
+  await symlink('src', join(place.dir, 'link'));
+  const { result } = await converge(t, place, file, { path: join(place.dir, 'folder'), src: join(place.dir, 'link'), state: 'hard' });
+  t.like(result, { dest: join(place.dir, 'folder', 'link'), state: 'hard' });
+  t.is((await lstat(join(place.dir, 'folder', 'link'))).ino, (await stat(src)).ino, 'what a link leads to is linked');
+  await t.throwsAsync(look(t, place, file, { path: join(place.dir, 'new'), src: 'gone', state: 'hard' }), { message: 'src does not exist' });
+  await t.throwsAsync(look(t, place, file, { path: join(place.dir, 'new'), state: 'hard' }), { message: 'src is required for creating new hardlinks' });
+  await t.throwsAsync(look(t, place, file, { path: other, src, state: 'hard' }), { message: /^Cannot link, file exists at destination/ });
 });
 
 inShells(test, 'absent removes folders whole, links but not what they lead to', async (t, place) => {
@@ -120,14 +168,14 @@ inShells(test, 'touch makes an empty file and keeps what is in one', async (t, p
 });
 
 inShells(test, 'state file changes what is there and makes nothing', async (t, place) => {
-  await t.throwsAsync(look(t, place, file, { path: join(place.dir, 'none') }), { message: /is absent/ });
+  await t.throwsAsync(look(t, place, file, { path: join(place.dir, 'none') }), { message: /is absent, cannot continue/ });
   await mkdir(join(place.dir, 'd'));
-  await t.throwsAsync(look(t, place, file, { path: join(place.dir, 'd'), state: 'file' }), { message: /is a folder/ });
+  await t.throwsAsync(look(t, place, file, { path: join(place.dir, 'd'), state: 'file' }), { message: /^file \(.*\) is directory, cannot continue/ });
   await writeFile(join(place.dir, 'f'), '', { mode: 0o600 });
   await link(join(place.dir, 'f'), join(place.dir, 'g'));
   await symlink('f', join(place.dir, 'l'));
   const { result } = await converge(t, place, file, { path: join(place.dir, 'l'), mode: '0640' });
   t.is(await modeOf(join(place.dir, 'f')), '0640');
   t.like(result, { state: 'hard', path: join(place.dir, 'f') });
-  await t.throwsAsync(look(t, place, file, { path: join(place.dir, 'f'), state: 'directory' }), { message: /is no folder/ });
+  await t.throwsAsync(look(t, place, file, { path: join(place.dir, 'f'), state: 'directory' }), { message: /already exists as a hard/ });
 });

@@ -40,5 +40,5 @@ inShells(test, 'slurp reads any bytes', async (t, place) => {
   await writeFile(src, content);
   t.is((await converge(t, place, slurp, { src })).result['content'], content.toString('base64'));
   await t.throwsAsync(converge(t, place, slurp, { src: join(place.dir, 'none') }), { message: /none/ });
-  await t.throwsAsync(converge(t, place, slurp, { src: place.dir }), { message: /is a folder/ });
+  await t.throwsAsync(converge(t, place, slurp, { src: place.dir }), { message: /^source is a directory and must be a file:/ });
 });
