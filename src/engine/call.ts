@@ -4,7 +4,7 @@ import { WHOLE } from '../modules/index.js';
 import { loadNamedTask } from '../playbook/index.js';
 import { ContentError } from '../value/errors.js';
 import { Source, toPlain, type Dict, type Value } from '../value/value.js';
-import { evaluate, truthy } from './evaluate.js';
+import { evaluate, evaluatedData, truthy } from './evaluate.js';
 import type { Confirming } from './confirm.js';
 import type { HostRun } from './host.js';
 import type { PlayRun } from './play.js';
@@ -100,8 +100,9 @@ export function isCheck(call: Call, scope = scopeFor(call)): boolean {
 /** The evaluated arguments of a call; members equal to `omit` are gone. @param record notes what they read */
 export function argumentsOf(call: Call, ahead?: Speculated, record = new Record(), scope = scopeFor(call, { ahead })): Dict {
   const args = new Map<Value, Value>();
+  const read = call.task.action === 'set_fact' ? evaluatedData : evaluate;
   for (const [name, value] of call.task.args) {
-    const evaluated = evaluate(value, scope, record);
+    const evaluated = read(value, scope, record);
     if (evaluated === OMIT) continue;
     if (String(name).startsWith(WHOLE)) spread(args, evaluated, call);
     else args.set(name, evaluated);

@@ -1,4 +1,4 @@
-import { compileExpression, evaluateDeep, Record, truthy as pythonTruthy, type Compiled, type Scope } from '../expression/index.js';
+import { compileExpression, evaluateData, evaluateDeep, Record, truthy as pythonTruthy, type Compiled, type Scope } from '../expression/index.js';
 import type { Condition } from '../playbook/types.js';
 import { Float, Secret, Unknown, type Value } from '../value/value.js';
 
@@ -7,6 +7,11 @@ const compiled = new WeakMap<Condition, Compiled>();
 /** The whole value, every text in it evaluated. */
 export function evaluate(value: Value, scope: Scope, record = new Record()): Value {
   return evaluateDeep(value, scope, record);
+}
+
+/** The same for what stands for data: texts that spell a list or dict are that (`evaluateData`). */
+export function evaluatedData(value: Value, scope: Scope, record = new Record()): Value {
+  return evaluateDeep(value, scope, record, evaluateData);
 }
 
 /** Whether all conditions hold; they are read in order and the first that fails ends it. */

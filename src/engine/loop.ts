@@ -2,12 +2,12 @@ import { lookupList, Record, type Scope } from '../expression/index.js';
 import type { Task } from '../playbook/types.js';
 import { ContentError } from '../value/errors.js';
 import { Source, toPlain, type Dict, type Value } from '../value/value.js';
-import { evaluate } from './evaluate.js';
+import { evaluate, evaluatedData } from './evaluate.js';
 
 /** The items of a task's loop. @throws ContentError when the loop is not over a list */
 export function loopItems(task: Task, scope: Scope): Value[] {
   const { how, value, origin } = task.loop!;
-  const evaluated = evaluate(value, scope);
+  const evaluated = evaluatedData(value, scope);
   if (how === 'loop') {
     if (Array.isArray(evaluated)) return evaluated;
     const hint = evaluated instanceof Map ? 'use (… | dict2items)' : 'give a list';

@@ -18,6 +18,7 @@ import { Out } from './out.js';
 import { renderPage, type Page } from './pages.js';
 import { compileBody, type Exec } from './statements.js';
 import { TemplateParser } from './template-parser.js';
+import { spelled } from './spelled.js';
 import { TESTS } from './tests.js';
 import { asPart, defined, fail, Failure, Undefined, type Result } from './undefined.js';
 
@@ -75,6 +76,8 @@ export interface Compiled {
   readonly origin: Origin;
   /** Names of variables the text mentions, for static checks. */
   readonly mentions: ReadonlySet<string>;
+  /** It is one expression: its value keeps its type, whatever a text in it looks like. */
+  readonly isExpression?: boolean;
   /**
    * @throws UndefinedError, ContentError, UnknownError, NotAheadError
    * A result made from a secret comes back as Secret (scalars) or holds them.
@@ -126,7 +129,7 @@ export function compileExpression(text: string, origin: Origin): Compiled {
     return new ExpressionParser(lexExpression(text)).whole();
   });
   const run = context.check(node.at, () => compileNode(node, context));
-  return { origin, mentions: context.mentions, evaluate: (scope, record) => finish(run, new Frame(scope, record), record, () => context.place(node.at)) };
+  return { origin, mentions: context.mentions, isExpression: true, evaluate: (scope, record) => finish(run, new Frame(scope, record), record, () => context.place(node.at)) };
 }
 
 /**
@@ -169,7 +172,7 @@ function compileStatements(text: string, origin: Origin, context: Context, nativ
       return typeof secret === 'string' ? new Secret(secret + ended(secret)) : value;
     };
     const page: Page = { file: origin.file, options, blocks: context.blocks, body: (frame, out) => void out.write(asPart(run(frame))) };
-    return { origin, mentions, page, evaluate, render: (scope, record) => rendered(evaluate(scope, record)) };
+    return { origin, mentions, isExpression: true, page, evaluate, render: (scope, record) => rendered(evaluate(scope, record)) };
   }
   context.setsNames = true;
   const body = context.check(0, () => compileBody(statements, context));
@@ -255,17 +258,28 @@ export function evaluateSource(source: Source, scope: Scope, record: Record): Va
 }
 
 /**
+ * A Source that stands for data (a variable, the items of a loop): a text of several parts that spells a list or dict is
+ * that list or dict.
+ */
+export function evaluateData(source: Source, scope: Scope, record: Record): Value {
+  const compiled = compileText(source);
+  const value = compiled.evaluate(scope, record);
+  return compiled.isExpression ? value : spelled(value);
+}
+
+/**
  * Evaluates every Source inside a value; members of lists and dicts that come out as `omit` are left out.
  * A value without any Source is given back as it is.
+ * @param one how a Source is evaluated: where it stands for data, by `evaluateData`
  */
-export function evaluateDeep(value: Value, scope: Scope, record: Record): Value {
-  if (value instanceof Source) return evaluateSource(value, scope, record);
+export function evaluateDeep(value: Value, scope: Scope, record: Record, one = evaluateSource): Value {
+  if (value instanceof Source) return one(value, scope, record);
   if (!holdsSource(value)) return value;
-  if (Array.isArray(value)) return value.map((member) => evaluateDeep(member, scope, record)).filter((member) => member !== OMIT);
+  if (Array.isArray(value)) return value.map((member) => evaluateDeep(member, scope, record, one)).filter((member) => member !== OMIT);
   if (value instanceof Map) {
     const dict: Dict = new Map();
     for (const [key, member] of value) {
-      const evaluated = evaluateDeep(member, scope, record);
+      const evaluated = evaluateDeep(member, scope, record, one);
       if (evaluated !== OMIT) dict.set(key, evaluated);
     }
     return dict;

@@ -4,14 +4,10 @@ import { basename, isAbsolute, resolve } from 'node:path';
 import { NotAheadError } from '../value/errors.js';
 import { Secret, type Dict, type Value } from '../value/value.js';
 import { opened } from '../vault/index.js';
-import { negate } from './arithmetic.js';
-import type { Node } from './ast.js';
 import { product, subelements } from './filters/lists.js';
 import { fnmatch, globPaths } from './glob.js';
 import { templateOptions } from './header.js';
-import { asDict, iterate, keyOf, read, str, toFloat, truthy, typeName } from './python.js';
-import { lexExpression } from './lexer.js';
-import { ExpressionParser } from './parser.js';
+import { asDict, iterate, read, str, truthy, typeName } from './python.js';
 import { lookupPassword } from './password.js';
 import { random } from './random.js';
 import { pythonRegex } from './regex.js';
@@ -20,6 +16,7 @@ import { FILE_LOOKUPS, findFile, readText } from './lookups-files.js';
 import { MADE_LOOKUPS } from './lookups-made.js';
 import { NET_LOOKUPS } from './lookups-net.js';
 import { sequence } from './sequence.js';
+import { spelled } from './spelled.js';
 import { table, type Env, type Table } from './registry.js';
 import { fail, Failure, Undefined } from './undefined.js';
 
@@ -63,35 +60,6 @@ function hostsOf(env: Env, pattern: string): Value[] {
   return [...new Set(hosts)];
 }
 
-/**
- * The data that a rendered text spells, where it is a list or dict of nothing but constants; else the text. Ansible did
- * so until 2.18 (`convert_data`).
- */
-function literalValue(text: string): Value {
-  if (!/^\s*[[{]/.test(text)) return text;
-  try {
-    return constantOf(new ExpressionParser(lexExpression(text)).whole());
-  } catch {
-    return text;
-  }
-}
-
-function constantOf(node: Node): Value {
-  switch (node.kind) {
-    case 'constant':
-      return typeof node.value === 'object' && node.value !== null ? toFloat(node.value.float) : node.value;
-    case 'list':
-      return node.members.map(constantOf);
-    case 'dict':
-      return new Map(node.entries.map(([key, value]) => [keyOf(constantOf(key)), constantOf(value)]));
-    case 'name':
-      return node.name === 'null' ? null : fail('no constant');
-    case 'unary':
-      return node.operator === '-' ? negate(constantOf(node.of)) : fail('no constant');
-  }
-  return fail('no constant');
-}
-
 /** A copy of a dict without what a path names. */
 function lacking(value: Value, [step, ...rest]: string[]): Value {
   if (!(value instanceof Map) || step === undefined) return value;
@@ -123,7 +91,7 @@ const OWN = table<Value[]>({
       for (const [name, origin] of record.origins) env.record.origins.set(name, origin);
       const isText = typeof value === 'string';
       if (isText && record.secret) return new Secret(value);
-      return isText && (convert === null || truthy(convert)) && !truthy(native) ? literalValue(value) : value;
+      return isText && (convert === null || truthy(convert)) && !truthy(native) ? spelled(value) : value;
     }),
   'pipe(_terms)': (env, terms: Value[]) => terms.map((term) => output(env, 'pipe', str(term))),
   'lines(_terms)': (env, terms: Value[]) => terms.flatMap((term) => output(env, 'lines', str(term)).split(/\r?\n/)),

@@ -1,4 +1,4 @@
-import { compileText, Record, type Scope, type Services } from '../expression/index.js';
+import { evaluateData, Record, type Scope, type Services } from '../expression/index.js';
 import { localhost } from '../inventory/index.js';
 import type { Play, Task } from '../playbook/types.js';
 import { ContentError } from '../value/errors.js';
@@ -186,7 +186,7 @@ export class VariableScope implements Scope {
     }
     this.#busy.push({ host, label });
     try {
-      return compileText(source).evaluate(this, within(record));
+      return evaluateData(source, this, within(record));
     } finally {
       this.#busy.pop();
     }

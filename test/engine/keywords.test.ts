@@ -60,7 +60,7 @@ test('module_defaults reach the gathering of facts, as do gather_subset, gather_
     await rig.run();
     const { bad, ...good } = data('local').msg;
     t.deepEqual(good, { json: { n: [1] }, run: { pid: true }, static: { one: { key: 'value' } } });
-    t.regex(bad, /exit status 3/);
+    t.regex(bad, /rc: 3/);
     t.true(Number(data('all').msg) < 60, 'no hardware');
   }
 });
@@ -331,4 +331,29 @@ test('a play may have its variables checked by a spec beside its playbook', asyn
   t.deepEqual(rig.failures(), []);
   await rig.write({ 'site.yml': site('validate_argspec: none') });
   await t.throwsAsync(rig.run(), { message: 'there is no argument spec "none"' });
+});
+
+test('texts of several parts that spell a list or dict are one, in variables, set_fact and loops, and are never evaluated', async (t) => {
+  const site = String.raw`- hosts: a
+  gather_facts: false
+  vars:
+    names: [x, 'y"z']
+    joined: "[{% for name in names %}{{ name | to_json }},{% endfor %}]"
+    json: '{{ "" }}{"null": null, "true": true, "n": -1.5, "deep": [{"k": "{{ names[0] }}"}]}'
+    text: "{{ names | to_json }}"
+    plain: "[{{ names[0] }}]"
+    hostile: '["{{ given }}"]'
+  tasks:
+    - {name: seen, debug: {msg: "{{ [joined, json.null is none, json.true, json.n, json.deep[0].k, text is string, plain, hostile] }}"}}
+    - {set_fact: {made: "[{% for name in names %}'{{ name }}', {% endfor %}]", kept: "{{ text }}"}}
+    - {name: each, debug: {msg: "{{ item }}"}, loop: "[{% for name in made %}'{{ name }}',{% endfor %}]"}
+    - {name: kept, debug: {msg: "{{ kept is string }}"}}
+    - {name: written, copy: {dest: "{{ root }}/json", content: '{ "a":   "{{ names[0] }}" }'}}
+`;
+  const { rig, data, read } = await play(t, site, { extraVars: new Map([['given', '{{ 1 + 1 }}']]) });
+  t.deepEqual(rig.failures(), []);
+  t.deepEqual(data('seen').msg, [['x', 'y"z'], true, true, -1.5, 'x', true, '[x]', ['{{ 1 + 1 }}']]);
+  t.deepEqual(data('each').results.map(({ msg }: { msg: string }) => msg), ['x', 'y"z']);
+  t.true(data('kept').msg);
+  t.is(await read('a/json'), '{ "a":   "x" }');
 });
