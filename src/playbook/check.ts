@@ -14,11 +14,13 @@ import { NEAREST } from './inherit.js';
 import { caught, sorted, type Problem } from './problems.js';
 import { checkKeywords, INSIDE } from './keywords.js';
 import { loadPlaybook } from './plays.js';
+import { staticText } from './static.js';
+import { knownNames } from './tasks.js';
 import { checkTaskTemplate, checkTemplateFile, checkValue, checkVarsFile, syntax } from './syntax.js';
 import type { Block, Entry, Inherited, Play, Role, Task } from './types.js';
 
 /**
- * Everything that can be found wrong without touching a host. What only a dynamic include brings is a warning.
+ * Everything that can be found wrong without touching a host. What an include brings that may not run is a warning.
  * @param paths playbooks
  * @param folders further folders with group_vars/ and host_vars/ (those of the inventory)
  * @returns all problems in the order of files and lines; also kept in `ctx.problems`
@@ -117,6 +119,8 @@ class Walk {
   #notifications: { name: string; origin: Origin; mayBe: boolean }[] = [];
   /** How many includes deep the pass is. */
   #depth = 0;
+  /** The pass is in what an include brings that may not run. */
+  #unsure = false;
   /** Something may bring handlers that are not known yet. */
   #open = false;
   #includes = new Set<string>();
@@ -253,23 +257,38 @@ class Walk {
     else if (task.action === 'include_vars') await checkVarsFile(found, this.ctx);
   }
 
-  /** What a literal include brings is looked at already; what is wrong in it is a warning until it is loaded. */
+  /**
+   * What an include brings is looked at already where its names are known. Of an include that is sure to run mistakes are
+   * errors, as in what an import brings; else they are warnings until it is loaded.
+   */
   async #include(task: Task): Promise<void> {
     const { ctx } = this;
     const apply = task.args.get('apply');
     if (isDict(apply)) checkKeywords(apply, INSIDE, '"apply"', task.argOrigins.get('apply') ?? task.origin, ctx);
-    const text = (name: string): Value => task.args.get(name) ?? 'main';
     const key = task.action === 'include_tasks' ? 'file' : task.args.has('role') ? 'role' : 'name';
-    const [name, tasks, vars, defaults, handlers] = [task.args.get(key), text('tasks_from'), text('vars_from'), text('defaults_from'), text('handlers_from')];
-    if (typeof name !== 'string' || typeof tasks !== 'string' || typeof vars !== 'string' || typeof defaults !== 'string' || typeof handlers !== 'string') {
-      this.#open = true;
-      return;
+    const origin = task.argOrigins.get(key) ?? task.origin;
+    for (const item of itemsOf(task)) {
+      const known = new Map([...knownNames({ ...task, baseDir: this.play.baseDir }), ...item]);
+      const names = [key, 'tasks_from', 'vars_from', 'defaults_from', 'handlers_from'].map((name, i) => {
+        const value = task.args.get(name) ?? (i === 0 ? null : 'main');
+        return typeof value === 'string' ? value : value instanceof Source ? staticText(value, origin, name, { ...ctx, problems: [] }, known) : undefined;
+      });
+      if (names.includes(undefined)) this.#open = true;
+      else await this.#included(task, names as string[], origin);
     }
-    const known = JSON.stringify([task.action, task.fileDir, name, tasks, vars, defaults, handlers]);
+  }
+
+  async #included(task: Task, names: readonly string[], origin: Origin): Promise<void> {
+    const { ctx } = this;
+    const [name, tasks, vars, defaults, handlers] = names as [string, string, string, string, string];
+    const sure = !this.#unsure && this.#rescued === 0 && isSure(task);
+    const known = JSON.stringify([task.action, task.fileDir, sure, ...names]);
     if (this.#includes.has(known)) return;
     this.#includes.add(known);
-    const point = { ...includePoint(task, this.play.baseDir, ctx), origin: task.argOrigins.get(key) ?? task.origin };
+    const point = { ...includePoint(task, this.play.baseDir, ctx), origin };
     const first = ctx.problems.length;
+    const around = this.#unsure;
+    this.#unsure = !sure;
     this.#depth++;
     try {
       const brought = task.action === 'include_role'
@@ -282,7 +301,8 @@ class Walk {
       ctx.problems.push(caught(error, point.origin));
     }
     this.#depth--;
-    for (const each of ctx.problems.slice(first)) if (each.origin !== point.origin) each.severity = 'warning';
+    this.#unsure = around;
+    if (!sure) for (const each of ctx.problems.slice(first)) each.severity = 'warning';
   }
 
   /** Literal names in `notify` that no handler bears. */
@@ -294,6 +314,24 @@ class Walk {
       else complain(this.ctx, `there is no handler "${name}"`, origin, hint);
     }
   }
+}
+
+/** Whether every host that gets to an include runs what it brings, as written. */
+function isSure(task: Task): boolean {
+  const apply = task.args.get('apply');
+  const conditional = apply !== undefined && (!isDict(apply) || apply.has('when'));
+  const once = task.loop === undefined || (literalItems(task) ?? []).length > 0;
+  return once && !conditional && task.when.every(({ expression }) => expression === true) && (task.ignoreErrors ?? false) === false;
+}
+
+/** What an include's items are called, where they are written out; else once, with no name known. */
+function itemsOf(task: Task): Map<string, string>[] {
+  const { loopVar } = task.loopControl;
+  return literalItems(task)?.map((item) => new Map(typeof item === 'string' && typeof loopVar === 'string' ? [[loopVar, item]] : [])) ?? [new Map()];
+}
+
+function literalItems({ loop }: Task): Value[] | undefined {
+  return loop && ['loop', 'items', 'list'].includes(loop.how) && Array.isArray(loop.value) ? loop.value : undefined;
 }
 
 /** A task of a role that stands under a condition. */

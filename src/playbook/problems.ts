@@ -44,12 +44,12 @@ export function raiseFirst(problems: readonly Problem[]): void {
   throw new ContentError(first.message + (more.length > 0 ? ` (and ${more.length} more, see muster lint)` : ''), first.origin, first.hint);
 }
 
-/** Problems once each, in the order of files and lines. */
+/** Problems once each, as errors where they are errors anywhere, in the order of files and lines. */
 export function sorted(problems: readonly Problem[]): Problem[] {
   const once = new Map<string, Problem>();
   for (const each of problems) {
     const key = JSON.stringify([each.message, each.origin]);
-    if (!once.has(key)) once.set(key, each);
+    if (once.get(key)?.severity !== 'error') once.set(key, each);
   }
   const rank = (each: Problem): [string, number, number] => [each.origin?.file ?? '', each.origin?.line ?? 0, each.origin?.column ?? 0];
   return [...once.values()].sort((a, b) => {

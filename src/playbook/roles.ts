@@ -65,7 +65,7 @@ async function useListed(list: Value | undefined, at: Origin, frame: Frame, pare
     const params: Dict = new Map([...dict].filter(([key]) => !isKeyword(String(key), ROLE) && key !== 'name'));
     checkKeywords(dict, ROLE, 'a role', origin, frame.ctx, () => true);
     const inner = { ...frame, inherit: inherit(frame.inherit, dict, origin, frame.ctx), via: idOf(origin, frame.via) };
-    const used = await useRole(name, { params, vars: isDict(dict.get('vars')) ? (dict.get('vars') as Dict) : new Map(), from: MAIN, parent, public: true, again: false, validate: true, origin }, inner);
+    const used = await useRole(name, { params, vars: isDict(dict.get('vars')) ? (dict.get('vars') as Dict) : new Map(), from: MAIN, parent, public: parent?.public ?? true, again: false, validate: true, origin }, inner);
     if (used === undefined) continue;
     if (parent) parent.dependencies.push(used.role);
     entries.push(...used.entries);

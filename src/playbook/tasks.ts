@@ -297,7 +297,7 @@ async function importTasks({ args, origins }: Args, action: Action, frame: Frame
 }
 
 /** Variables known before the run that names of imports may hold besides extra vars. */
-export function knownNames(frame: Frame): Map<string, string> {
+export function knownNames(frame: Pick<Frame, 'baseDir' | 'role'>): Map<string, string> {
   const names = new Map([['playbook_dir', frame.baseDir]]);
   if (frame.role) names.set('role_path', frame.role.path).set('role_name', frame.role.shortName);
   return names;

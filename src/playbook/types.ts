@@ -198,6 +198,6 @@ export interface Role {
   parent: Role | undefined;
   handlers: Task[];
   allowDuplicates: boolean;
-  /** Roles reached by include_role keep their variables to themselves unless `public`. */
+  /** Whether the rest of the play sees its variables: not those of include_role unless it says so, nor of an import_role that says no. */
   public: boolean;
 }

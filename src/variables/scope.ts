@@ -204,7 +204,7 @@ export class VariableScope implements Scope {
     layers.push({ level: 'set_fact and register', vars: variables.setByTasks(context.host) }, { level: 'include_vars', vars: variables.included(context.host) });
     pushReversed(layers, 'task vars', task?.vars);
     if (task?.role) layers.push(...roleLayers(task.role, 'role vars', (role) => role.vars));
-    const roles = play?.roles.toReversed() ?? [];
+    const roles = play?.roles.filter((role) => role.public).reverse() ?? [];
     for (const role of roles) layers.push(...roleLayers(role, 'role vars', (each) => each.vars, 'alone'));
     if (context.varsFiles) layers.push({ level: 'vars_files', vars: context.varsFiles });
     if (play) layers.push({ level: 'play vars', vars: play.vars });

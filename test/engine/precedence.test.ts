@@ -72,3 +72,28 @@ test('values of the command line are weaker than keywords, and these than variab
     t.deepEqual([...users], [user]);
   }
 });
+
+test('the rest of a play sees variables of roles, but not of those that keep them to themselves', async (t) => {
+  const seen = (name: string) => `{name: ${name}, debug: {msg: "{{ [r | default('none'), dep | default('none')] }}"}}`;
+  const site = (use: string) => `- hosts: h\n  gather_facts: false\n  tasks: [${seen('before')}, ${use}, ${seen('after')}]\n`;
+  const rig = await Rig.make({
+    'hosts.yml': 'all: {hosts: {h: {ansible_connection: ssh}}}\n',
+    'roles/r/vars/main.yml': 'r: main\n', 'roles/r/vars/other.yml': 'r: other\n', 'roles/r/meta/main.yml': 'dependencies: [dep]\n', 'roles/r/tasks/main.yml': '- ping:\n',
+    'roles/dep/defaults/main.yml': 'dep: dep\n',
+  });
+  t.teardown(() => rig.remove());
+  const nothing = ['none', 'none'];
+  for (const [use, before, after] of [
+    ['{import_role: {name: r}}', ['main', 'dep'], ['main', 'dep']],
+    ['{import_role: {name: r, public: false}}', nothing, nothing],
+    ['{include_role: {name: r}}', nothing, nothing],
+    ['{include_role: {name: r, public: true}}', nothing, ['main', 'dep']],
+    ['{include_role: {name: r, vars_from: other}}, {import_role: {name: r}}', ['main', 'dep'], ['main', 'dep']],
+    ['{include_role: {name: r, public: true}}, {include_role: {name: r, vars_from: other}}', nothing, ['main', 'dep']],
+  ] as const) {
+    await rig.write({ 'site.yml': site(use) });
+    await rig.run();
+    const said = rig.events.flatMap((event) => (event.event === 'result' && event.task !== 'r : ping' ? [event.result.data['msg']] : []));
+    t.deepEqual(said.filter((msg) => Array.isArray(msg)), [before, after], use);
+  }
+});

@@ -48,7 +48,7 @@ export function vars(yaml: string, file = 'vars.yml'): Dict {
 
 /** A role, task or play with the given parts; the rest is never looked at by variables. */
 export function role(parts: Partial<Role>): Role {
-  return { name: 'r', collection: undefined, shortName: 'r', path: 'roles/r', defaults: new Map(), vars: new Map(), params: new Map(), dependencies: [], parent: undefined, handlers: [], allowDuplicates: false, public: false, ...parts };
+  return { name: 'r', collection: undefined, shortName: 'r', path: 'roles/r', defaults: new Map(), vars: new Map(), params: new Map(), dependencies: [], parent: undefined, handlers: [], allowDuplicates: false, public: true, ...parts };
 }
 export function task(parts: Partial<Task>): Task {
   return { vars: [], role: undefined, ...parts } as Task;
