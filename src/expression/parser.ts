@@ -305,7 +305,7 @@ export class ExpressionParser {
       else if (this.skipOperator('**')) args.spreadNamed = this.expression();
       else if (token.kind === 'name' && next?.kind === 'operator' && next.text === '=') {
         this.at += 2;
-        if (args.named.some(([name]) => name === token.text)) throw new GrammarError(`the argument "${token.text}" is given twice`, token.at, 'remove one');
+        if (args.named.some(([name]) => name === token.text)) throw new GrammarError(`keyword argument repeated: ${token.text}`, token.at, 'remove one');
         args.named.push([token.text, this.expression()]);
       } else {
         if (args.named.length > 0) throw new GrammarError('a positional argument stands behind a named one', token.at, 'put named arguments last');

@@ -253,7 +253,9 @@ function takeLine(whole: string | Source | Secret, spec: Spec, action: Action, i
   const line = parseLine(text, keys);
   for (const [key, value] of line.args) {
     const offset = line.offsets.get(key)!;
-    into.args.set(key, pieceOf(whole, value, offset));
+    // Up to 2.18 a line of set_fact gave booleans, and conditions count on it.
+    const said = spec.name === 'set_fact' ? /^(?:(true|yes)|false|no)$/i.exec(value) : null;
+    into.args.set(key, said ? said[1] !== undefined : pieceOf(whole, value, offset));
     into.origins.set(key, pieceOrigin(whole, offset, action.origin));
   }
   if (line.rest !== '') takeRest(line.rest === text ? whole : pieceOf(whole, line.rest, text.indexOf(line.rest.split(/\s/)[0]!)), spec, action, into, ctx);

@@ -278,6 +278,8 @@ test('a condition that gives a text is true unless the text is empty, which is s
   gather_facts: false
   vars: {empty: "", nope: "no", expression: "false or false"}
   tasks:
+    - set_fact: line=no other=Yes
+    - {name: line, debug: {msg: x}, when: line or not other}
     - {name: full, debug: {msg: x}, when: nope}
     - {name: none, debug: {msg: x}, when: empty}
     - {name: not none, debug: {msg: x}, when: not empty}
@@ -289,9 +291,9 @@ test('a condition that gives a text is true unless the text is empty, which is s
       ignore_errors: true
 `;
   const { rig, told } = await play(t, site, { extraVars: new Map([['given', '{{ false }}']]) });
-  t.deepEqual(told.filter((line) => / a /.test(line)), ['full a ok', 'none a skipped', 'not none a ok', 'text a ok', 'template a ok', 'until a ok', 'asserted a ignored']);
+  t.deepEqual(told.filter((line) => / a /.test(line)), ['set_fact a ok', 'line a skipped', 'full a ok', 'none a skipped', 'not none a ok', 'text a ok', 'template a ok', 'until a ok', 'asserted a ignored']);
   const said = rig.events.flatMap((event) => (event.event === 'warning' ? [`${event.origin!.line}: ${event.message.split(' gives a text')[0]}`] : []));
-  t.deepEqual(said, ['5: the condition "nope"', '6: the condition "empty"', '8: the condition "expression"', '9: the condition "given"', '10: the condition "said.stderr"', '10: the condition "said.stdout"', '12: the condition "nope"', '12: the condition "empty"']);
+  t.deepEqual(said, ['7: the condition "nope"', '8: the condition "empty"', '10: the condition "expression"', '11: the condition "given"', '12: the condition "said.stderr"', '12: the condition "said.stdout"', '14: the condition "nope"', '14: the condition "empty"']);
 });
 
 test('a delegated task sees the variables of its destination, and its result tells where it went', async (t) => {
