@@ -8,6 +8,7 @@ import { ContentError } from '../value/errors.js';
 import type { Dict } from '../value/value.js';
 import type { PlayRun } from './play.js';
 import type { Run } from './run.js';
+import { settingOf } from './settings.js';
 import { templateVariables } from './template-variables.js';
 
 /** For whom, where and when something is evaluated. */
@@ -52,6 +53,7 @@ export function scopeOf(run: Run, where: Where): Scope {
     },
     template: (file, options) => templates.jinja(display(file), options),
     ahead: where.ahead,
+    setting: (name) => settingOf(run.options, name),
     remark: where.ahead ? undefined : run.remark,
   };
   return run.variables.scope({

@@ -50,6 +50,8 @@ export interface Services {
   template(path: string, options?: TemplateOptions): Template;
   /** True while the engine looks ahead: whatever has an effect or is random throws NotAheadError. */
   ahead: boolean;
+  /** A setting of the run by Ansible's name for it; null where nothing is set, undefined for one that means nothing here. */
+  setting?: (name: string) => Value | undefined;
   /** Takes what is to be said of the project's content without stopping anything; told once for each place. */
   remark?: ((message: string, origin: Origin) => void) | undefined;
 }

@@ -137,6 +137,15 @@ const OWN = table<Value[]>({
       if (value !== undefined) return value;
       return options.has('default') ? options.get('default')! : fail(`No variable found with this name: ${str(term)}`, 'give default=…');
     }),
+  'config(_terms, on_missing="error")': (env, terms: Value[], missing) => {
+    if (!['error', 'warn', 'skip'].includes(str(missing))) fail(`"on_missing" of the lookup "config" is "${str(missing)}": valid values are error, warn and skip`);
+    return terms.flatMap((term): Value[] => {
+      if (typeof read(term) !== 'string') fail(`Invalid setting identifier, "${str(term)}" is not a string, it is a ${typeName(term)}`);
+      const value = env.scope.services.setting?.(str(term));
+      if (value === undefined && str(missing) === 'error') fail(`Unable to find setting ${str(term)}`, 'only settings that mean something to Muster are here; on_missing="skip" leaves it out');
+      return value === undefined ? [] : [value];
+    });
+  },
   'varnames(_terms)': (env, terms: Value[]) => {
     for (const term of terms) if (typeof read(term) !== 'string') fail(`Invalid setting identifier, "${str(term)}" is not a string, it is a ${typeName(term)}`);
     const all = [...env.scope.names()];

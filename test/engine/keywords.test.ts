@@ -359,3 +359,17 @@ test('texts of several parts that spell a list or dict are one, in variables, se
   t.true(data('kept').msg);
   t.is(await read('a/json'), '{ "a":   "x" }');
 });
+
+test('lookup config gives the settings of the run by their names in Ansible', async (t) => {
+  const site = `- hosts: a
+  gather_facts: false
+  tasks:
+    - {name: known, debug: {msg: "{{ query('config', 'DEFAULT_FORKS', 'DEFAULT_BECOME_USER', 'DEFAULT_REMOTE_USER', 'HOST_KEY_CHECKING') }}"}}
+    - {name: skipped, debug: {msg: "{{ query('config', 'ANSIBLE_NOCOWS', on_missing='skip') }}"}}
+    - {name: missing, debug: {msg: "{{ lookup('config', 'ANSIBLE_NOCOWS') }}"}, ignore_errors: true}
+`;
+  const { data } = await play(t, site);
+  t.deepEqual(data('known').msg, [10, 'root', null, true]);
+  t.deepEqual(data('skipped').msg, []);
+  t.regex(data('missing').msg, /Unable to find setting ANSIBLE_NOCOWS/);
+});
