@@ -61,7 +61,7 @@ function parse(input: string, file: string, reading: Reading): { value: Value; a
 
 /**
  * Lines inside [ ] and { } may begin left of what these stand in, as PyYAML takes them. The parser does not: such a line is
- * joined to the one before, a space for the line break, so that each place stays where it was.
+ * joined to the one before, spaces for the line break and comments, so that each place stays where it was.
  * @throws YAMLException the first one, if the text is wrong all the same
  */
 function eventsOf(input: string, file: string): Event[] {
@@ -74,11 +74,23 @@ function eventsOf(input: string, file: string): Event[] {
       first ??= error;
       if (!(error instanceof YAMLException) || error.reason !== 'deficient indentation' || !error.mark) throw first;
       const before = joined.slice(0, error.mark.position);
-      const end = before.trimEnd();
-      // Behind a comment there is nothing to join to.
-      if (!before.slice(end.length).includes('\n') || /(^|\s)#/.test(end.slice(end.lastIndexOf('\n') + 1))) throw first;
+      const end = withoutComments(before);
+      if (!before.slice(end.length).includes('\n')) throw first;
       joined = end.padEnd(before.length) + joined.slice(before.length);
     }
+  }
+}
+
+/** A text up to the last thing in it that is neither white space nor a comment. */
+function withoutComments(text: string): string {
+  for (;;) {
+    const end = text.trimEnd();
+    const start = end.lastIndexOf('\n') + 1;
+    // What stands in quotes is no comment.
+    const line = end.slice(start).replace(/"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'/g, (quoted) => '"'.repeat(quoted.length));
+    const comment = /(?:^|\s)#/.exec(line);
+    if (!comment) return end;
+    text = end.slice(0, start + comment.index);
   }
 }
 

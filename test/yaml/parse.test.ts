@@ -27,7 +27,9 @@ test('lines of a flow collection begin where they like', (t) => {
   t.like(keyOrigin((dict.get('a') as Dict).get('b') as Dict, 'd'), { line: 5, column: 1 });
   t.like(keyOrigin(dict, 'e'), { line: 9, column: 1 });
   t.throws(() => parseYaml('a: {\nb: 1\nc: [}\n', 'f.yml'), { instanceOf: ContentError, message: /YAML/ });
-  t.throws(() => parseYaml('a: { # why\nb: 1}\n', 'f.yml'), { message: /deficient indentation/ });
+  const commented = parseYaml('a: { # why\n# "b": 1\n"c # d": 2, # and\n\n# so\n}\ne: 3\n', 'f.yml') as Dict;
+  t.deepEqual(toPlain(commented, false), { a: { 'c # d': 2 }, e: 3 });
+  t.like(keyOrigin(commented, 'e'), { line: 7, column: 1 });
 });
 
 test('a document marker', (t) => t.is(parseYaml('---\n5\n', 'f.yml'), 5));
