@@ -69,9 +69,9 @@ test('units: each has its own properties, and what init scripts say', (t) => {
 
 test('packages: what is said of all holds for each', (t) => {
   const wanted = (args: object) => apt.params.parse(args);
-  const scripts = [{ name: 'nginx' }, { name: ['curl', 'git'], state: 'absent' }, { name: 'less', update_cache: true }, { name: 'less', state: 'latest' }, { upgrade: 'dist' }].map((args) => apt.inspect(wanted(args)));
+  const scripts = [{ name: 'nginx' }, { name: ['curl', 'git'] }, { name: 'ed', state: 'absent' }, { name: 'less', update_cache: true }, { name: 'less', state: 'latest' }, { upgrade: 'dist' }].map((args) => apt.inspect(wanted(args)));
   const { carried } = together(scripts.map((script) => asked(script)));
-  t.is(carried.length, 4);
+  t.is(carried.length, 5);
   t.regex(carried[0]!.script.text, /dpkg-query -W -f \S+ -- nginx curl git /);
 });
 
