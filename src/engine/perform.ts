@@ -105,7 +105,8 @@ async function declarative(job: Job, module: Declarative<any, any, any>, prepare
     if (job.check && error instanceof ModuleError) Object.assign(error.fields, await remarked(job, module, wanted));
     throw behindAPlan(job, error);
   }
-  if (changes.length === 0) {
+  // In a plan, rehearsing it may have told that there is nothing to do.
+  if (changes.length === 0 || (job.check && returns!['changed'] === false)) {
     job.foundRight();
     return withoutJob(job, outcome({ ...returned(module, wanted, observed, { differences: [], texts: [] }, returns!), changed: module.readOnly === true && returns!['changed'] === true }));
   }

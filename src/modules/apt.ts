@@ -133,7 +133,7 @@ export function apply(wanted: Wanted, observed: Observed, changes: readonly Chan
 /** What apt-get says it would do. Before the lists are updated, or of what has to be fetched first, it cannot say. */
 export function rehearse(wanted: Wanted, observed: Observed, changes: readonly Change[]): Sh | undefined {
   if (changes.some(({ field }) => field === 'cache' || (field === 'deb' && wanted.deb!.includes('://')))) return undefined;
-  return join([ENVIRONMENT, failing(wanted), ...steps(wanted, observed, changes, sh`apt-get -s -q -o Debug::NoLocking=true`)]);
+  return join([ENVIRONMENT, failing(wanted), ...steps(wanted, observed, changes, sh`apt-get -s -q -o Debug::NoLocking=true -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=`)]);
 }
 
 /** @param get apt-get with the options that all calls of it have */

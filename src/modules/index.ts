@@ -6,12 +6,12 @@ export { parseArgs, checkArgs, secretParams, describeParams, WHOLE, type Spec, t
 /** The collections whose modules exist here. The file of a module is named like it and exports one definition. */
 const COLLECTIONS: { [collection: string]: readonly string[] } = {
   'ansible.builtin': [
-    'apt', 'apt_repository', 'assemble', 'blockinfile', 'command', 'copy', 'cron', 'deb822_repository', 'debconf', 'dnf', 'dpkg_selections', 'file', 'find', 'get_url', 'getent', 'git', 'group', 'hostname', 'iptables', 'known_hosts', 'lineinfile', 'package', 'package_facts',
-    'ping', 'pip', 'raw', 'replace', 'script', 'service', 'service_facts', 'setup', 'shell', 'slurp', 'stat', 'systemd', 'sysvinit', 'tempfile', 'template',
-    'unarchive', 'uri', 'user', 'wait_for',
+    'apt', 'apt_key', 'apt_repository', 'assemble', 'blockinfile', 'command', 'copy', 'cron', 'deb822_repository', 'debconf', 'dnf', 'dpkg_selections', 'file', 'find', 'get_url', 'getent', 'git', 'group', 'hostname', 'iptables', 'known_hosts', 'lineinfile', 'package', 'package_facts',
+    'ping', 'pip', 'raw', 'replace', 'rpm_key', 'script', 'service', 'service_facts', 'setup', 'shell', 'slurp', 'stat', 'systemd', 'sysvinit', 'tempfile', 'template',
+    'unarchive', 'uri', 'user', 'wait_for', 'yum_repository',
   ],
-  'ansible.posix': ['authorized_key', 'mount', 'seboolean', 'synchronize', 'sysctl'],
-  'community.general': ['alternatives', 'archive', 'haproxy', 'ini_file', 'locale_gen', 'modprobe', 'pam_limits', 'sudoers', 'timezone', 'ufw'],
+  'ansible.posix': ['authorized_key', 'mount', 'seboolean', 'selinux', 'synchronize', 'sysctl'],
+  'community.general': ['alternatives', 'archive', 'haproxy', 'ini_file', 'locale_gen', 'modprobe', 'npm', 'pam_limits', 'sudoers', 'timezone', 'ufw'],
   'community.crypto': ['openssl_csr', 'openssl_dhparam', 'openssl_privatekey', 'x509_certificate'],
   'community.mysql': ['mysql_db', 'mysql_query', 'mysql_replication', 'mysql_user', 'mysql_variables'],
 };

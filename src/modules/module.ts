@@ -155,7 +155,7 @@ export interface Declarative<P extends z.ZodType, Wanted, Observed> extends Desc
   diff?(wanted: Wanted, observed: Observed, changes: readonly Pick<Change, 'field' | 'from' | 'to'>[], texts: readonly TextDiff[]): unknown;
   /**
    * `output` is apply's, in a plan that of `rehearse`; absent when nothing was changed or nothing was rehearsed. May throw ModuleError; may say `changed: false`
-   * where only doing it told that there was nothing to do (`pip install -U`).
+   * where only doing it, or rehearsing it, told that there was nothing to do (`pip install -U`).
    */
   result(wanted: Wanted, observed: Observed, output?: Output): Returns;
   /** False where an apply cannot be looked at again (`state: restarted`); `--verify` skips it. Default true. Ask `verifies`. */

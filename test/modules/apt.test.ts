@@ -154,7 +154,7 @@ inShells(test, 'apt: what apt-get is asked to do', async (t, place) => {
   const version = apt.params.parse({ name: 'curl=8.?', only_upgrade: true });
   const rehearsed = apt.parse({ rc: 0, stdout: '@packages\nii \tcurl\tamd64\t7.0\n@policy\ncurl:\n  Installed: 7.0\n  Candidate: 9.0\n  Version table:\n     9.0 500\n     8.1 500\n@end\n', stderr: '' }, version);
   t.is((await place.run(apt.rehearse!(version, rehearsed, apt.compare(version, rehearsed))!)).rc, 0);
-  t.is((await readFile(join(place.dir, 'calls'), 'utf8')).trim().split('\n').at(-1), '-s -q -o Debug::NoLocking=true --only-upgrade install -- curl=8.1');
+  t.is((await readFile(join(place.dir, 'calls'), 'utf8')).trim().split('\n').at(-1), '-s -q -o Debug::NoLocking=true -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= --only-upgrade install -- curl=8.1');
   t.is(apt.rehearse!(wanted, observed, apt.compare(wanted, observed)), undefined);
   const building = apt.params.parse({ name: 'curl', state: 'build-dep', autoremove: true, lock_timeout: 5 });
   const simulated = apt.parse({ rc: 0, stdout: '@builddep\nInst make (4.3 Debian:12 [amd64])\n@end\n', stderr: '' }, building);

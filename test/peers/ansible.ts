@@ -10,7 +10,7 @@ import type { Event } from '../../src/report/events.js';
 import { OUTPUT, runOnHost } from './scripts.js';
 
 const HOST = 'testhost';
-/** The host's disk before any target: Debian with the Python that the targets' own commands call. */
+/** The host's disk before any target: Debian with what the targets count on (the Python that their own commands call, time zones). */
 const READY = 'ready';
 const PYTHON = '/usr/bin/python3';
 /** Seconds after which a target is given up. */
@@ -52,7 +52,7 @@ export class AnsibleTargets {
     const made = await labStatus({ name: lab });
     if (made?.base.includes(READY)) return new AnsibleTargets(resolve(checkout), targets, await newFolder(), made);
     const state = await labUp({ name: lab, hosts: [{ name: HOST }], say });
-    await run('ssh', labSsh(state, HOST, ['sudo sh']), { input: 'apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y python3 file' });
+    await run('ssh', labSsh(state, HOST, ['sudo sh']), { input: 'apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y python3 file tzdata' });
     return new AnsibleTargets(resolve(checkout), targets, await newFolder(), await labSnapshot(state, READY));
   }
 
