@@ -34,7 +34,7 @@ export function conclude(call: Call, name: string, result: Outcome, seconds: num
 
   const facts = result.data.get('ansible_facts');
   for (const sharer of sharers) {
-    if (task.register !== undefined) run.variables.setRegistered(sharer.name, task.register, result.unknown === undefined ? result.data : new Unknown(result.unknown));
+    if (task.register !== undefined) run.variables.setRegistered(sharer.name, task.register, registrable(result));
     // What set_fact and include_vars set stands at levels of its own.
     // Facts of a delegated task belong to the host it runs for, unless delegate_facts says otherwise.
     if (facts instanceof Map && task.action !== 'set_fact' && task.action !== 'include_vars') {
@@ -57,6 +57,11 @@ export function conclude(call: Call, name: string, result: Outcome, seconds: num
   if (result.locked) run.lockedOut = true;
   if (status === 'unreachable' || result.locked) host.lost = result;
   else if (result.failed) [host.failed, host.failedTask] = [result, new Map<Value, Value>([['name', task.role ? name.replace(`${task.role.name} : `, '') : name], ['action', task.action], ['args', argsOf(call)], ['tags', task.tags.map((tag) => (typeof tag === 'string' ? tag : tag.text))], ['vars', new Map(task.vars.flatMap((vars) => [...vars]))]])];
+}
+
+/** What `register` keeps of a result. */
+export function registrable({ unknown, data }: Outcome): Value {
+  return unknown === undefined ? data : new Unknown(unknown);
 }
 
 /** What a module of others says besides its result: `warnings`, and `deprecations` with their `msg`. */

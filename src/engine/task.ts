@@ -6,7 +6,7 @@ import { toPlain, toValue, Unknown, type Dict, type Value } from '../value/value
 import { action, happensOnce } from './actions/index.js';
 import { aheadOf, prefetch } from './ahead.js';
 import { callOf, isCheck, isTrue, numberOf, scopeFor, withModule, type Call, type Frame } from './call.js';
-import { bare, conclude, plainStatus } from './conclude.js';
+import { bare, conclude, plainStatus, registrable } from './conclude.js';
 import { cutOff } from './confirm.js';
 import { evaluate, firstFalse, holds } from './evaluate.js';
 import type { HostRun } from './host.js';
@@ -120,6 +120,8 @@ async function onHost(call: Call): Promise<Outcome | undefined> {
     if (!result) break;
     for (const [variable, value] of each.loop!) if (variable !== 'ansible_loop') result.data.set(variable, value);
     results.push(result);
+    // What comes behind in the loop sees what this item gave, until the loop as a whole is registered.
+    if (task.register !== undefined) run.variables.setRegistered(host.name, task.register, registrable(result));
     const itemScope = scopeFor(each);
     const seconds = (performance.now() - began) / 1000;
     const hidden = censored(task, itemScope);
@@ -208,8 +210,8 @@ async function onItem(given: Call): Promise<Outcome | undefined> {
       const tried = await attemptOnce(call, untils.length > 0 || task.retries !== undefined);
       const delegated = delegation(call);
       if (delegated) tried.data.set('_ansible_delegated_vars', delegated);
+      if (attempts > 1) tried.data.set('attempts', attempt);
       const result = judged(call, tried);
-      if (attempts > 1) result.data.set('attempts', attempt);
       if (result.unreachable || result.locked || result.resumed || result.unknown !== undefined || result.skipped) return result;
       if (untils.length === 0 && (task.retries === undefined || !result.failed)) return result;
       const reached = untils.length > 0 && holds(untils, scopeFor(call, { extra: registered(task, result.data) }));

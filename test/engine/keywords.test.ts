@@ -373,3 +373,23 @@ test('lookup config gives the settings of the run by their names in Ansible', as
   t.deepEqual(data('skipped').msg, []);
   t.regex(data('missing').msg, /Unable to find setting ANSIBLE_NOCOWS/);
 });
+
+test('items see what the item before gave, and conditions on a result the number of the attempt', async (t) => {
+  const site = `- hosts: a
+  gather_facts: false
+  tasks:
+    - name: first good
+      command: "test {{ item }} = b"
+      loop: [a, b, c]
+      register: good
+      when: good.rc | default(1) != 0
+      failed_when: false
+      loop_control: {label: "{{ item }} {{ good.rc | default('no rc') }}"}
+    - {name: tried, command: "true", register: tried, until: tried.attempts == 2, retries: 3, delay: 0, changed_when: tried.attempts == 2}
+`;
+  const { rig, data } = await play(t, site);
+  t.deepEqual(rig.failures(), []);
+  t.deepEqual(rig.events.flatMap((event) => (event.event === 'item' ? [event.label] : [])), ['a 1', 'b 0', 'c no rc']);
+  t.deepEqual(data('first good').results.map(({ skipped }: { skipped?: boolean }) => skipped === true), [false, false, true]);
+  t.like(data('tried'), { attempts: 2, changed: true });
+});
