@@ -7,13 +7,13 @@ import { expanding, hostPath } from './words.js';
 
 const schema = params({
   repo: str('Address of the repository: git, SSH, HTTP(S), or a path on the host.').meta({ aliases: ['name'] }),
-  dest: path('The folder it is checked out to.'),
+  dest: path('The folder it is checked out to; it may be left out with clone: false.').optional(),
   version: str('Branch, tag or commit (all 40 digits); HEAD is the default branch.').default('HEAD'),
   remote: str('Name of the remote.').default('origin'),
   refspec: str('What is fetched besides, such as a ref of a change under review.').optional(),
   force: bool('Throw away local modifications; otherwise they fail the task.').default(false),
   depth: int('Fetch only so many commits.').optional(),
-  clone: bool('Clone where there is no repository yet; otherwise only tell what is there to be had.').default(true),
+  clone: bool('Clone where there is no repository yet; otherwise only tell, as a change, what is there to be had.').default(true),
   update: bool('Fetch what is new; otherwise whatever is there will do.').default(true),
   bare: bool('A bare repository, without a working tree.').default(false),
   recursive: bool('Check out submodules too.').default(true),
@@ -35,6 +35,7 @@ const schema = params({
   const { value } = context;
   const issue = (message: string, at: string) => context.issues.push({ code: 'custom', message, input: value, path: [at] });
   if (value.archive !== undefined || value.archive_prefix !== undefined) issue('archive is not supported; run "git archive" with the command module', 'archive');
+  if (value.dest === undefined && value.clone) issue('the destination directory must be specified unless clone=no', 'dest');
   if (value.separate_git_dir !== undefined && value.bare) issue('separate_git_dir makes no sense for a bare repository', 'separate_git_dir');
   if (value.umask !== undefined && !/^[0-7]{1,4}$/.test(value.umask)) issue(`"${value.umask}" is no umask: write "0022"`, 'umask');
   if (value.depth !== undefined && value.depth < 1) issue('depth is at least 1', 'depth');
@@ -82,8 +83,8 @@ function inspect(wanted: Wanted): Sh {
   const head = bare && version !== 'HEAD' ? version : 'HEAD';
   return sh`${git(wanted)}
 command -v ${wanted.executable === undefined ? 'git' : hostPath(wanted.executable)} >/dev/null || { echo 'the host has no git; install it first' >&2; exit 1; }
-d=${hostPath(dest)} r=
-if [ -e "$d"${bare ? '/config' : '/.git'} ]; then
+d=${dest === undefined ? '' : hostPath(dest)} r=
+if [ "$d" ] && [ -e "$d"${bare ? '/config' : '/.git'} ]; then
   r=y
   b=$(g -C "$d" rev-parse -q --verify ${`${head}^{commit}`}) || g -C "$d" rev-parse --git-dir >/dev/null || exit
   u=$(g -C "$d" config --get ${`remote.${remote}.url`})
@@ -134,7 +135,7 @@ export const gitModule = defineModule<typeof schema, Observed>({
   ],
   inspect,
   parse(output, wanted) {
-    const [kind, before, url, modified, listing] = fields(output, `looking at ${wanted.dest}`) as [string, string, string, string, string];
+    const [kind, before, url, modified, listing] = fields(output, `looking at ${wanted.dest ?? shown(wanted.repo)}`) as [string, string, string, string, string];
     const found = there(wanted.version, listing);
     const asked = wanted.update || kind === 'none';
     // A commit written short, or one that only the refspec brings, is found when all is fetched.
@@ -142,10 +143,12 @@ export const gitModule = defineModule<typeof schema, Observed>({
     return { before: kind === 'none' ? undefined : before, url, modified: modified.split('\n').filter((line) => line !== ''), there: found };
   },
   compare: differences,
-  apply: (wanted, observed, changes) => ({ script: join([git(wanted), observed.before === undefined ? cloning(wanted, observed) : updating(wanted, observed, changes), finishing(wanted)]) }),
-  touches: ({ dest, separate_git_dir }) => ({ trees: [dest, ...(separate_git_dir === undefined ? [] : [separate_git_dir])].map(hostPath) }),
-  undo({ dest, repo, force }, { before, url }) {
-    if (before === undefined) return [{ module: 'file', args: { path: dest, state: 'absent' }, above: hostPath(dest) }];
+  apply: (wanted, observed, changes) => ({ script: observed.before === undefined && !wanted.clone ? raw(':') : join([git(wanted), observed.before === undefined ? cloning(wanted, observed) : updating(wanted, observed, changes), finishing(wanted)]) }),
+  touches: ({ dest, separate_git_dir }) => ({ trees: [dest, separate_git_dir].flatMap((folder) => (folder === undefined ? [] : [hostPath(folder)])) }),
+  verify: ({ clone }) => clone,
+  undo({ dest, repo, force, clone }, { before, url }) {
+    if (before === undefined && !clone) return [];
+    if (before === undefined) return [{ module: 'file', args: { path: dest!, state: 'absent' }, above: hostPath(dest!) }];
     return before === '' ? [{ cannot: `${dest} held no commit` }] : [{ module: 'git', args: { repo: url || repo, dest, version: before, force } }];
   },
   result(wanted, observed, output) {
@@ -160,7 +163,7 @@ export default gitModule;
 const only = (wanted: boolean, ...words: string[]): string[] => (wanted ? words : []);
 
 function cloning(wanted: Wanted, { there }: Observed): Sh {
-  const { dest, repo, remote, version, bare, depth, single_branch, reference, separate_git_dir, refspec } = wanted;
+  const { dest = '', repo, remote, version, bare, depth, single_branch, reference, separate_git_dir, refspec } = wanted;
   // Only a branch or a tag can be named to clone.
   const named = version !== 'HEAD' && there !== undefined && !COMMIT.test(version) && !version.startsWith('refs/');
   const shallow = depth === undefined ? [] : ['--depth', String(depth)];
@@ -178,7 +181,7 @@ cd ${folder} || exit`,
 }
 
 function updating(wanted: Wanted, { there }: Observed, changes: readonly Change[]): Sh {
-  const { dest, repo, remote, version, bare, depth, refspec } = wanted;
+  const { dest = '', repo, remote, version, bare, depth, refspec } = wanted;
   const has = (field: string) => changes.some((change) => change.field === field);
   const spec = bare
     ? ['+refs/heads/*:refs/heads/*']
@@ -231,7 +234,7 @@ esac`;
 function differences(wanted: Wanted, { before, url, modified, there }: Observed): Change[] {
   const changes: Change[] = [];
   const to = there?.commit ?? wanted.version;
-  if (before === undefined) return wanted.clone ? [{ field: 'version', from: null, to }] : [];
+  if (before === undefined) return [{ field: 'version', from: null, to }];
   if (!wanted.update) return [];
   if (modified.length > 0) {
     if (!wanted.force) throw new ModuleError(`Local modifications exist in the destination: ${wanted.dest} (force=no): ${modified.map((line) => line.slice(3)).join(', ')}`);

@@ -5,8 +5,8 @@ import mysql, { type Connection as MysqlConnection } from 'mysql2/promise';
 import { sh } from '../shell/sh.js';
 import { ModuleError, type Channel } from './module.js';
 import { dialect, parseVersion, type Dialect } from './mysql_dialect.js';
-import { sql, type Sql } from './mysql_sql.js';
-import { int, path, secret, str } from './params.js';
+import { id, sql, type Sql } from './mysql_sql.js';
+import { dict, int, path, secret, str } from './params.js';
 
 /** What the mysql modules share: logging in through the host's connection, and statements whose secrets stay hidden. */
 export const loginParams = {
@@ -43,6 +43,21 @@ export interface Session {
   /** @throws ModuleError naming the statement with its secrets masked */
   run(statement: Sql): Promise<Answer>;
   close(): Promise<void>;
+}
+
+export const sessionVars = dict('Variables of the session that are set before anything else.').optional();
+
+/** Sets variables of a session. @throws ModuleError where the server has none of that name, or takes another value; the session is over then */
+export async function setSession(session: Session, variables: Record<string, unknown> = {}): Promise<Session> {
+  try {
+    for (const [name, value] of Object.entries(variables)) {
+      await session.run(sql`SET SESSION ${id(name)} = ${typeof value === 'number' ? value : typeof value === 'boolean' ? Number(value) : String(value)}`);
+    }
+    return session;
+  } catch (error) {
+    await session.close();
+    throw error;
+  }
 }
 
 /** Where distributions put the socket (Debian, Red Hat, upstream). */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineSession, ModuleError, type Returns } from './module.js';
-import { connectMysql, loginParams, type Session } from './mysql.js';
+import { connectMysql, loginParams, sessionVars, setSession, type Session } from './mysql.js';
 import { rawSql, sql, type Sql } from './mysql_sql.js';
 import mysql from 'mysql2';
 import { any, bool, dict, params, str } from './params.js';
@@ -11,6 +11,7 @@ const spec = params({
   named_args: dict('Values for %(name)s.').optional(),
   login_db: str('Database to use.').optional(),
   single_transaction: bool('Runs all statements in one transaction.').default(false),
+  session_vars: sessionVars,
   ...loginParams,
 });
 type Args = z.output<typeof spec>;
@@ -40,7 +41,7 @@ export default defineSession<typeof spec, Session, Returns | undefined>({
   verify: false,
   async connect(wanted, channel) {
     if (wanted.positional_args !== undefined && wanted.named_args !== undefined) throw new ModuleError('positional_args and named_args exclude each other');
-    return await connectMysql(wanted, channel, wanted.login_db);
+    return await setSession(await connectMysql(wanted, channel, wanted.login_db), wanted.session_vars);
   },
   close: (session) => session.close(),
   inspect: async (wanted, session) => (readOnly(wanted) ? await runQueries(wanted, session) : undefined),

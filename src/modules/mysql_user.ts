@@ -1,10 +1,11 @@
 import type { z } from 'zod';
 import { defineSession, ModuleError, type Change } from './module.js';
-import { connectMysql, loginParams, runAll, SKIP_BINLOG, type Row, type Session } from './mysql.js';
+import { connectMysql, loginParams, runAll, sessionVars, setSession, SKIP_BINLOG, type Row, type Session } from './mysql.js';
 import type { Dialect } from './mysql_dialect.js';
 import { checkPrivileges, grant, parseGrants, parsePriv, revoke, type Grants } from './mysql_grants.js';
 import { passwordMatches } from './mysql_password.js';
 import { hidden, joinSql, rawSql, sql, type Sql } from './mysql_sql.js';
+import { asksStanding, readStanding, standingChanges, standingClauses, standingParams, type Standing } from './mysql_standing.js';
 import { any, bool, choice, dict, params, secret, str } from './params.js';
 
 interface Account {
@@ -15,6 +16,8 @@ interface Account {
   tls: Record<string, string | null>;
   limits: Record<string, number>;
   grants: Grants;
+  /** Where it matters. */
+  standing: Standing | undefined;
 }
 
 interface Observed {
@@ -48,6 +51,9 @@ const spec = params({
   tls_requires: dict('SSL, X509, or SUBJECT, ISSUER and CIPHER.').optional(),
   resource_limits: dict('MAX_QUERIES_PER_HOUR and its like.').optional(),
   sql_log_bin: bool('Writes what is done to the binary log.').default(true),
+  ...standingParams,
+  session_vars: sessionVars,
+  force_context: bool('Works in the database mysql, for servers that filter their binary log by database.').default(false),
   check_implicit_admin: bool('Tries root without a password first.').default(false),
   ...loginParams,
 });
@@ -62,11 +68,12 @@ export default defineSession<typeof spec, Session, Observed>({
   async connect(wanted, channel) {
     if (wanted.append_privs && wanted.subtract_privs) throw new ModuleError('append_privs and subtract_privs exclude each other');
     if (wanted.password !== undefined && wanted.plugin !== undefined) throw new ModuleError('password and plugin exclude each other; use plugin_auth_string or plugin_hash_string');
+    const context = wanted.force_context ? 'mysql' : undefined;
     if (wanted.check_implicit_admin) {
-      const root = await connectMysql({ ...wanted, login_user: 'root', login_password: '' }, channel).catch(() => undefined);
-      if (root) return root;
+      const root = await connectMysql({ ...wanted, login_user: 'root', login_password: '' }, channel, context).catch(() => undefined);
+      if (root) return await setSession(root, wanted.session_vars);
     }
-    return await connectMysql(wanted, channel);
+    return await setSession(await connectMysql(wanted, channel, context), wanted.session_vars);
   },
   close: (session) => session.close(),
   async inspect(wanted, session) {
@@ -85,6 +92,7 @@ max_questions, max_updates, max_connections, max_user_connections FROM mysql.use
         tls: tlsOf(row),
         limits: Object.fromEntries(Object.entries(LIMITS).map(([name, column]) => [name, Number(row[column])])),
         grants: parseGrants(grants, version),
+        standing: asksStanding(wanted) ? readStanding(String(Object.values((await session.run(sql`SHOW CREATE USER ${wanted.name}@${host}`)).rows[0]!)[0])) : undefined,
       });
     }
     const grants = wanted.priv === undefined || wanted.priv === null ? undefined : parsePriv(wanted.priv, version);
@@ -99,6 +107,7 @@ max_questions, max_updates, max_connections, max_user_connections FROM mysql.use
       ...passwordChanges(wanted, account),
       ...(wanted.tls_requires && !sameTls(tlsWanted(wanted.tls_requires), account.tls) ? [{ field: `${account.host}: tls_requires`, from: account.tls, to: tlsWanted(wanted.tls_requires) }] : []),
       ...limitChanges(wanted, account),
+      ...standingChanges(wanted, account.host, account.standing),
       ...grantChanges(wanted, account.grants, grants, account.host),
     ]);
   },
@@ -197,7 +206,7 @@ async function creation(wanted: Args, session: Session, { wanted: grants, dialec
     if (rows[0]) secretPart = withHash(dialect, text(rows[0].plugin), Buffer.from(text(rows[0].auth), 'hex').toString('latin1'));
   }
   return [
-    joinSql([sql`CREATE USER ${account}`, secretPart, ...clauses(wanted)], ' '),
+    joinSql([sql`CREATE USER ${account}`, secretPart, ...clauses(wanted), ...standingClauses(wanted)], ' '),
     ...(wanted.subtract_privs ? [] : grantStatements(wanted, new Map(), grants, account, dialect)),
   ];
 }
@@ -207,7 +216,8 @@ function alteration(wanted: Args, account: Account, { wanted: grants, dialect }:
   const mine = changes.filter(({ field }) => field.startsWith(`${account.host}: `));
   const identified = mine.some(({ field, secret: masked }) => masked === true || field.endsWith(': plugin')) ? [identification(wanted, dialect)] : [];
   const others = mine.some(({ field }) => field.endsWith('tls_requires') || Object.keys(LIMITS).some((limit) => field.endsWith(limit))) ? clauses(wanted) : [];
-  const altered = [...identified, ...others].filter((part) => part.text !== '');
+  const standing = mine.some(({ field }) => field.endsWith(': locked') || field.endsWith(': password_expire')) ? standingClauses(wanted) : [];
+  const altered = [...identified, ...others, ...standing].filter((part) => part.text !== '');
   return [...(altered.length > 0 ? [joinSql([sql`ALTER USER ${name}`, ...altered], ' ')] : []), ...grantStatements(wanted, account.grants, grants, name, dialect)];
 }
 

@@ -5,7 +5,7 @@ import { attributeParams, ownership, setLabels } from './attributes.js';
 import { FETCH } from './http.js';
 import { SELINUX } from './look.js';
 import { defineCommand, ModuleError, type Output, type Returns } from './module.js';
-import { any, bool, choice, dict, int, params, path, secret, str } from './params.js';
+import { any, bool, choice, dict, int, list, params, path, secret, str } from './params.js';
 import { unsafeWrites } from './replace_file.js';
 import { guard, guarded, guards } from './running.js';
 import { hostPath } from './words.js';
@@ -38,6 +38,11 @@ const schema = params({
   timeout: int('Most seconds for the whole exchange.').default(30),
   follow_redirects: redirects.default('safe'),
   validate_certs: bool('Whether the certificate of the server is checked.').default(true),
+  ciphers: list("Ciphers that may be used, in OpenSSL's names. Takes curl.").optional(),
+  use_gssapi: bool('Authenticate by Kerberos, with the ticket the user has on the host. Takes a curl that can.').default(false),
+  use_netrc: bool('Whether name and password may come out of ~/.netrc where none are given. Takes curl.').default(true),
+  decompress: bool('Taken for compatibility: nothing compressed is asked for.').default(true),
+  unredirected_headers: list('Taken for compatibility: what tells who one is goes to no other host.').default([]),
   ca_path: path('File of certificate authorities on the host.').optional(),
   client_cert: path('Client certificate on the host.').optional(),
   client_key: path('Its key.').optional(),
@@ -111,6 +116,9 @@ function curlConfig(wanted: Wanted, sends: boolean): string {
     ...(sends && wanted.body_format === 'raw' && !Object.keys(wanted.headers).some((name) => name.toLowerCase() === 'content-type') ? [option('header', 'Content-Type:')] : []),
     ...(follows(wanted) ? ['location', option('max-redirs', 50)] : []),
     ...(wanted.validate_certs ? [] : ['insecure']),
+    ...(wanted.ciphers === undefined ? [] : [option('ciphers', wanted.ciphers.join(':'))]),
+    ...(wanted.use_gssapi ? ['negotiate', ...(wanted.url_username === undefined ? [option('user', ':')] : [])] : []),
+    ...(wanted.use_netrc && wanted.url_username === undefined ? ['netrc-optional'] : []),
     ...(wanted.ca_path === undefined ? [] : [option('cacert', wanted.ca_path)]),
     ...(wanted.client_cert === undefined ? [] : [option('cert', wanted.client_cert)]),
     ...(wanted.client_key === undefined ? [] : [option('key', wanted.client_key)]),

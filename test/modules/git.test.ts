@@ -83,6 +83,8 @@ inShells(test, 'shallow, bare, and with submodules', async (t, place) => {
   t.like((await converge(t, place, git, { repo: url, dest: mirror, bare: true, version: 'main' })).result, { before: three, after: four });
   t.is(run(mirror, 'rev-parse', 'main'), four);
   t.like((await converge(t, place, git, { repo: url, dest: join(place.dir, 'never'), clone: false })).result, { before: null, after: four });
+  const told = await converge(t, place, git, { repo: url, clone: false, update: false });
+  t.deepEqual([told.changes, told.result], [[{ field: 'version', from: null, to: four }], { before: null, after: four, remote_url_changed: false }]);
 
   run(work, 'submodule', 'add', '-q', bare, 'sub');
   commit('five');

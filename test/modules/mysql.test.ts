@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -38,7 +38,31 @@ test('databases are made, changed and removed', async (t) => {
   await apply(mysqlDb, { ...login(primary), name: 'one', encoding: 'utf8' });
   t.is((await apply(mysqlDb, { ...args, state: 'absent' })).changes.length, 2);
   t.deepEqual((await apply(mysqlDb, { ...args, state: 'absent' })).result.executed_commands, []);
-  await t.throwsAsync(plan(mysqlDb, { ...args, state: 'dump' }), { instanceOf: ModuleError, message: /mysqldump/ });
+});
+
+test('a database is dumped to a file of the host, and read from it', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'muster-dump-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const { apply, plan } = talk(t);
+  primary.sql("CREATE DATABASE kept; CREATE TABLE kept.a (x int); CREATE TABLE kept.b (x int); INSERT INTO kept.a VALUES (7); CREATE USER dumper@localhost IDENTIFIED BY 'it''s \\\"x\\\\'; GRANT ALL ON *.* TO dumper@localhost");
+  for (const ending of ['sql', 'sql.gz', 'sql.bz2', 'sql.xz']) {
+    const target = join(folder, `a dump.${ending}`);
+    const args = { ...login(primary), login_user: 'dumper', login_password: `it's "x\\`, name: 'kept', target };
+    t.deepEqual(await plan(mysqlDb, { ...args, state: 'dump' }), [{ field: 'dump', from: null, to: target }]);
+    const dumped = await apply(mysqlDb, { ...args, state: 'dump', ignore_tables: 'kept.b', single_transaction: true });
+    t.false(JSON.stringify(dumped).includes("it's"));
+    const read = await apply(mysqlDb, { ...args, name: `copy_${ending.replace('.', '_')}`, state: 'import' });
+    t.deepEqual(read.changes.map(({ field }) => field).at(-1), 'import');
+    t.is(primary.sql(`SELECT x FROM copy_${ending.replace('.', '_')}.a; SHOW TABLES FROM copy_${ending.replace('.', '_')}`), '7\na\n');
+  }
+  const args = { ...login(primary), name: 'kept', target: join(folder, 'x.sql') };
+  await t.throwsAsync(apply(mysqlDb, { ...args, state: 'dump', login_user: 'dumper', login_password: 'wrong' }), { message: /Access denied|cannot log in/ });
+  await t.throwsAsync(apply(mysqlDb, { ...args, state: 'dump', dump_extra_args: '--no-such-option' }), { message: /no-such-option/ });
+  await t.throwsAsync(apply(mysqlDb, { ...args, state: 'import' }), { message: /does not exist on the host/ });
+  writeFileSync(join(folder, 'bad.sql.gz'), 'no archive');
+  await t.throwsAsync(apply(mysqlDb, { ...args, state: 'import', target: join(folder, 'bad.sql.gz') }), { message: /gzip/ });
+  t.deepEqual(readdirSync(folder).filter((name) => name.startsWith('x.')), []);
+  await t.throwsAsync(plan(mysqlDb, { ...args, name: 'none-such', state: 'dump' }), { message: /Cannot dump database/ });
 });
 
 test('an account, its password and its privileges', async (t) => {
@@ -56,6 +80,16 @@ test('an account, its password and its privileges', async (t) => {
   await apply(mysqlUser, { ...args, password: 'other' });
   await apply(mysqlUser, { ...args, password: '*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19', encrypted: true });
   await apply(mysqlUser, { ...args, password: 'password' });
+
+  for (const [more, expected] of [
+    [{ locked: true }, 'true'], [{ locked: true, password_expire: 'never' }, 'never'], [{ password_expire: 'interval', password_expire_interval: 90 }, 'interval 90'],
+    [{ locked: false, password_expire: 'default' }, 'default'], [{ password_expire: 'now' }, 'now'],
+  ] as const) t.is(String((await apply(mysqlUser, { ...args, password: 'password', ...more })).changes.at(-1)!.to), expected, JSON.stringify(more));
+  t.deepEqual(await plan(mysqlUser, { ...args, password: 'password', password_expire: 'never' }), []);
+  t.deepEqual((await apply(mysqlUser, { ...args, name: 'definer', password: undefined, priv: undefined, locked: true })).changes.map(({ field }) => field), ['account']);
+  await t.throwsAsync(plan(mysqlUser, { ...args, password: 'password', password_expire: 'interval' }), { message: /password_expire_interval/ });
+  t.deepEqual(await plan(mysqlUser, { ...args, password: 'password', session_vars: { sql_mode: '', wait_timeout: 100 }, force_context: true }), []);
+  await t.throwsAsync(plan(mysqlUser, { ...args, session_vars: { 'no such': 1 } }), { message: /SET SESSION `no such` = 1/ });
 
   const privileges: [object, number][] = [
     [{ priv: 'shop.*:SELECT' }, 2],

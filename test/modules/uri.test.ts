@@ -98,6 +98,17 @@ for (const [client, programs] of clients) {
   });
 }
 
+inShells(test, 'uri: name and password out of ~/.netrc', async (t, place) => {
+  await only(place, ['curl', 'base64']);
+  await writeFile(join(place.dir, '.netrc'), 'machine 127.0.0.1 login me password secret\n', { mode: 0o600 });
+  await serving(async (base) => {
+    const sent = async (args: object) => ((await command(t, place, uri, { url: `${base}/echo`, ciphers: ['DEFAULT', '!aNULL'], ...args })).result as any).json.headers.authorization;
+    t.is(await sent({}), `Basic ${Buffer.from('me:secret').toString('base64')}`);
+    t.is(await sent({ use_netrc: false }), undefined);
+    t.is(await sent({ url_username: 'you' }), `Basic ${Buffer.from('you:').toString('base64')}`);
+  });
+});
+
 inShells(test, 'uri: files sent and fetched', async (t, place) => {
   await serving(async (base) => {
     await writeFile(join(place.dir, '..', "it's"), 'from a file\n');
