@@ -37,7 +37,7 @@ const schema = params({
   download_dir: path('Not supported, likewise.').optional(),
   lock_timeout: int('Taken for compatibility: dnf waits for its lock.').default(30),
   install_repoquery: bool('Taken for compatibility.').default(true),
-  use_backend: choice(['auto', 'yum', 'yum4', 'dnf', 'dnf4', 'dnf5'], 'Taken for compatibility: it is the dnf of the host.').default('auto'),
+  use_backend: choice(['auto', 'yum', 'yum4', 'dnf', 'dnf4', 'dnf5'], 'Taken for compatibility: it is the dnf of the host.').meta({ aliases: ['use'] }).default('auto'),
 }).check((context) => {
   const wanted = context.value;
   const issue = (message: string, path: string): unknown => context.issues.push({ code: 'custom', message, input: wanted, path: [path] });

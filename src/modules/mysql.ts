@@ -173,7 +173,7 @@ export function clientSection(text: string): Record<string, string> {
   return options;
 }
 
-function isLocal(host: string): boolean {
+export function isLocal(host: string): boolean {
   return host === 'localhost' || host === '';
 }
 

@@ -2,7 +2,7 @@
 import { text } from 'node:stream/consumers';
 import { raw, sh } from '../shell/sh.js';
 import { ModuleError, type Channel } from './module.js';
-import type { Login, Session } from './mysql.js';
+import { isLocal, type Login, type Session } from './mysql.js';
 import { bool, int, list, path, str } from './params.js';
 import { hostPath, splitWords } from './words.js';
 
@@ -88,7 +88,9 @@ ${work}
   return shown;
 }
 
+/** A port, even the usual one, would keep MariaDB's programs from the socket. */
 function serverWords({ login_unix_socket, login_host, login_port }: Wanted): string[] {
+  if (login_unix_socket === undefined && isLocal(login_host)) return [];
   return login_unix_socket !== undefined ? [`--socket=${login_unix_socket}`] : [`--host=${login_host}`, `--port=${login_port}`];
 }
 

@@ -26,14 +26,15 @@ export default defineModule({
     ...bare(apt.params.shape),
     name: list('Packages, as the package manager writes them.').meta({ aliases: ['package', 'pkg'] }).optional(),
     state: choice(['present', 'installed', 'latest', 'absent', 'removed', 'fixed', 'build-dep'], 'What the packages shall be.').optional(),
-    use: any('The package manager, where it is not to be found on the host.').default('auto'),
+    use: any('The package manager, where it is not to be found on the host; the variable ansible_package_use says it too.').default('auto'),
   }),
   returns: apt.returns,
   examples: ['- package:\n    name: [rsync, curl]\n    state: present'],
   async prepare({ use, ...args }, controller): Promise<Wanted> {
-    const manager = String(use === 'auto' ? (controller.facts.get('pkg_mgr') ?? 'apt') : use);
+    const asked = use === 'auto' ? (controller.variable('ansible_package_use') ?? use) : use;
+    const manager = String(asked === 'auto' ? (controller.facts.get('pkg_mgr') ?? 'apt') : asked);
     const module = MODULES[manager];
-    if (module === undefined) throw new ModuleError(`packages of ${manager} cannot be managed yet; supported: ${Object.keys(MODULES).join(', ')}`);
+    if (module === undefined) throw new ModuleError(`Could not find a matching action for the "${manager}" package manager; supported: ${Object.keys(MODULES).join(', ')}`);
     const given = Object.fromEntries(Object.entries(args).filter(([, value]) => value !== undefined)) as Parameters<typeof parseArgs>[1];
     const parsed: unknown = parseArgs(module, given);
     return { manager, args: module.prepare ? ((await module.prepare(parsed, controller)) as unknown) : parsed };

@@ -104,7 +104,7 @@ test('apt: all packages of the latest version are an upgrade', async (t) => {
 
 test("package: the host's package manager takes its own parameters", async (t) => {
   const wanted = (manager: string, args: object) => pkg.prepare!(pkg.params.parse(args), controller({ facts: new Map([['pkg_mgr', manager]]) }));
-  await t.throwsAsync(wanted('pacman', { name: 'x' }), { message: /packages of pacman cannot be managed yet; supported: apt/ });
+  await t.throwsAsync(wanted('pacman', { name: 'x' }), { message: /Could not find a matching action for the "pacman" package manager; supported: apt/ });
   await t.throwsAsync(wanted('apt', { name: 'x', enablerepo: 'epel' }), { message: /apt has no parameter "enablerepo"/ });
   await t.throwsAsync(wanted('apt', { name: 'Big' }), { message: /"Big" is not a package/ });
   t.like(await wanted('apt', { name: '*', state: 'latest' }), { manager: 'apt', args: { upgrade: 'yes' } });
