@@ -221,9 +221,11 @@ async function onItem(given: Call): Promise<Outcome | undefined> {
         // As Ansible counts them: the first attempt is not one of the retries.
         if (attempts > 1) result.data.set('attempts', attempts - 1);
         if (result.failed) return result;
-        // What is registered stays the result of the last attempt.
+        // What is registered stays the result of the last attempt. As in Ansible, it is failed_when that says whether the task is.
+        result.data.set('failed', true);
+        if (task.failedWhen !== undefined) return result;
         const missed = failed(`gave up after ${attempts} attempts: ${untils.map((condition) => condition.expression).join(' and ')} did not come true`);
-        return { ...missed, changed: result.changed, data: new Map([...result.data, ['failed', true]]) };
+        return { ...missed, changed: result.changed, data: result.data };
       }
       if (run.stopping) return result;
       const delay = task.delay === undefined ? 5 : numberOf(call, task.delay, 'delay', scope);

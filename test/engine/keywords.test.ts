@@ -385,11 +385,14 @@ test('items see what the item before gave, and conditions on a result the number
       when: good.rc | default(1) != 0
       failed_when: false
       loop_control: {label: "{{ item }} {{ good.rc | default('no rc') }}"}
+    - {name: in vain, command: "true", register: vain, until: vain.attempts > 5, retries: 1, delay: 0, failed_when: vain.attempts > 5}
+    - {name: vain, debug: {msg: "{{ vain is failed }}"}}
     - {name: tried, command: "true", register: tried, until: tried.attempts == 2, retries: 3, delay: 0, changed_when: tried.attempts == 2}
 `;
   const { rig, data } = await play(t, site);
   t.deepEqual(rig.failures(), []);
   t.deepEqual(rig.events.flatMap((event) => (event.event === 'item' ? [event.label] : [])), ['a 1', 'b 0', 'c no rc']);
   t.deepEqual(data('first good').results.map(({ skipped }: { skipped?: boolean }) => skipped === true), [false, false, true]);
+  t.true(data('vain').msg);
   t.like(data('tried'), { attempts: 2, changed: true });
 });
