@@ -27,7 +27,10 @@ const schema = params({
   backup: bool('Keep the old text; `backup_file` says where.').default(false),
 });
 
-type Wanted = typeof schema._output;
+type Wanted = typeof schema._output & {
+  /** The value of a variable stands as it is given, without quotation marks of its own: `cronvar`. */
+  isBare?: boolean;
+};
 
 export const cron = defineModule<typeof schema, Edited, Wanted>({
   name: 'cron',
@@ -157,14 +160,15 @@ function edit(wanted: Wanted, { content }: Edited): { after: Buffer | undefined 
   return { after: codec.encode(lines.map((line) => `${line}\n`).join('')) };
 }
 
-function editVariable(lines: string[], { name, job, state, insertafter, insertbefore }: Wanted, own: (text: string) => string): void {
+function editVariable(lines: string[], { name, job, state, insertafter, insertbefore, isBare }: Wanted, own: (text: string) => string): void {
   const find = (variable: string): number => lines.findIndex((line) => VARIABLE.exec(line)?.[1] === variable);
   const at = find(name);
   if (state === 'absent') {
     if (at !== -1) lines.splice(at, 1);
     return;
   }
-  const line = `${name}="${own(job!)}"`;
+  const line = isBare ? `${name}=${own(job!)}` : `${name}="${own(job!)}"`;
+  if (isBare && at !== -1 && lines[at]!.replace(/^[^=]*=/, '').trim() === own(job!)) return;
   if (at !== -1) {
     lines[at] = line;
     return;

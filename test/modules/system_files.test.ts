@@ -3,6 +3,7 @@ import { mkdir, readFile, stat, writeFile, chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { authorizedKey, parseKey, writeKey } from '../../src/modules/authorized_key.js';
 import { cron } from '../../src/modules/cron.js';
+import { cronvar } from '../../src/modules/cronvar.js';
 import { hostname } from '../../src/modules/hostname.js';
 import { inKernel, sysctl } from '../../src/modules/sysctl.js';
 import { converge, inShells, look, modeOf, type Place } from './harness.js';
@@ -54,6 +55,21 @@ esac
   place.env['PATH'] = `${tools}:${place.env['PATH'] ?? process.env['PATH']}`;
   return spool;
 }
+
+inShells(test, 'cronvar sets variables as they are written', async (t, place) => {
+  const spool = await fakeCrontab(place);
+  const text = (): Promise<string> => readFile(`${spool}.root`, 'utf8');
+  await converge(t, place, cronvar, { name: 'MAILTO', value: 'a b' }, ['dash', 'bash']);
+  await converge(t, place, cronvar, { name: 'SHELL', value: '"/bin/sh"', insertafter: 'MAILTO' });
+  t.is(await text(), 'MAILTO=a b\nSHELL="/bin/sh"\n');
+  await writeFile(`${spool}.root`, 'MAILTO = a b\n');
+  t.deepEqual((await look(t, place, cronvar, { name: 'MAILTO', value: 'a b' })).changes, []);
+  const { result } = await converge(t, place, cronvar, { name: 'EMPTY', value: '' });
+  t.deepEqual(result, { vars: ['EMPTY', 'MAILTO'] });
+  await converge(t, place, cronvar, { name: 'MAILTO', state: 'absent' });
+  t.is(await text(), 'EMPTY=""\n');
+  t.is(cronvar.params.safeParse({ name: 'X' }).success, false);
+});
 
 inShells(test, 'jobs and variables come into a crontab and go', async (t, place) => {
   const spool = await fakeCrontab(place);
