@@ -79,41 +79,50 @@ export function firmware(host: Gathered): Facts {
 
 /** What is mounted from a device or another host; remote ones come without sizes, since asking them may hang. */
 export function mounts(host: Gathered): Facts {
-  const uuids = new Map<string, string>();
-  for (const line of host.lines('uuids')) {
-    const match = /\s(\S+) -> .*\/([^/]+)$/.exec(line);
-    if (match) uuids.set(`/dev/${match[2]}`, match[1]!);
-  }
-  const sizes = new Map<string, number[]>();
-  for (const line of host.lines('sizes')) {
-    const match = /^(\d+) (\d+) (\d+) (\d+) (\d+) (.*)$/.exec(line);
-    if (match) sizes.set(match[6]!, match.slice(1, 6).map(Number));
-  }
+  const uuids = readUuids(host.lines('uuids'));
+  const sizes = readSizes(host.lines('sizes'));
   const list = host.file('/proc/self/mounts').flatMap((line) => {
     const [device, mount, fstype, options, dump, passno] = line.split(' ').map(unescape);
     if (device === undefined || mount === undefined || !(device.startsWith('/') || device.includes(':/')) || fstype === 'none') return [];
-    const [block, blocks, available, inodes, inodesFree] = sizes.get(mount) ?? [];
-    const size =
-      block === undefined
-        ? {}
-        : {
-            block_size: block,
-            block_total: blocks,
-            block_available: available,
-            block_used: blocks! - available!,
-            size_total: block * blocks!,
-            size_available: block * available!,
-            inode_total: inodes,
-            inode_available: inodesFree,
-            inode_used: inodes! - inodesFree!,
-          };
-    return [{ device, mount, fstype, options, dump: Number(dump), passno: Number(passno), uuid: uuids.get(device) ?? 'N/A', ...size }];
+    return [{ device, mount, fstype, options, dump: Number(dump), passno: Number(passno), uuid: uuids.get(device) ?? 'N/A', ...sizes.get(mount) }];
   });
   return { mounts: list };
 }
 
+/** UUIDs of devices, out of what `ls -l /dev/disk/by-uuid` shows. */
+export function readUuids(lines: readonly string[]): Map<string, string> {
+  return new Map(lines.flatMap((line) => {
+    const match = /\s(\S+) -> .*\/([^/]+)$/.exec(line);
+    return match ? [[`/dev/${match[2]}`, match[1]!] as const] : [];
+  }));
+}
+
+/** What `stat -f` is to print of what is mounted. */
+export const SIZES = '%S %b %a %c %d %n';
+
+/** Sizes by the path they were asked of. */
+export function readSizes(lines: readonly string[]): Map<string, Facts> {
+  return new Map(lines.flatMap((line) => {
+    const match = /^(\d+) (\d+) (\d+) (\d+) (\d+) (.*)$/.exec(line);
+    if (!match) return [];
+    const [block, blocks, available, inodes, inodesFree] = match.slice(1, 6).map(Number) as [number, number, number, number, number];
+    const size = {
+      block_size: block,
+      block_total: blocks,
+      block_available: available,
+      block_used: blocks - available,
+      size_total: block * blocks,
+      size_available: block * available,
+      inode_total: inodes,
+      inode_available: inodesFree,
+      inode_used: inodes - inodesFree,
+    };
+    return [[match[6]!, size] as const];
+  }));
+}
+
 /** The octal escapes of /proc/mounts. */
-function unescape(word: string): string {
+export function unescape(word: string): string {
   return word.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }
 

@@ -3,6 +3,7 @@
  * names; the rest are questions no file answers. Each answer is a section: NUL, name, NUL, text.
  */
 import { hostPath } from '../words.js';
+import { SIZES } from './hardware.js';
 import { join, raw, sh, type Sh } from '../../shell/sh.js';
 
 /** What can be asked for, as Ansible's `gather_subset` groups it. */
@@ -51,7 +52,7 @@ set --
 while read -r d m r; do
   case $d in /*) case $m in *\\\\*) m=$(printf %b "$m") ;; esac; set -- "$@" "$m" ;; esac
 done </proc/self/mounts
-s sizes; [ $# -eq 0 ] || timeout 3 stat -f -c '%S %b %a %c %d %n' -- "$@" 2>/dev/null`,
+s sizes; [ $# -eq 0 ] || timeout 3 stat -f -c '${SIZES}' -- "$@" 2>/dev/null`,
   network: `if command -v ip >/dev/null; then
   s addr; ip -o addr show 2>/dev/null
   s route4; ip -4 route get 8.8.8.8 2>/dev/null
