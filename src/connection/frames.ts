@@ -76,7 +76,8 @@ function encodeSection(section: Section, trip: Trip, encoding: Encoding): Sh {
 
   const inner = join([sh`{`, prelude(encoding.boundary), ...body, sh`exit 0`, sh`}`, sh``]);
   const gate = `gate-${encoding.boundary.slice(0, 8)}`;
-  const start = becomeCommand(become, gate, sh`exec /bin/sh`);
+  // As Ansible's modules do: what looks for its folder would stumble over one that this user may not see.
+  const start = becomeCommand(become, gate, sh`{ [ -r . ] && [ -x . ] || cd || cd /; } 2>/dev/null; exec /bin/sh`);
   const feed = sh`{ printf %s ${becomeInput(become, gate)}; ${bytes(inner.text + '\n')}; } | ${group(start)}`;
   const probe = become.password !== undefined && !encoding.proven?.(become);
   return join([mark('section'), probe ? sh`${group(becomeProbe(become))} && ${feed}` : feed, sh`_r=$?`, mark('left', '$_r')]);

@@ -8,8 +8,10 @@ export interface FileFacts {
   [field: string]: unknown;
 }
 
+/** Seconds since the epoch, as Python has them: a float even where nothing follows the point. */
+export const time = (seconds: number) => (Number.isInteger(seconds) ? new Float(seconds) : seconds);
+
 export function fileFacts(path: string, stat: Stat, checksum: string | undefined): FileFacts {
-  const time = (seconds: number) => (Number.isInteger(seconds) ? new Float(seconds) : seconds);
   const named = (name: string) => (name === 'UNKNOWN' ? '' : name);
   return {
     path,

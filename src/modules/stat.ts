@@ -2,6 +2,7 @@ import { dirname, isAbsolute, resolve } from 'node:path/posix';
 import { join, raw, sh } from '../shell/sh.js';
 import { statFields } from './attributes.js';
 import { flagLetters, flagNames } from './flags.js';
+import { time } from './find_facts.js';
 import { fields, look, seenFields, type Entry } from './look.js';
 import { defineModule, ModuleError, type Returns } from './module.js';
 import { bool, choice, params, path } from './params.js';
@@ -25,6 +26,8 @@ interface Observed {
   attributes: string;
   /** The end of a link, canonical; empty where it leads nowhere. */
   real: string;
+  /** Access, modification and change with fractions of a second, where the host's stat tells them. */
+  times: string;
 }
 
 export const stat = defineModule<typeof schema, Observed>({
@@ -56,14 +59,16 @@ h=`),
       wanted.get_attributes ? quiet('lsattr') : raw(`printf '\\000'`),
       raw(`r=
 if [ $k = link ] && [ -e "$p" ]; then r=$(readlink -f -- "$p" && echo x) || exit; r=\${r%?x}; fi
-printf '%s\\000' "$r"`),
+printf '%s\\000' "$r"
+x=; [ $k = absent ] || x=$(stat -c '%.9X %.9Y %.9Z' -- "$p" 2>/dev/null)
+printf '%s\\000' "$x"`),
     ]);
   },
   parse(output, wanted) {
     const what = `looking at ${wanted.path}`;
     const rest = fields(output, what);
-    const [allowed, checksum, mime, attributes, real] = rest.splice(-5) as [string, string, string, string, string];
-    return { entry: seenFields(rest, 1, what).entries[0]!, allowed, checksum, mime, attributes, real };
+    const [allowed, checksum, mime, attributes, real, times] = rest.splice(-6) as [string, string, string, string, string, string];
+    return { entry: seenFields(rest, 1, what).entries[0]!, allowed, checksum, mime, attributes, real, times };
   },
   compare: () => [],
   apply() {
@@ -73,21 +78,22 @@ printf '%s\\000' "$r"`),
 });
 export default stat;
 
-function described(wanted: typeof schema._output, { entry, allowed, checksum, mime, attributes, real }: Observed): Returns {
+function described(wanted: typeof schema._output, { entry, allowed, checksum, mime, attributes, real, times }: Observed): Returns {
   const { stat, path, target } = entry;
   if (stat === undefined) return { exists: false };
   const link = stat.kind === 'link' && target !== undefined;
   const [, type, charset] = /^([^;]+); charset=(.*)$/.exec(mime) ?? [];
   const [version, flags] = attributes.trim().split(/\s+/);
+  const [atime, mtime, ctime] = exactly(times) ?? [stat.atime, stat.mtime, stat.ctime];
   return {
     exists: true,
     path: wanted.path.startsWith('~') && !wanted.follow ? path : wanted.path,
     ...statFields(stat),
     pw_name: named(stat.owner),
     gr_name: named(stat.group),
-    atime: stat.atime,
-    mtime: stat.mtime,
-    ctime: stat.ctime,
+    atime: time(atime),
+    mtime: time(mtime),
+    ctime: time(ctime),
     readable: allowed.includes('r'),
     writeable: allowed.includes('w'),
     executable: allowed.includes('x'),
@@ -96,6 +102,13 @@ function described(wanted: typeof schema._output, { entry, allowed, checksum, mi
     ...(wanted.get_mime ? { mimetype: type ?? 'unknown', charset: charset ?? 'unknown' } : {}),
     ...(wanted.get_attributes && flags !== undefined ? { version, attr_flags: flagLetters(flags), attributes: flagNames(flags) } : {}),
   };
+}
+
+/** Seconds as Python makes a float of seconds and nanoseconds. */
+function exactly(times: string): [number, number, number] | undefined {
+  const match = /^(\d+)\.(\d{9}) (\d+)\.(\d{9}) (\d+)\.(\d{9})$/.exec(times);
+  const at = (i: number): number => Number(match![i]) + 1e-9 * Number(match![i + 1]);
+  return match ? [at(1), at(3), at(5)] : undefined;
 }
 
 function named(name: string): string | undefined {
