@@ -265,7 +265,7 @@ function withoutJob({ async }: Job, result: Outcome): Outcome {
 async function planOf(job: Job, module: Imperative<any, any>, wanted: unknown): Promise<Outcome> {
   const { machine, way } = job;
   const unknowable = (why: string): Outcome => {
-    machine.planned ??= why.replace(/^the /, 'a ');
+    if (job.planned) machine.planned ??= why.replace(/^the /, 'a ');
     return unknown(why);
   };
   if (!module.plan) return unknowable(`the ${module.name} is not run in a plan`);
@@ -281,7 +281,7 @@ async function planOf(job: Job, module: Imperative<any, any>, wanted: unknown): 
   if (returns['skipped'] === true) return unknowable(typeof returns['msg'] === 'string' ? returns['msg'] : `the ${module.name} cannot tell in a plan`);
   const changes = differencesOf(returns['diff'], job);
   const result = outcome(returns, { changes });
-  if (result.changed) machine.planned ??= `${module.name} would change something`;
+  if (result.changed && job.planned) machine.planned ??= `${module.name} would change something`;
   return result;
 }
 
@@ -328,7 +328,7 @@ async function conversation(job: Job, module: Conversation<any, any, any, any>, 
 }
 
 function planned(job: Job, differences: Difference[], result: Outcome): Outcome {
-  job.machine.planned ??= `${job.module.name} would change ${differences.map((difference) => difference.field).join(', ')}`;
+  if (job.planned) job.machine.planned ??= `${job.module.name} would change ${differences.map((difference) => difference.field).join(', ')}`;
   if (job.async) for (const name of ['ansible_job_id', 'started', 'finished', 'results_file']) result.data.set(name, new Unknown('no job is started in a plan'));
   return result;
 }
