@@ -45,22 +45,26 @@ const plain = (value: Value) => {
   if (value instanceof Unknown) throw new UnknownError(value.why);
   return value instanceof Secret ? value.reveal() : value;
 };
+/** A test of what a value is. */
+const is = (holds: (value: Value) => boolean) => (_: Env, value: Result) => !(value instanceof Undefined) && holds(plain(value));
+const isSequence = (value: Value) => typeof value === 'string' || Array.isArray(value) || value instanceof Map;
 
 const OWN = table<boolean>({
   '?defined(value)': (_, value: Result) => !(value instanceof Undefined),
   '?undefined(value)': (_, value: Result) => value instanceof Undefined,
-  'none(value)': (_, value) => plain(value) === null,
-  'string(value)': (_, value) => text(plain(value)),
-  'number(value)': (_, value) => isNumber(plain(value)) || typeof plain(value) === 'boolean',
-  'integer(value)': (_, value) => isInt(plain(value)),
-  'float(value)': (_, value) => isFloat(plain(value)),
-  'boolean(value)': (_, value) => typeof plain(value) === 'boolean',
-  'true(value)': (_, value) => plain(value) === true,
-  'false(value)': (_, value) => plain(value) === false,
-  'mapping|dict(value)': (_, value) => plain(value) instanceof Map,
-  'list(value)': (_, value) => Array.isArray(plain(value)),
-  'iterable(value)': (_, value) => typeof plain(value) === 'string' || Array.isArray(plain(value)) || plain(value) instanceof Map,
-  'sequence(value)': (_, value) => typeof plain(value) === 'string' || Array.isArray(plain(value)) || plain(value) instanceof Map,
+  // What a value is can be asked of one that is not there: it is none of these.
+  '?none(value)': is((value) => value === null),
+  '?string(value)': is(text),
+  '?number(value)': is((value) => isNumber(value) || typeof value === 'boolean'),
+  '?integer(value)': is(isInt),
+  '?float(value)': is(isFloat),
+  '?boolean(value)': is((value) => typeof value === 'boolean'),
+  '?true(value)': is((value) => value === true),
+  '?false(value)': is((value) => value === false),
+  '?mapping|dict(value)': is((value) => value instanceof Map),
+  '?list(value)': is(Array.isArray),
+  'iterable(value)': (_, value) => isSequence(plain(value)),
+  '?sequence(value)': is(isSequence),
   // Texts are never escaped here.
   'escaped(value)': () => false,
   'callable(value)': (_, value) => value instanceof Callable,

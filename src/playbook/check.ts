@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, extname, isAbsolute, join, resolve } from 'node:path';
-import { checkArgs, WHOLE } from '../modules/index.js';
+import { checkArgs, WHOLE, type Spec } from '../modules/index.js';
+import type { Module } from '../modules/module.js';
 import { firstWord } from '../modules/script.js';
 import { didYouMean } from '../value/errors.js';
 import { isDict, Source, type Origin, type Value } from '../value/value.js';
@@ -28,12 +29,13 @@ import type { Block, Entry, Inherited, Play, Role, Task } from './types.js';
 export async function checkProject(paths: readonly string[], ctx: LoadContext, folders: readonly string[] = []): Promise<Problem[]> {
   const beside = new Set(folders);
   const templates = new Set([resolve(ctx.projectDir, 'templates')]);
+  let made = false;
   for (const path of paths) {
     const { plays } = await loadPlaybook(path, ctx);
     for (const play of plays) {
       beside.add(play.baseDir);
       for (const base of [play.baseDir, ...play.roles.map((role) => role.path)]) templates.add(resolve(base, 'templates'));
-      await checkPlay(play, ctx);
+      made = await checkPlay(play, ctx, made);
     }
   }
   for (const folder of beside) for (const kind of ['group_vars', 'host_vars']) await checkVarsFolder(join(folder, kind), ctx);
@@ -44,17 +46,19 @@ export async function checkProject(paths: readonly string[], ctx: LoadContext, f
   return sorted(ctx.problems);
 }
 
-async function checkPlay(play: Play, ctx: LoadContext): Promise<void> {
+/** @param made whether tasks of earlier plays may have made files on the controller; returns the same for later ones */
+async function checkPlay(play: Play, ctx: LoadContext, made: boolean): Promise<boolean> {
   checkKeywordValues(play.keywords, ctx);
   for (const value of [play.name, play.hosts, play.gatherFacts, play.gather, play.order, play.serial, play.maxFailPercentage, play.anyErrorsFatal, play.forceHandlers]) checkValue(value, ctx);
   checkValue(play.vars, ctx);
   for (const { options } of play.varsPrompt) checkValue(options, ctx);
   for (const role of play.roles) checkRole(role, ctx);
   await checkVarsFiles(play, ctx);
-  const walk = new Walk(play, ctx);
+  const walk = new Walk(play, ctx, made);
   for (const section of play.sections) await walk.entries(section.entries);
   await walk.entries(play.handlers);
   walk.notifications();
+  return walk.made;
 }
 
 function checkRole(role: Role, ctx: LoadContext): void {
@@ -130,8 +134,10 @@ class Walk {
   #rescued = 0;
 
   constructor(
-    readonly play: { baseDir: string; handlers?: readonly Task[] },
+    readonly play: { baseDir: string; hosts?: Value; handlers?: readonly Task[] },
     readonly ctx: LoadContext,
+    /** A task so far may have made files on the controller. */
+    public made = false,
   ) {
     for (const handler of play.handlers ?? []) this.#handler(handler);
   }
@@ -172,9 +178,11 @@ class Walk {
     const first = ctx.problems.length;
     checkKeywordValues(task, ctx);
     const own = ctx.problems.length;
-    await this.#values(task);
+    const spec = task.named ? undefined : await loadSpec(task.action);
+    this.#values(task, spec);
     this.#bareExpressions(task);
     await this.#files(task);
+    this.made ||= this.#isHere(task) && makesFiles(task, spec);
     // A task that may fail fails when its turn comes: that is what is written.
     if ((task.ignoreErrors ?? false) !== false || task.failedWhen !== undefined || this.#rescued > 0) for (const each of ctx.problems.slice(first)) each.severity = 'warning';
     // Roles from elsewhere have parts for other systems and versions, which no host here may ever come to.
@@ -191,14 +199,13 @@ class Walk {
   }
 
   /** Arguments, and keywords that are not inherited. */
-  async #values(task: Task): Promise<void> {
+  #values(task: Task, spec: Spec | Module | undefined): void {
     const { ctx } = this;
     for (const value of [task.name, task.loop?.value, task.loopControl.loopVar, task.loopControl.indexVar, task.loopControl.label, task.loopControl.pause, task.retries, task.delay, task.async, task.poll, task.notify, task.listen, task.args]) {
       checkValue(value, ctx);
     }
     for (const condition of [...task.until, ...task.loopControl.breakWhen, ...(task.changedWhen ?? []), ...(task.failedWhen ?? [])]) syntax(condition.expression, condition.origin, ctx);
-    if (task.named) return checkValue(task.named.expression, ctx);
-    const spec = await loadSpec(task.action);
+    if (!spec) return checkValue(task.named!.expression, ctx);
     const args = hasManagerDefaults(task) ? new Map(task.args).set(WHOLE, null) : task.args;
     for (const error of checkArgs(spec, args, task.argOrigins, task.origin)) ctx.problems.push(caught(error, task.origin));
     if ('refusesAsync' in spec && spec.refusesAsync && task.async !== undefined && task.async !== 0) complain(ctx, `${task.actionAsWritten} does not support async`, task.origin, 'leave async out, or copy the script and run it by "command"');
@@ -252,9 +259,18 @@ class Walk {
     const places = isAbsolute(name) ? [name] : searchPath({ ...task, baseDir: this.play.baseDir }, wanted.folder, this.ctx.projectDir).map((folder) => join(folder, name));
     let found: string | undefined;
     for (const path of places) if (found === undefined && ((await isFile(path)) || (await isFolder(path)))) found = path;
-    if (found === undefined) complain(this.ctx, `there is no file "${name}"`, origin, `looked for ${places.map(display).join(', ')}`);
+    const lookedFor = `looked for ${places.map(display).join(', ')}`;
+    if (found === undefined && this.made) warn(this.ctx, `there is no file "${name}" yet`, origin, `a task before may make it; ${lookedFor}`);
+    else if (found === undefined) complain(this.ctx, `there is no file "${name}"`, origin, lookedFor);
     else if (task.action === 'template') checkTaskTemplate(found, task.args, origin, this.ctx);
     else if (task.action === 'include_vars') await checkVarsFile(found, this.ctx);
+  }
+
+  /** Whether a task may happen on the controller. */
+  #isHere({ delegateTo, connection, action }: Task): boolean {
+    if (action === 'fetch' || connection === 'local') return true;
+    const goesTo = delegateTo ?? this.play.hosts;
+    return goesTo instanceof Source ? delegateTo !== undefined : ['localhost', '127.0.0.1', '::1'].includes(String(goesTo));
   }
 
   /**
@@ -337,6 +353,13 @@ function literalItems({ loop }: Task): Value[] | undefined {
 /** A task of a role that stands under a condition. */
 function mayNeverCome(task: Task): boolean {
   return task.role !== undefined && task.when.some(({ expression }) => expression !== true);
+}
+
+/** Whether a task may leave files where it happens. */
+function makesFiles({ action, args }: Task, spec: Spec | Module | undefined): boolean {
+  if (!spec) return true;
+  if (!('kind' in spec)) return action === 'fetch';
+  return spec.kind === 'imperative' ? spec.changes !== false || args.has('dest') : spec.readOnly !== true;
 }
 
 function isYes(value: Value | undefined): boolean {
