@@ -2,6 +2,7 @@ import { gathered, type Gathered } from './facts/gathered.js';
 import { devices, firmware, machine, mounts, virtual } from './facts/hardware.js';
 import { network } from './facts/network.js';
 import { dateTime, distribution, local, settings, system, user } from './facts/platform.js';
+import { python } from './facts/python.js';
 import { gathering, type Group } from './facts/script.js';
 import { fnmatch } from '../expression/index.js';
 import { sh } from '../shell/sh.js';
@@ -11,7 +12,7 @@ import { int, list, params, path } from './params.js';
 type Collect = (host: Gathered) => Record<string, unknown>;
 
 const COLLECTORS: { [group in Group]: readonly Collect[] } = {
-  min: [system, distribution, user, dateTime, settings, local],
+  min: [system, distribution, user, dateTime, settings, python, local],
   hardware: [machine, firmware, mounts, devices],
   network: [network],
   virtual: [virtual],
@@ -82,8 +83,8 @@ export default defineModule({
   returns: { ansible_facts: 'The facts under names with ansible_ in front; playbooks read them as ansible_facts.x or ansible_x.' },
   examples: ['- setup:\n    gather_subset: [min, network]', "- setup:\n    filter: 'ansible_mem*'"],
   readOnly: true,
-  prepare: async (args) => ({ groups: groupsOf(args.gather_subset), keep: matcher(args.filter), subset: args.gather_subset, factPath: args.fact_path, seconds: args.gather_timeout }),
-  inspect: (wanted) => gathering(wanted.groups, wanted.factPath, wanted.seconds),
+  prepare: async (args, controller) => ({ groups: groupsOf(args.gather_subset), keep: matcher(args.filter), subset: args.gather_subset, factPath: args.fact_path, seconds: args.gather_timeout, python: controller.variable('ansible_python_interpreter') }),
+  inspect: (wanted) => gathering(wanted.groups, wanted.factPath, wanted.seconds, wanted.python),
   parse: (output) => gathered(output),
   compare: () => [],
   apply: () => ({ script: sh`` }),

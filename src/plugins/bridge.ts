@@ -1,12 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
+import { findPython } from '../modules/facts/python.js';
 import { defineCommand, ModuleError, type Controller, type Step } from '../modules/module.js';
 import { bytes, join, sh, type Sh } from '../shell/sh.js';
 import { answerOf, anyParams, argumentsFor, json, soundsSecret } from './answer.js';
 import { pack, type Sources } from './pack.js';
-
-/** Where a host may have its Python: that of the system, whose packages bring what modules import, first. */
-const PYTHONS = ['/usr/bin/python3', 'python3', 'python3.13', 'python3.12', 'python3.11', 'python3.10', 'python3.9', 'python3.8', '/usr/libexec/platform-python'];
 
 /** Exit status where a host has none, and what is said then. */
 const NO_PYTHON = 127;
@@ -58,10 +56,8 @@ interface Wanted {
   controller: Controller;
 }
 
-/** Sets `muster_python`: what the host's variables name, else what is found there. */
+/** Sets `muster_python`; ends where the host has none. */
 function python(given: unknown): Sh {
-  if (typeof given === 'string' && given !== '' && !/^auto/.test(given)) return sh`muster_python=${given}`;
-  return sh`muster_python=
-for p in ${PYTHONS}; do if command -v "$p" >/dev/null 2>&1; then muster_python=$p; break; fi; done
+  return sh`${findPython(given)}
 [ -n "$muster_python" ] || { echo ${`${ABSENT}: install python3, or set ansible_python_interpreter`} >&2; exit ${NO_PYTHON}; }`;
 }

@@ -3,6 +3,7 @@ import { hostname, totalmem, userInfo } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { Gathered } from '../../src/modules/facts/gathered.js';
+import { python } from '../../src/modules/facts/python.js';
 import { system } from '../../src/modules/facts/platform.js';
 import setup from '../../src/modules/setup.js';
 import { converge, controller, inShells } from './harness.js';
@@ -55,6 +56,16 @@ test('facts: what runs the host', (t) => {
   t.is(of(''), undefined);
 });
 
+test('facts: the Python of the host, where it has one', (t) => {
+  const of = (text: string) => python(new Gathered(new Map([['python', text]]), new Map()));
+  const version = { major: 3, minor: 11, micro: 2, releaselevel: 'final', serial: 0 };
+  t.deepEqual(of('/usr/bin/python3\nPython 3.11.2\n'), { python: { executable: '/usr/bin/python3', version, version_info: [3, 11, 2, 'final', 0], type: 'cpython' }, python_version: '3.11.2' });
+  t.like(of('/usr/local/bin/python3.14\nPython 3.14.0rc1+\n'), { python: { version: { minor: 14, releaselevel: 'candidate', serial: 1 } }, python_version: '3.14.0rc1+' });
+  t.like(of('/opt/pypy3/bin/pypy3\nPython 3.10.14 (39dc8d3c85a7)\n[PyPy 7.3.17 with GCC 10.2.1]\n'), { python: { type: 'pypy' } });
+  t.deepEqual(of(''), {});
+  t.deepEqual(of('/bin/sh: python3: not found\n'), {});
+});
+
 inShells(test, 'subsets and filters', async (t, place) => {
   const facts = async (args: object) => Object.keys(unprefixed((await converge(t, place, setup, args)).result['ansible_facts']));
   const network = await facts({ gather_subset: '!all,network' });
@@ -74,7 +85,7 @@ test('an answer that was cut short is an error', (t) => {
 });
 
 function wanted(subset: string[]) {
-  return { groups: new Set(['min', 'hardware', 'network', 'virtual'] as const), keep: () => true, subset, factPath: '/etc/ansible/facts.d', seconds: 10 };
+  return { groups: new Set(['min', 'hardware', 'network', 'virtual'] as const), keep: () => true, subset, factPath: '/etc/ansible/facts.d', seconds: 10, python: undefined };
 }
 
 function factsOf(sections: Record<string, string>): Record<string, any> {

@@ -4,6 +4,7 @@
  */
 import { hostPath } from '../words.js';
 import { SIZES } from './hardware.js';
+import { askPython } from './python.js';
 import { join, raw, sh, type Sh } from '../../shell/sh.js';
 
 /** What can be asked for, as Ansible's `gather_subset` groups it. */
@@ -71,8 +72,13 @@ function localFacts(folder: string, seconds: number): Sh {
 done`;
 }
 
-/** @param groups what to ask for; @param factPath folder of the host's own facts @param seconds each program among them may take */
-export function gathering(groups: ReadonlySet<Group>, factPath: string, seconds: number): Sh {
+/**
+ * @param groups what to ask for
+ * @param factPath folder of the host's own facts
+ * @param seconds each program among them may take
+ * @param python the host's `ansible_python_interpreter`
+ */
+export function gathering(groups: ReadonlySet<Group>, factPath: string, seconds: number, python?: unknown): Sh {
   const asked = (['min', 'hardware', 'network', 'virtual'] as const).filter((group) => groups.has(group));
   return join([
     raw(`s() { printf '\\000%s\\000' "$1"; }
@@ -81,7 +87,7 @@ PATH=$PATH:/usr/sbin:/sbin
 s files; grep -saH '' ${[ALWAYS, ...asked.map((group) => FILES[group])].join(' ').replaceAll('\n', ' ')}
 s existing; for f in ${EXISTING.replaceAll('\n', ' ')}; do [ -e $f ] && echo $f; done`),
     ...asked.map((group) => raw(SECTIONS[group])),
-    groups.has('min') ? localFacts(factPath, seconds) : sh``,
+    groups.has('min') ? join([askPython(python), localFacts(factPath, seconds)]) : sh``,
     raw(`s end\n:`),
   ]);
 }
