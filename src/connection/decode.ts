@@ -3,6 +3,9 @@ import { becomeError, isNobody } from './become.js';
 import { ConnectionError, type Become, type Trip, type TripResult } from './connection.js';
 import { sections, type Section } from './frames.js';
 
+/** Exit status of inspections that were not asked, since nobody could become their user. */
+export const REFUSED = 126;
+
 /**
  * Reads what the script of a trip printed, as it arrives; see frames.ts for the marks.
  * `done` turns true with the end mark on both streams: nobody waits for a stream to close, since a daemon that an
@@ -114,7 +117,7 @@ export class TripDecoder {
       part.inspections.forEach((index, i) => {
         const { err, late } = this.#asked[index]!;
         // The effect of this trip has happened and must be told, so the failure is told by the inspections alone.
-        if (failure) inspections[index] = { rc: 126, stdout: '', stderr: `${failure.message}; ${failure.remedy}` };
+        if (failure) inspections[index] = { rc: REFUSED, stdout: '', stderr: `${failure.message}; ${failure.remedy}` };
         else if (!part.spoilt) {
           const { rc, stdout } = part.answers![i]!;
           inspections[index] = { rc: late ? 124 : rc, stdout: stdout.toString('utf8'), stderr: Buffer.concat(err).toString('utf8') };

@@ -2,6 +2,7 @@ import { Question } from '../shell/question.js';
 import type { Output } from '../shell/step.js';
 import { sameUser } from './become.js';
 import type { Inspection } from './connection.js';
+import { REFUSED } from './decode.js';
 
 /** Inspections as a trip carries them: several of one kind as one. */
 interface Together {
@@ -12,7 +13,8 @@ interface Together {
 
 /**
  * Puts questions of one kind together that the same user asks in the same environment. Inspections only read, so their
- * order means nothing. Where the common text fails, nobody knows whose fault it is: each is then asked alone.
+ * order means nothing. Where the common text fails, nobody knows whose fault it is: each is then asked alone. Where nobody
+ * could become their user, none is asked again.
  */
 export function together(inspections: readonly Inspection[]): Together {
   const groups: { inspection: Inspection; environment: string; members: number[] }[] = [];
@@ -35,7 +37,7 @@ export function together(inspections: readonly Inspection[]): Together {
       const all = new Array<Output | undefined>(inspections.length);
       groups.forEach(({ inspection, members }, i) => {
         const output = outputs[i]!;
-        if (members.length === 1) all[members[0]!] = output;
+        if (members.length === 1 || output.rc === REFUSED) members.forEach((index) => (all[index] = output));
         else if (output.rc === 0) {
           const texts = (inspection.script as Question).kind.apart(output.stdout, asked(members));
           texts?.forEach((stdout, at) => (all[members[at]!] = { ...output, stdout }));

@@ -1,7 +1,8 @@
 import { ConnectionError } from '../connection/connection.js';
+import { Failure } from '../expression/index.js';
 import { LockedError } from './host-lock.js';
 import { ModuleError } from '../modules/module.js';
-import type { Difference, Failure, Status, TaskResult } from '../report/events.js';
+import type { Difference, Failure as Told, Status, TaskResult } from '../report/events.js';
 import { ArgumentError, ContentError, UnknownError } from '../value/errors.js';
 import { toPlain, toValue, type Dict, type Value } from '../value/value.js';
 
@@ -16,7 +17,7 @@ export interface Outcome {
   /** In a plan: why the result can't be known. */
   unknown: string | undefined;
   changes: Difference[];
-  failure: Failure | undefined;
+  failure: Told | undefined;
   /** Another run holds the host: neither ignored nor rescued, and the end of the run for it. */
   locked?: boolean;
   /** Taken from an earlier run: judged already. */
@@ -69,7 +70,7 @@ export function unknown(why: string): Outcome {
   return outcome({}, { unknown: why, message: why });
 }
 
-export function failed(message: string, more: Partial<Failure> & { fields?: { [key: string]: unknown } } = {}): Outcome {
+export function failed(message: string, more: Partial<Told> & { fields?: { [key: string]: unknown } } = {}): Outcome {
   const { fields, ...failure } = more;
   return outcome(
     { ...fields, msg: message },
@@ -124,6 +125,8 @@ export function outcomeOfError(error: unknown, doing: string): Outcome {
     made.data.set('msg', error.fields.msg);
     return made;
   }
+  // A regular expression that came with the arguments.
+  if (error instanceof Failure) return failed(error.message, { doing, remedy: error.hint });
   if (error instanceof ContentError) return failed(error.message, { doing, origin: error.origin, remedy: error.hint });
   // What cannot be written as a path, a shell word or a regular expression: the value is at fault, not Muster.
   if (error instanceof RangeError) return failed(/call stack/.test(error.message) ? 'a value nests too deep' : error.message, { doing });

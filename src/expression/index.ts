@@ -100,6 +100,7 @@ export type FilterFunction = (args: Value[], named: Map<string, Value>, env: { s
 
 export { addFilter, addLookup, addTest, type OwnFunction, type OwnLookup } from './extend.js';
 export { pythonRegex, replacement, substitute } from './regex.js';
+export { Failure } from './undefined.js';
 export { templateOptions, type TemplateOptions } from './header.js';
 export { toJson } from './json.js';
 export { OMIT } from './globals.js';

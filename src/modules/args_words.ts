@@ -16,7 +16,8 @@ type Given = { [key: string]: Plain };
 export function argumentFields(spec: Spec, params: readonly Param[], issues: readonly z.core.$ZodIssue[], unknown: readonly string[], given: Given): { msg: string } {
   if (unknown.length > 0 && OPTIONS.has(spec.name)) return { msg: `Invalid options for ${spec.name}: ${unknown.join(',')}` };
   const missing = issues.filter(({ code, path }) => code !== 'custom' && path.length === 1 && given[String(path[0])] === undefined).map(({ path }) => String(path[0]));
-  if (missing.length > 0) return { msg: `missing required arguments: ${missing.sort().join(', ')}` };
+  const own = params.find(({ name, schema }) => missing.includes(name) && schema.meta()?.missing)?.schema.meta()!.missing;
+  if (missing.length > 0) return { msg: own ?? `missing required arguments: ${missing.sort().join(', ')}` };
   const [first] = issues;
   if (first !== undefined) {
     const param = params.find(({ name }) => name === first.path[0]);

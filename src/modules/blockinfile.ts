@@ -40,7 +40,7 @@ export const blockinfile = defineModule<typeof schema, Edited, Wanted>({
 `,
   ],
   async prepare(args) {
-    if (args.insertafter !== undefined && args.insertbefore !== undefined) throw new ModuleError('blockinfile takes insertafter or insertbefore, not both');
+    if (args.insertafter !== undefined && args.insertbefore !== undefined) throw new ModuleError('parameters are mutually exclusive: insertbefore|insertafter');
     return args;
   },
   inspect: (wanted) => inspectText(wanted.path, wanted),
@@ -58,8 +58,8 @@ export default blockinfile;
 
 function edit(wanted: Wanted, { content }: Edited): { after: Buffer | undefined; msg: string } {
   if (content === undefined && !wanted.create) {
-    if (wanted.state === 'absent') return { after: undefined, msg: 'file not present' };
-    throw new ModuleError(`${wanted.path} does not exist; create: true makes it`);
+    if (wanted.state === 'absent') return { after: undefined, msg: `File ${wanted.path} not present` };
+    throw new ModuleError(`Path ${wanted.path} does not exist !`, { rc: 257 });
   }
   const codec = decode(content ?? Buffer.alloc(0));
   const lines = splitLines(codec.text);

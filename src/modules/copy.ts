@@ -16,7 +16,7 @@ import { applyFile, checksumOf, compareFile, fileDiff, fileResult, fileReturns, 
 const schema = params({
   src: path('File or folder on the controller, looked for in `files/`; a folder with a slash behind it stands for its contents. On the host with `remote_src`.').optional(),
   content: any('Text of the file, instead of src; a list or dict becomes JSON.').optional(),
-  dest: path('Where it goes on the host; a file put in a folder keeps its name.'),
+  dest: path('Where it goes on the host; a file put in a folder keeps its name.').meta({ missing: 'dest is required' }),
   remote_src: bool('src is on the host.').default(false),
   force: bool('Replace what is there and differs; otherwise only what is missing is written.').default(true),
   directory_mode: mode('Mode of the folders that a recursive copy makes.').optional(),
@@ -27,6 +27,8 @@ const schema = params({
   ...attributeParams,
   ...replaceParams,
 });
+
+const NO_FOLDER = 'can not use content with a dir as dest';
 
 /** How many files are read in one turn of the event loop. */
 const AT_ONCE = 64;
@@ -56,7 +58,10 @@ export const copy = defineModule<typeof schema, Observed, Wanted>({
   ],
   async prepare(args, controller) {
     const { src, content, dest, force, follow } = args;
-    if ((src === undefined) === (content === undefined)) throw new ModuleError('copy takes src or content, one of them');
+    // The words are Ansible's.
+    if (!src && content === undefined) throw new ModuleError('src (or content) is required');
+    if (src && content !== undefined) throw new ModuleError('src and content are mutually exclusive');
+    if (content !== undefined && dest.endsWith('/')) throw new ModuleError(NO_FOLDER);
     if (content !== undefined) return { kind: 'one', src, dest, base: undefined, follow, force, file: wholeFile(Buffer.from(text(content)), { ...args, source: 'content' }) };
     if (args.remote_src) return { ...args, kind: 'remote', src: src!, base: basename(src!) };
     const found = await controller.find(src!.replace(/(?<=.)\/+$/, ''), 'files');
@@ -81,7 +86,7 @@ export const copy = defineModule<typeof schema, Observed, Wanted>({
   parse(output, wanted) {
     if (wanted.kind === 'tree') return parseTree(output, wanted);
     if (wanted.kind === 'remote') return parseRemote(output, wanted);
-    return parseDestination(output, wanted, { checksum: true });
+    return parseDestination(output, wanted, { checksum: true }, NO_FOLDER);
   },
   async refine(wanted, observed) {
     if (wanted.kind === 'remote') return wanted;

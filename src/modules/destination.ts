@@ -27,12 +27,13 @@ export function inspectDestination(destination: Destination, options: LookOption
   return look(candidates(destination), { ...options, follow: destination.follow });
 }
 
-export function parseDestination(output: Output, destination: Destination, options: LookOptions): Found {
+/** @param noFolder what is said where a folder stands and the file has no name of its own */
+export function parseDestination(output: Output, destination: Destination, options: LookOptions, noFolder?: string): Found {
   const paths = candidates(destination);
   const { entries, umask } = seen(output, paths.length, `looking at ${destination.dest}`, options);
   const [first, dot, inside] = entries;
   const entry = dot?.stat ? inside! : first!;
-  if (entry.stat?.kind === 'directory') throw new ModuleError(`${entry.path} is a folder; give the name of a file`);
+  if (entry.stat?.kind === 'directory') throw new ModuleError((destination.base === undefined && noFolder) || `${entry.path} is a folder; give the name of a file`);
   return { entry, umask };
 }
 

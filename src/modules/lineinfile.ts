@@ -38,12 +38,13 @@ export const lineinfile = defineModule<typeof schema, Edited, Wanted>({
 `,
   ],
   async prepare(args) {
-    if (args.regexp !== undefined && args.search_string !== undefined) throw new ModuleError('lineinfile takes regexp or search_string, not both');
-    if (args.insertafter !== undefined && args.insertbefore !== undefined) throw new ModuleError('lineinfile takes insertafter or insertbefore, not both');
-    if (args.backrefs && args.regexp === undefined) throw new ModuleError('backrefs needs regexp');
-    if (args.state === 'present' && args.line === undefined) throw new ModuleError('line is needed when state is present');
+    if (args.regexp !== undefined && args.search_string !== undefined) throw new ModuleError('parameters are mutually exclusive: regexp|search_string');
+    if (args.insertafter !== undefined && args.insertbefore !== undefined) throw new ModuleError('parameters are mutually exclusive: insertbefore|insertafter');
+    if (args.backrefs && args.search_string !== undefined) throw new ModuleError('parameters are mutually exclusive: backrefs|search_string');
+    if (args.state === 'present' && args.backrefs && args.regexp === undefined) throw new ModuleError('regexp is required with backrefs=true');
+    if (args.state === 'present' && args.line === undefined) throw new ModuleError('line is required with state=present');
     if (args.state === 'absent' && args.line === undefined && args.regexp === undefined && args.search_string === undefined) {
-      throw new ModuleError('state: absent needs line, regexp or search_string');
+      throw new ModuleError('one of line, search_string, or regexp is required with state=absent');
     }
     return args;
   },
@@ -75,7 +76,7 @@ interface Edit {
 function edit(wanted: Wanted, { content }: Edited): Edit {
   if (content === undefined) {
     if (wanted.state === 'absent') return { after: undefined, msg: 'file not present', found: 0 };
-    if (!wanted.create) throw new ModuleError(`${wanted.path} does not exist; create: true makes it`);
+    if (!wanted.create) throw new ModuleError(`Destination ${wanted.path} does not exist !`, { rc: 257 });
   }
   const codec = decode(content ?? Buffer.alloc(0));
   const own = (text: string | undefined): string | undefined => (text === undefined ? undefined : codec.own(text));

@@ -12,6 +12,8 @@ export function params<S extends z.ZodRawShape>(shape: S): z.ZodObject<S, z.core
 declare module 'zod' {
   interface GlobalMeta {
     aliases?: readonly string[];
+    /** What a run says where it is missing, in place of `missing required arguments`. */
+    missing?: string;
     /** The argument's value is never shown. */
     secret?: boolean;
   }

@@ -1,4 +1,4 @@
-import { pythonRegex, replacement, substitute } from '../expression/index.js';
+import { Failure, pythonRegex, replacement, substitute } from '../expression/index.js';
 import { applyEdit, beforeEdit, compareEdit, decode, editParams, editResult, editReturns, inspectText, parseText, type Edited } from './edited_file.js';
 import { defineModule, ModuleError } from './module.js';
 import { choice, params, path, str } from './params.js';
@@ -28,6 +28,11 @@ export const replace = defineModule<typeof schema, Edited>({
     replace: '\\1new.example.com\\2'
 `,
   ],
+  async prepare(args) {
+    // Before the file is looked at.
+    understood(() => [pythonRegex(args.regexp, 'm'), replacement(args.replace)]);
+    return args;
+  },
   inspect: (wanted) => inspectText(wanted.path, wanted),
   parse: (output, { path }) => parseText(output, path),
   compare: (wanted, observed) => compareEdit(wanted, observed, edit(wanted, observed).after),
@@ -50,14 +55,25 @@ function edit(wanted: Wanted, { content }: Edited): { after: Buffer; msg: string
   const [start, end] = part === undefined ? [0, codec.text.length] : find(codec.text, part);
   if (start === -1) return { after: content, msg: `Pattern for before/after params did not match the given file: ${part}` };
   let count = 0;
-  const by = replacement(codec.own(wanted.replace));
   // The section stands for itself: ^ matches where it begins.
-  const changed = substitute(pythonRegex(codec.own(wanted.regexp), 'm'), codec.text.slice(start, end), (match) => {
-    count++;
-    return by(match);
+  const changed = understood(() => {
+    const by = replacement(codec.own(wanted.replace));
+    return substitute(pythonRegex(codec.own(wanted.regexp), 'm'), codec.text.slice(start, end), (match) => {
+      count++;
+      return by(match);
+    });
   });
   const after = codec.encode(codec.text.slice(0, start) + changed + codec.text.slice(end));
   return { after, msg: after.equals(content) ? '' : `${count} replacements made` };
+}
+
+/** @throws ModuleError where a pattern or a reference to its groups is wrong */
+function understood<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof Failure ? new ModuleError(`Unable to process replace due to error: ${error.message}`) : error;
+  }
 }
 
 /** The pattern of what after and before leave; undefined when that is all. */

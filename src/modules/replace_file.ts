@@ -161,7 +161,7 @@ export function checker(validate: string | undefined): Sh {
   } catch (error) {
     throw new ModuleError(`validate: ${(error as Error).message}: ${validate}`);
   }
-  if (!validate.includes('%s')) throw new ModuleError(`validate must contain %s, which stands for the new file: ${validate}`);
+  if (!validate.includes('%s')) throw new ModuleError(`validate must contain %s: ${validate}`);
   const command = words.map((word) => word.split('%s').map((part) => quote(part.replaceAll('%%', '%'))).join('"$1"')).join(' ');
   return sh`muster_check=${validate}\nmuster_check() { ${raw(command)}; }`;
 }

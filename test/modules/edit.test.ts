@@ -101,9 +101,9 @@ test('replace tells of a part that is not there', async (t) => {
 });
 
 test('arguments that contradict each other are refused', async (t) => {
-  await t.throwsAsync(edited(lineinfile, { line: 'x', insertafter: 'a', insertbefore: 'b' }, ''), { message: /not both/ });
-  await t.throwsAsync(edited(lineinfile, { line: 'x', backrefs: true }, ''), { message: /backrefs needs regexp/ });
-  await t.throwsAsync(edited(lineinfile, { line: 'x' }, null), { message: /does not exist/ });
+  await t.throwsAsync(edited(lineinfile, { line: 'x', insertafter: 'a', insertbefore: 'b' }, ''), { message: /mutually exclusive: insertbefore\|insertafter/ });
+  await t.throwsAsync(edited(lineinfile, { line: 'x', backrefs: true }, ''), { message: /regexp is required with backrefs=true/ });
+  await t.throwsAsync(edited(lineinfile, { line: 'x' }, null), { message: 'Destination /f does not exist !' });
   await t.throwsAsync(edited(lineinfile, { line: 'x', regexp: '(' }, ''), { message: /regex/ });
 });
 

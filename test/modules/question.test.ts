@@ -82,6 +82,14 @@ test('only what one user asks in one environment goes together', (t) => {
   t.deepEqual(carried.map(({ become, environment }) => [become?.user, environment]), [[undefined, {}], ['root', {}], [undefined, { A: '1' }], [undefined, {}], [undefined, {}]]);
 });
 
+test('where nobody could become their user, each is told so and none asked alone', (t) => {
+  const { apart } = together([asked(look([sh`/etc`])), asked(look([sh`/var`])), asked(sh`true`)]);
+  const refused = { rc: 126, stdout: '', stderr: 'sudo cannot become nobody' };
+  const other = { rc: 0, stdout: '', stderr: '' };
+  t.deepEqual(apart([refused, other]), [refused, refused, other]);
+  t.deepEqual(apart([{ ...refused, rc: 1 }, other]), [undefined, undefined, other]);
+});
+
 test('a folder that a task wants is such a question', (t) => {
   t.true(file.inspect(file.params.parse({ path: '/srv', state: 'directory' })) instanceof Question);
 });
