@@ -1,6 +1,6 @@
 /** What is in an archive, told by tar or Info-ZIP's unzip, on the controller or on a host. */
 import { execFile } from 'node:child_process';
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { raw, sh, type Sh } from '../shell/sh.js';
 import { ModuleError } from './module.js';
@@ -22,6 +22,8 @@ export interface Member {
   owner: string | undefined;
   /** What the clock showed: `YYYYMMDD.HHMMSS`; of a zip only. */
   clock?: string;
+  /** Of what a file holds, where that was read. */
+  sha256?: string;
 }
 
 const LIST = { tar: ['--list', '--verbose', '--full-time', '--numeric-owner', '--quoting-style=escape', '-f'], zip: ['-ZT', '-s'] } as const;
@@ -36,9 +38,31 @@ export async function formatOf(path: string): Promise<Format> {
   }
 }
 
-/** Lists an archive of the controller. */
-export async function listHere(path: string, format: Format): Promise<string> {
-  const [program, args] = format === 'zip' ? ['unzip', [...LIST.zip, '--', path]] : ['tar', [...LIST.tar, path]];
+/** Archives longer than this are not compared by what their files hold. */
+export const COMPARED = 64 * 1024 * 1024;
+
+/** What archives of the controller hold, by what would change with the file: read once for all hosts and looks ahead. */
+const held = new Map<string, Promise<Member[]>>();
+
+/** The members of an archive of the controller. @param strip see parseListing */
+export async function membersHere(path: string, format: Format, strip: number): Promise<Member[]> {
+  const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+  const key = [dev, ino, size, mtimeNs, ctimeNs, strip].join(':');
+  let known = held.get(key);
+  if (!known) held.set(key, (known = readHere(path, format, strip, size <= COMPARED)));
+  return known;
+}
+
+async function readHere(path: string, format: Format, strip: number, hashed: boolean): Promise<Member[]> {
+  const program = format === 'zip' ? 'unzip' : 'tar';
+  const listing = await runHere(program, format === 'zip' ? [...LIST.zip, '--', path] : [...LIST.tar, path], path);
+  if (format === 'zip' || !hashed) return parseListing(listing, format, strip);
+  // One line for each file with content, in the order of the listing. Only GNU's tar can.
+  const sums = await runHere('tar', ['--extract', '--to-command=sha256sum', '-f', path], path).then((text) => text.split('\n'), () => []);
+  return parseListing(listing, format, strip, sums);
+}
+
+async function runHere(program: string, args: string[], path: string): Promise<string> {
   try {
     const { stdout } = await promisify(execFile)(program, args, { env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' }, maxBuffer: 256 * 1024 * 1024 });
     return stdout;
@@ -53,9 +77,15 @@ export async function listHere(path: string, format: Format): Promise<string> {
 export const DETECT = raw(`z=tar c=
 case $(head -c 3 <"$a" | base64) in UEs*) z=zip ;; H4sI) c=-z ;; Qlpo) c=-j ;; /Td6) c=-J ;; KLUv) c=--zstd ;; esac`);
 
+/** Prints the names of members of the archive "$a" on the host that hold something else than the files in "$d", where that can be told. */
+export const differingThere: Sh = raw(`if [ $z = tar ] && [ "$(wc -c <"$a")" -le ${COMPARED} ]; then
+  case $(tar --version 2>/dev/null) in *GNU*) LC_ALL=C tar --compare --quoting-style=escape -f "$a" -C "$d" 2>/dev/null | sed -n 's/: Contents differ$//p' ;; esac
+fi`);
+
 /** Sets $l to the listing of the archive "$a" on the host, $z to `zip` or `tar` and $c to tar's option for the compression. */
 export const listThere: Sh = raw(`${DETECT}
 if [ $z = zip ]; then
+  command -v unzip >/dev/null || { echo "Unable to find required 'unzip' binary in the path: install unzip" >&2; exit 1; }
   l=$(LC_ALL=C TZ=UTC unzip ${LIST.zip.join(' ')} "$a") || exit
 else
   case $(tar --version 2>/dev/null) in
@@ -70,15 +100,18 @@ const ZIP = /^([-dl?])(\S+)\s+\S+\s+\S+\s+(\d+)\s+\S+\s+\S+\s+(\d{8}\.\d{6}) (.*
 /**
  * Reads a listing.
  * @param strip leading components that extraction takes away; members that have no more fall out
+ * @param sums lines that begin with the SHA-256 of what a file holds, for each file in turn
  */
-export function parseListing(listing: string, format: Format, strip: number): Member[] {
+export function parseListing(listing: string, format: Format, strip: number, sums: readonly string[] = []): Member[] {
   const members: Member[] = [];
+  let file = 0;
   for (const line of listing.split('\n')) {
     if (line === '') continue;
     const member = format === 'tar' ? parseTar(line) : parseZip(line);
     if (member === undefined) continue;
+    const sum = member.kind === 'file' ? sums[file++]?.slice(0, 64) : undefined;
     const name = member.name.replace(/^(?:\.?\/)+/, '').replace(/\/+$/, '').split('/').slice(strip).join('/');
-    if (name !== '' && name !== '.') members.push({ ...member, name });
+    if (name !== '' && name !== '.') members.push({ ...member, name, ...(sum ? { sha256: sum } : {}) });
   }
   return members;
 }
@@ -110,7 +143,7 @@ function parseZip(line: string): Member | undefined {
 }
 
 /** GNU tar's `escape` quoting: C escapes, bytes that are no printable ASCII in octal. */
-function unescape(name: string): string {
+export function unescape(name: string): string {
   if (!name.includes('\\')) return name;
   const bytes = Buffer.from(name).toString('latin1').replace(/\\(?:([0-7]{3})|(.))/gs, (_, octal: string | undefined, char: string | undefined) =>
     octal !== undefined ? String.fromCharCode(Number.parseInt(octal, 8)) : ({ n: '\n', t: '\t', r: '\r', a: '\x07', b: '\b', f: '\f', v: '\v' }[char!] ?? char!),
@@ -118,8 +151,16 @@ function unescape(name: string): string {
   return Buffer.from(bytes, 'latin1').toString();
 }
 
+export interface Unpacking {
+  include: readonly string[];
+  exclude: readonly string[];
+  keepNewer: boolean;
+  /** Further options of tar or unzip. */
+  extra: readonly string[];
+}
+
 /** The command that unpacks `archive`; patterns as the host's tar or unzip takes them. */
-export function unpack(archive: Sh, dest: Sh, format: Format, options: { include: readonly string[]; exclude: readonly string[]; keepNewer: boolean; extra: readonly string[] }): Sh {
+export function unpack(archive: Sh, dest: Sh, format: Format, options: Unpacking): Sh {
   const { include, exclude, keepNewer, extra } = options;
   if (format === 'zip') return sh`unzip -q ${keepNewer ? '-u' : '-o'} ${extra} ${archive} ${include} ${exclude.length > 0 ? ['-x', ...exclude] : []} -d ${dest}`;
   const wildcards = include.some((name) => /[*?[]/.test(name)) ? ['--wildcards'] : [];

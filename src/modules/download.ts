@@ -4,6 +4,7 @@
  * no configuration from a pipe: it gets a private file in memory (/dev/shm), gone right after.
  */
 import { join, raw, sh, Sh } from '../shell/sh.js';
+import { ModuleError } from './module.js';
 
 export interface Download {
   /** The address, or what the shell makes one of inside double quotes (`https://example.org/$id`): nothing that curl would have to have escaped. */
@@ -20,6 +21,22 @@ export interface Download {
   netrc: boolean;
   /** Further options of curl(1); with any, nothing but curl will do. */
   curl?: readonly Sh[];
+}
+
+/**
+ * An address without the name and password in it, which would be seen in the list of processes, and these two.
+ * @throws ModuleError for what is no address
+ */
+export function addressOf(text: string): { url: URL; user: string | undefined; password: string | undefined } {
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    throw new ModuleError(`"${text}" is no address`);
+  }
+  const [user, password] = [url.username, url.password].map((part) => (part === '' ? undefined : decodeURIComponent(part)));
+  url.username = url.password = '';
+  return { url, user, password };
 }
 
 /** Fetches to the file in "$1" of the function muster_fetch, which this defines. */

@@ -2,7 +2,7 @@ import { basename } from 'node:path/posix';
 import { join, raw, sh, type Sh } from '../shell/sh.js';
 import { attributeParams, compareAttributes, labelsOf, describe, newMode, resolveMode, applyAttributes } from './attributes.js';
 import { candidates, inspectDestination, parseDestination, type Destination, type Found } from './destination.js';
-import { fetcher, type Download } from './download.js';
+import { addressOf, fetcher, type Download } from './download.js';
 import { flagsLook } from './flags.js';
 import { fields } from './look.js';
 import { defineModule, ModuleError, type Change } from './module.js';
@@ -68,16 +68,8 @@ export const getUrl = defineModule<typeof schema, Observed, Wanted>({
 `,
   ],
   async prepare(args) {
-    let url: URL;
-    try {
-      url = new URL(args.url);
-    } catch {
-      throw new ModuleError(`"${args.url}" is no address`);
-    }
-    // What stands in front of the @ would be seen in the list of processes.
-    const user = args.url_username ?? (url.username === '' ? undefined : decodeURIComponent(url.username));
-    const password = args.url_password ?? (url.password === '' ? undefined : decodeURIComponent(url.password));
-    url.username = url.password = '';
+    const { url, ...inside } = addressOf(args.url);
+    const [user, password] = [args.url_username ?? inside.user, args.url_password ?? inside.password];
     const headers = readHeaders(args.headers);
     for (const text of [user ?? '', password ?? '', ...Object.entries(headers).flat()]) {
       if (/[\r\n\0]/.test(text)) throw new ModuleError('headers, user and password must be one line each');

@@ -60,10 +60,17 @@ export const lineinfile = defineModule<typeof schema, Edited, Wanted>({
   result(wanted, observed, output) {
     const { msg, found } = edit(wanted, observed);
     const result = editResult(wanted, msg, output);
-    return { ...result, backup: result['backup_file'] ?? '', ...(found === undefined ? {} : { found }) };
+    const empty = wanted.regexp === '' ? 'regular expression' : wanted.search_string === '' ? 'search string' : undefined;
+    return { ...result, ...(empty === undefined ? {} : { warnings: [matchesAll(empty)] }), backup: result['backup_file'] ?? '', ...(found === undefined ? {} : { found }) };
   },
 });
 export default lineinfile;
+
+/** Ansible's words, which playbooks may look for. */
+function matchesAll(what: string): string {
+  const warning = `The ${what} is an empty string, which will match every line in the file. This may have unintended consequences, such as replacing the last line in the file rather than appending.`;
+  return what === 'search string' ? warning : `${warning} If this is desired, use '^' to match every line in the file and avoid this warning.`;
+}
 
 interface Edit {
   after: Buffer | undefined;

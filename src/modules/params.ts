@@ -114,8 +114,9 @@ export function mode(about: string) {
       const text = typeof value === 'number' ? value.toString(8).padStart(4, '0') : value.trim();
       if (/^[0-7]{1,4}$/.test(text)) return text.padStart(4, '0');
       if (/^0o?[0-7]{3,5}$/.test(text)) return text.replace(/^0o?/, '').padStart(4, '0');
-      if (/^[ugoa]*[-+=][rwxXstugo]*(?:[-+=][rwxXstugo]*)*(?:,[ugoa]*[-+=][rwxXstugo]*(?:[-+=][rwxXstugo]*)*)*$/.test(text) || text === 'preserve') return text;
-      context.addIssue({ code: 'custom', message: `"${value}" is not a file mode; write "0644" or u=rw,g=r,o=r` });
+      const wrong = text === 'preserve' ? undefined : text.split(',').find((part) => !/^(?:[ugo]+|a?)(?:[-+=][rwxXstugo]*)+$/.test(part));
+      if (wrong === undefined) return text;
+      context.addIssue({ code: 'custom', message: `"${value}" is not a file mode; write "0644" or u=rw,g=r,o=r`, params: { details: `bad symbolic permission for mode: ${wrong}` } });
       return z.NEVER;
     })
     .meta({ description: about, title: 'mode' });

@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { templateOptions } from '../expression/index.js';
 import { attributeParams } from './attributes.js';
 import { inspectDestination, makeFolder, parseDestination, type Destination, type Found } from './destination.js';
+import { encoderOf } from './encode.js';
 import { flagsLook } from './flags.js';
 import { defineModule } from './module.js';
 import { bool, choice, params, path, str } from './params.js';
@@ -15,7 +16,9 @@ const schema = params({
   newline_sequence: choice(['\n', '\r', '\r\n', '\\n', '\\r', '\\r\\n'], 'Line ends of the file.').default('\n'),
   force: bool('Replace a file that is there and differs; otherwise only a missing one is written.').default(true),
   follow: bool('Follow a symbolic link at the destination; otherwise it is replaced by a file.').default(false),
-  output_encoding: choice(['utf-8', 'UTF-8', 'utf8', 'latin1', 'iso-8859-1', 'ascii'], 'Character set of the file.').default('utf-8'),
+  output_encoding: str('Character set of the file: utf-8, utf-16, ascii, iso-8859-1, windows-1252 or another of one byte a character.')
+    .refine((name) => encoderOf(name) !== undefined, { message: 'this character set is not known, or has several bytes a character' })
+    .default('utf-8'),
   block_start_string: str('What opens a statement of a Jinja template, in place of `{%`.').optional(),
   block_end_string: str('What closes a statement, in place of `%}`.').optional(),
   variable_start_string: str('What opens an expression, in place of `{{`.').optional(),
@@ -55,7 +58,7 @@ export const template = defineModule<typeof schema, Found, Wanted>({
     const { text } = await controller.render(src, templateOptions(new Map(Object.entries(args))), args.dest);
     const newline = args.newline_sequence.replace('\\r', '\r').replace('\\n', '\n');
     const lines = newline === '\n' ? text : text.replace(/\r?\n/g, newline);
-    const encoded = Buffer.from(lines, /^utf/i.test(args.output_encoding) ? 'utf8' : 'latin1');
+    const encoded = encoderOf(args.output_encoding)!(lines);
     const mode = await modeOf(args.mode, src);
     return { src, dest: args.dest, base: basename(src), follow: args.follow, force: args.force, file: { ...wholeFile(encoded, { ...args, mode, source: args.src }), from: src } };
   },

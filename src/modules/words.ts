@@ -69,7 +69,8 @@ export function line(words: readonly Sh[]): Sh {
 }
 
 /**
- * A path as a shell word: a leading `~` or `~user` is expanded by the host's shell, none is taken for an option,
+ * A path as a shell word: a leading `~` or `~user` is expanded by the host's shell, and one that begins with `$NAME` as the
+ * host's environment has it (within a path that a host told, `$` is a character like others); none is taken for an option,
  * slashes at the end fall off (with one, `[ -L link/ ]` asks about the folder behind the link).
  * @throws RangeError on an empty path
  */
@@ -78,5 +79,6 @@ export function hostPath(written: string): Sh {
   const path = written.replace(/(?<=.)\/+$/s, '');
   const home = HOME.exec(path)?.[0];
   if (home !== undefined) return raw(home + (path === home ? '' : quote(path.slice(home.length))));
+  if (/^\$\{?[A-Za-z_]/.test(path)) return expanding(path);
   return raw(quote(path.startsWith('/') || path.startsWith('./') ? path : `./${path}`));
 }

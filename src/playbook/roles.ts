@@ -106,7 +106,7 @@ export async function importRole(args: Dict, origins: ReadonlyMap<string, Origin
 /** Loads one use of a role: its dependencies' tasks first, then its own; handlers and roles go to `frame.play`. */
 export async function useRole(name: string, use: RoleUse, frame: Frame): Promise<{ role: Role; entries: Entry[] } | undefined> {
   const { ctx } = frame;
-  const path = await findRole(name, frame, use.origin);
+  const path = await findRole(name, use.parent, frame, use.origin);
   if (path === undefined) return undefined;
   await pluginsIn(path, ctx);
   const meta = await readMeta(path, ctx);
@@ -152,10 +152,10 @@ function covers(earlier: Inherited, later: Inherited): boolean {
   return earlier.when.every((each) => conditions.has(each.expression)) && earlier.tags.length === tags.size && earlier.tags.every((tag) => tags.has(tag));
 }
 
-/** Beside the playbook, in the configured folders, in the playbook's folder itself, in the project. */
-async function findRole(name: string, frame: Frame, origin: Origin): Promise<string | undefined> {
+/** Beside the playbook, in the configured folders, in the playbook's folder itself, beside the role that names it, in the project. */
+async function findRole(name: string, parent: Role | undefined, frame: Frame, origin: Origin): Promise<string | undefined> {
   const { projectDir, rolesPath } = frame.ctx;
-  const beside = frame.role ? [join(frame.role.path, '..', name)] : [];
+  const beside = parent ? [join(parent.path, '..', name)] : [];
   const places = isAbsolute(name) ? [name] : [...new Set([
     join(frame.baseDir, 'roles', name), ...rolesPath.map((folder) => join(folder, name)), join(frame.baseDir, name), ...beside,
     join(projectDir, 'roles', name), join(projectDir, 'playbooks', 'roles', name),

@@ -38,7 +38,9 @@ inShells(test, 'names and contents that a shell could take for commands stay wha
   t.deepEqual((await readdir(place.dir)).sort(), [...HOSTILE].sort());
   await converge(t, place, copy, { content: 'home', dest: '~/in home' });
   await converge(t, place, copy, { content: 'relative', dest: '-n' });
+  await converge(t, place, copy, { content: 'env', dest: '$HOME/$UNSET in home' });
   t.is(await readFile(join(place.dir, 'in home'), 'utf8'), 'home');
+  t.is(await readFile(join(place.dir, '$UNSET in home'), 'utf8'), 'env');
   t.is(await readFile(join(place.dir, '-n'), 'utf8'), 'relative');
 });
 
@@ -63,7 +65,7 @@ inShells(test, 'a file goes into a folder under its own name, also through a lin
     t.is(await modeOf(join(place.dir, dest, 'src file')), '0751');
   }
   t.true((await lstat(join(place.dir, 'link'))).isSymbolicLink());
-  await t.throwsAsync(look(t, place, copy, { content: 'x', dest: join(place.dir, 'folder') }), { instanceOf: ModuleError, message: /is a folder/ });
+  await t.throwsAsync(look(t, place, copy, { content: 'x', dest: join(place.dir, 'folder') }), { instanceOf: ModuleError, message: 'can not use content with a dir as dest' });
 });
 
 inShells(test, 'a link at the destination is replaced, or followed when asked', async (t, place) => {
