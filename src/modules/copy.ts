@@ -21,7 +21,7 @@ const schema = params({
   force: bool('Replace what is there and differs; otherwise only what is missing is written.').default(true),
   directory_mode: mode('Mode of the folders that a recursive copy makes.').optional(),
   follow: bool('Follow symbolic links at the destination; otherwise they are replaced by files.').default(false),
-  local_follow: bool('Send what symbolic links in src lead to; otherwise the links.').default(true),
+  local_follow: bool('Send what symbolic links in src lead to, as is done unless this is false; of a folder of the host links are copied as links unless this is true.').optional(),
   checksum: str('SHA-1 the file on the controller must have.').optional(),
   decrypt: bool('A file that a vault encrypted goes to the host decrypted.').default(true),
   ...attributeParams,
@@ -71,7 +71,7 @@ export const copy = defineModule<typeof schema, Observed, Wanted>({
       return { kind: 'one', src: found, dest, base: basename(found), follow, force, file };
     }
     const items: Item[] = [{ name: '', kind: 'directory' }];
-    for (const [i, member] of (await members(found, args.local_follow)).entries()) {
+    for (const [i, member] of (await members(found, args.local_follow ?? true)).entries()) {
       if (i % AT_ONCE === 0) await turn();
       items.push(member.kind === 'file' ? { ...member, file: await sourceFile(member.path, { ...args, source: member.name }, { decrypt: args.decrypt }) } : member);
     }

@@ -16,6 +16,8 @@ export interface Remote extends Destination, Attributes {
   backup: boolean;
   validate?: string | undefined;
   directory_mode?: string | undefined;
+  /** Copy what links in a folder lead to. */
+  local_follow?: boolean | undefined;
 }
 
 /** One file with what stands at its destination, or a whole tree with what stands below its own. */
@@ -37,14 +39,14 @@ export function inspectRemote(wanted: Remote): Sh {
   const single = join([look([hostPath(wanted.src)], file), inspectDestination(wanted, { checksum: true, ...flagsLook(wanted) })]);
   return sh`s=${hostPath(wanted.src)} d=${hostPath(root(wanted))}
 if [ -d "$s" ]; then
-names=$(cd -- "$s" && find . | LC_ALL=C sort) || exit
+names=$(cd -- "$s" && find ${raw(wanted.local_follow ? '-L ' : '')}. | LC_ALL=C sort) || exit
 from=$(printf '%s\\n' "$names" | while IFS= read -r n; do printf '%s\\n' "$s/$n"; done)
 to=$(printf '%s\\n' "$names" | while IFS= read -r n; do n=\${n#.}; printf '%s\\n' "$d$n"; done)
 printf 'tree\\000%s\\000' "$names"
 set -f
 IFS='
 '
-${look([raw('$from')], tree)}
+${look([raw('$from')], { ...tree, follow: wanted.local_follow ?? false })}
 ${look([raw('$to')], { ...tree, follow: wanted.follow, ...flagsLook(wanted) })}
 else
 printf 'file\\000'
@@ -57,8 +59,8 @@ export function parseRemote(output: Output, wanted: Remote): RemoteFound {
   const all = fields(output, what);
   if (all.shift() === 'tree') return parseTree(all, wanted, what);
   const source = seenFields(all.slice(0, SOURCE_FIELDS), 1, what, file).entries[0]!;
-  if (source.stat === undefined) throw new ModuleError(`${wanted.src} does not exist on the host`);
-  if (source.stat.kind !== 'file') throw new ModuleError(`${wanted.src} on the host is a ${source.stat.kind}; copy takes files and folders`);
+  if (source.stat === undefined) throw new ModuleError(`Source ${wanted.src} not found`);
+  if (source.stat.kind !== 'file') throw new ModuleError(`Cannot copy invalid source '${wanted.src}': not a file`);
   const found = parseDestination({ ...output, stdout: all.slice(SOURCE_FIELDS).map((field) => `${field}\0`).join('') }, wanted, { checksum: true });
   return { ...found, file: sourceFile(source, wanted) };
 }

@@ -1,6 +1,6 @@
 /** A folder of the controller brought to a host: the recursive half of `copy`. */
 import { join, raw, sh, type Sh } from '../shell/sh.js';
-import { applyAttributes, compareAttributes, makeFolders, newMode, ownership, setLabels, type Labels } from './attributes.js';
+import { applyAttributes, compareAttributes, makeFolders, newMode, ownership, setAttributes, setLabels, type Labels } from './attributes.js';
 import { flagsLook } from './flags.js';
 import { fields, look, seenFields, type Entry, type Seen } from './look.js';
 import { ModuleError, type Back, type Change, type Output, type Returns, type Step, type Touched } from './module.js';
@@ -64,7 +64,7 @@ function changesOf(tree: Tree, item: Item, entry: Entry, umask: number): Change[
   }
   if (stat !== undefined && !tree.force && item.kind === 'link') return [];
   if (item.kind === 'link') {
-    if (stat?.kind === 'link' && entry.target === item.target) return [];
+    if (stat?.kind === 'link' && entry.target === item.target) return compareAttributes({ owner: tree.owner, group: tree.group }, stat, umask).map(named);
     if (stat?.kind === 'directory') throw new ModuleError(`${entry.path} is there and is no link but a folder`);
     return [named({ field: 'target', from: entry.target ?? stat?.kind ?? null, to: item.target })];
   }
@@ -90,7 +90,8 @@ export function applyTree(tree: Tree, { entries, umask, tar }: TreeSeen): Step {
     if (item.kind === 'directory' && entry.stat === undefined) {
       before.push(makeFolders(path, tree.owner, tree.group, newMode(tree.directoryMode, true, umask), tree.labels));
     } else if (item.kind === 'link') {
-      after.push(sh`ln -sfn -- ${item.target} ${path}`, setLabels(path, tree.labels));
+      if (entry.target !== item.target) after.push(sh`ln -sfn -- ${item.target} ${path}`);
+      after.push(setAttributes(path, tree.owner, tree.group, undefined), setLabels(path, tree.labels));
     } else if (item.kind === 'file' && changes.some(({ field }) => field.startsWith('content'))) {
       return [replacement(item.file, entry, umask)];
     } else {

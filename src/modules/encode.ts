@@ -1,6 +1,9 @@
 /** Text in other character sets than UTF-8, as Python's str.encode writes it. */
 import { ModuleError } from './module.js';
 
+/** What windows-1252 has from 0x80 to 0x9f; nothing where there is no character. */
+const WINDOWS_1252 = '€\ufffd‚ƒ„…†‡ˆ‰Š‹Œ\ufffdŽ\ufffd\ufffd‘’“”•–—˜™š›œ\ufffdžŸ';
+
 type Encoder = (text: string) => Buffer;
 
 /** Characters a set of one byte each has, and their bytes. */
@@ -37,7 +40,9 @@ function tableOf(label: string): ReadonlyMap<string, number> | undefined {
     return undefined;
   }
   if (WIDE.test(decoder.encoding)) return undefined;
-  const table = new Map(Array.from({ length: 256 }, (_, byte) => [decoder.decode(Uint8Array.of(byte)), byte] as const));
+  // Some releases of Node.js take windows-1252 for Latin-1.
+  const letterOf = (byte: number) => (decoder.encoding === 'windows-1252' && byte >= 0x80 && byte < 0xa0 ? Array.from(WINDOWS_1252)[byte - 0x80]! : decoder.decode(Uint8Array.of(byte)));
+  const table = new Map(Array.from({ length: 256 }, (_, byte) => [letterOf(byte), byte] as const));
   table.delete('\ufffd');
   tables.set(label, table);
   return table;

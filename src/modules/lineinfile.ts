@@ -165,6 +165,8 @@ function place(lines: string[], { line, matches, backrefs, firstmatch, after, be
     if (lines.length > 0 && !/[\r\n]$/.test(lines.at(-1)!)) lines.push('\n');
     lines.push(ended);
   } else {
+    // With firstmatch nobody has looked further than the match.
+    if (after !== undefined && bare(lines[insert] ?? lines[insert - 1]!) === line) return '';
     if (insert > 0 && !/[\r\n]$/.test(lines[insert - 1]!)) lines[insert - 1] += '\n';
     lines.splice(insert, 0, ended);
   }

@@ -5,7 +5,7 @@ import { closeSync, constants, createReadStream, fstatSync, openSync, readFileSy
 import { readdir, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Secret } from '../value/value.js';
-import { isEncrypted, keyring } from '../vault/index.js';
+import { isEncrypted, keyring, LockedError } from '../vault/index.js';
 import { octal } from './attributes.js';
 import type { Entry } from './look.js';
 import { ModuleError } from './module.js';
@@ -38,7 +38,14 @@ function decryptedOf(file: number, path: string): Buffer | undefined {
 }
 
 function plainOf(bytes: Buffer, path: string): Buffer {
-  const { plain } = keyring.open(bytes.toString('latin1'), 'the file', { file: path, line: 1, column: 1 });
+  let plain: Buffer;
+  try {
+    ({ plain } = keyring.open(bytes.toString('latin1'), 'the file', { file: path, line: 1, column: 1 }));
+  } catch (error) {
+    // Ansible's words, which playbooks may look for.
+    if (error instanceof LockedError && keyring.isEmpty) throw new LockedError(`A vault password or secret must be specified to decrypt ${path}`, error.origin, error.hint);
+    throw error;
+  }
   // So that whatever shows a line of it hides it.
   if (plain.length <= MASKED && isUtf8(plain)) void new Secret(plain.toString());
   return plain;
@@ -98,6 +105,8 @@ async function hashed(path: string, algorithms: readonly string[]): Promise<stri
   return hashes.map((hash) => hash.digest('hex'));
 }
 
+const idOf = ({ dev, ino }: { dev: number; ino: number }): string => `${dev}:${ino}`;
+
 export type Member =
   | { kind: 'directory'; name: string }
   | { kind: 'file'; name: string; path: string }
@@ -114,19 +123,17 @@ export async function members(root: string, followLinks: boolean): Promise<Membe
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const path = join(folder, entry.name);
       const name = prefix + entry.name;
-      const kind = entry.isSymbolicLink() && followLinks ? await stat(path) : entry;
+      // A link that leads nowhere stays a link, also where links are followed; so does one that leads back.
+      const followed = entry.isSymbolicLink() && followLinks ? await stat(path).catch(() => undefined) : undefined;
+      const kind = followed?.isDirectory() && above.includes(idOf(followed)) ? entry : (followed ?? entry);
       if (kind.isSymbolicLink()) found.push({ kind: 'link', name, target: await readlink(path) });
       else if (kind.isDirectory()) {
-        const info = await stat(path);
-        const id = `${info.dev}:${info.ino}`;
-        if (above.includes(id)) throw new ModuleError(`${path} leads back to a folder above it`);
         found.push({ kind: 'directory', name });
-        await visit(path, `${name}/`, [...above, id]);
+        await visit(path, `${name}/`, [...above, idOf(await stat(path))]);
       } else if (kind.isFile()) found.push({ kind: 'file', name, path });
       else throw new ModuleError(`${path} is neither a file nor a folder`);
     }
   };
-  const top = await stat(root);
-  await visit(root, '', [`${top.dev}:${top.ino}`]);
+  await visit(root, '', [idOf(await stat(root))]);
   return found;
 }

@@ -19,7 +19,7 @@ const schema = params({
   creates: path('Nothing is unpacked if this is there.').optional(),
   include: list('Members to unpack, and no others.').default([]),
   exclude: list('Members to leave out.').default([]),
-  keep_newer: bool('Leave files that are newer than those in the archive.').default(false),
+  keep_newer: bool('Leave files that are newer than those in the archive; the task tells a change all the same.').default(false),
   decrypt: bool('Encrypted archives are refused; false takes them as they are.').default(true),
   list_files: bool('Return the names of the members.').default(false),
   extra_opts: list('More options for tar or unzip.').default([]),
@@ -56,16 +56,15 @@ interface Observed {
 
 /**
  * When is an archive unpacked? When each member is there: folders as folders; symbolic links with their target; files with
- * size, time of change and (of archives up to 64 MiB) content (tar) or size (zip, whose times have no zone). With keep_newer a
- * newer file will do.
+ * size, time of change and (of archives up to 64 MiB) content (tar) or size (zip, whose times have no zone).
  */
 export const unarchive = defineModule<typeof schema, Observed, Wanted>({
   name: 'unarchive',
   summary: 'Unpacks an archive on the host.',
   params: schema,
   returns: { dest: 'The folder.', src: 'The archive.', handler: '`TarArchive` or `ZipArchive`.', files: 'Names of the members, with list_files.', state: '`directory`.', owner: 'Of the folder.', group: 'Of the folder.', mode: 'Of the folder.' },
-  // Of what is fetched only fetching it tells.
-  verify: ({ download }) => download === undefined,
+  // Of what is fetched only fetching it tells; and a newer file that is kept differs from the archive, as with Ansible.
+  verify: ({ args, download }) => download === undefined && !args.keep_newer,
   examples: [
     `- unarchive:
     src: app-1.2.tar.gz
@@ -130,7 +129,7 @@ IFS='
   compare({ args, src, download }, { members, entries, umask, created }) {
     if (created) return [];
     if (download) return [{ field: 'content', from: null, to: download.url }];
-    const missing = members.filter((member, i) => !unpacked(member, entries[i]!, args.keep_newer)).length;
+    const missing = members.filter((member, i) => !unpacked(member, entries[i]!)).length;
     const change: Change = { field: 'content', from: `${missing} of ${members.length} members missing or different`, to: src };
     const attributes = entries.flatMap(({ stat }) => (stat ? compareAttributes(args, stat, umask) : []));
     return [...(missing > 0 ? [change] : []), ...new Map(attributes.map((each) => [`${each.field} ${String(each.from)} ${String(each.to)}`, each])).values()];
@@ -196,7 +195,7 @@ function inside(dest: string, name: string): Sh {
   return hostPath(`${dest.replace(/\/+$/, '')}/${name}`);
 }
 
-function unpacked(member: Member, { stat, target, sha256 }: Entry, keepNewer: boolean): boolean {
+function unpacked(member: Member, { stat, target, sha256 }: Entry): boolean {
   if (stat === undefined) return false;
   switch (member.kind) {
     case 'directory':
@@ -209,7 +208,6 @@ function unpacked(member: Member, { stat, target, sha256 }: Entry, keepNewer: bo
       return stat.kind !== 'file' && stat.kind !== 'directory';
     case 'file':
       if (stat.kind !== 'file') return false;
-      if (keepNewer && member.mtime !== undefined && stat.mtime > member.mtime) return true;
       return stat.size === member.size && (member.mtime === undefined || stat.mtime === member.mtime) && (member.sha256 === undefined || member.sha256 === sha256);
   }
 }

@@ -14,7 +14,6 @@ export function fetchAndUnpack(download: Download & { url: string }, dest: Sh, o
   const fresh = (archive: Sh, into: Sh) => sh`if [ $z = zip ]; then ${unpack(archive, into, 'zip', options)}
 else ${unpack(archive, into, 'tar', options)}
 fi`;
-  const newer = options.keepNewer ? raw(`[ "$to/$n" -nt "$n" ] || `) : join([]);
   const context = setLabels(raw('"$to/$n"'), attributes);
   return sh`{ to=$(cd -- ${dest} && pwd) && d=$(mktemp -d) && a=$d/archive && mkdir "$d/new" || exit
 trap 'rm -rf -- "$d"' EXIT
@@ -28,13 +27,14 @@ muster_each() { printf '%s\\n' "$names" | while IFS= read -r n; do [ -z "$n" ] |
 muster_same() {
   if [ -L "$n" ]; then [ "$(readlink -- "$n")" = "$(readlink -- "$to/$n")" ]
   elif [ -d "$n" ]; then [ -d "$to/$n" ]
-  else ${newer}cmp -s -- "$n" "$to/$n"
+  else cmp -s -- "$n" "$to/$n"
   fi
 }
 muster_attributes() {
+  :
   ${who === '' ? join([]) : sh`chown -hc -- ${who} "$to/$n" || return`}
   ${mode === undefined ? join([]) : sh`[ -L "$n" ] || chmod -c -- ${/^\d+$/.test(mode) ? `0${mode}` : mode} "$to/$n" || return`}
-  ${context.text === '' ? join([]) : context}
+  ${context.text === '' ? join([]) : sh`${context} || return`}
 }
 same=y
 muster_each muster_same || { same=; ${fresh(raw('"$d/archive"'), raw('"$to"'))}; } || exit

@@ -29,6 +29,11 @@ export class Keyring {
     this.#proved.clear();
   }
 
+  /** Whether no password was given. */
+  get isEmpty(): boolean {
+    return this.#identities.length === 0;
+  }
+
   /**
    * What an encrypted text holds, and whose password opened it.
    * @param what for messages, e.g. `the file`
@@ -38,7 +43,7 @@ export class Keyring {
     const known = this.#opened.get(text);
     if (known) return known;
     const envelope = envelopeOf(text, what, origin);
-    if (this.#identities.length === 0) throw new LockedError(`${what} is encrypted${named(envelope)} and no vault password was given`, origin, GIVE);
+    if (this.isEmpty) throw new LockedError(`${what} is encrypted${named(envelope)} and no vault password was given`, origin, GIVE);
     // As in Ansible the id is but a hint: where its password is another one, the others are tried.
     const candidates = [...this.#identities.filter(({ id }) => id === envelope.id), ...this.#identities.filter(({ id }) => id !== envelope.id)];
     const failures: string[] = [];

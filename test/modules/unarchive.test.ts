@@ -50,7 +50,7 @@ inShells(test, 'an archive on the host is listed there', async (t, place) => {
   await mkdir(join(place.dir, 'flat'));
   await converge(t, place, unarchive, { src, dest: join(place.dir, 'flat'), remote_src: true, extra_opts: ['--strip-components=1'] });
   t.deepEqual((await readdir(join(place.dir, 'flat'))).sort(), ['a', 'link', 'sub']);
-  await t.throwsAsync(look(t, place, unarchive, { src: `${src}.no`, dest: place.dir, remote_src: true }), { message: /^Source '.*\.no' does not exist/ });
+  await t.throwsAsync(look(t, place, unarchive, { src: `${src}.no`, dest: place.dir, remote_src: true }), { message: /Source '.*\.no' does not exist/ });
   await t.throwsAsync(look(t, place, unarchive, { src, dest: join(place.dir, 'no') }), { message: /must be an existing dir/ });
 });
 
@@ -107,7 +107,8 @@ inShells(test, 'only some members, and newer files kept', async (t, place) => {
   t.deepEqual(await readdir(join(place.dir, 'app/sub')), []);
   await writeFile(join(place.dir, 'app/a'), 'mine, and newer');
   await utimes(join(place.dir, 'app/a'), 4e9, 4e9);
-  t.deepEqual((await look(t, place, unarchive, { src, dest: place.dir, include: ['app/a'], keep_newer: true })).changes, []);
+  await converge(t, place, unarchive, { src, dest: place.dir, include: ['app/a'], keep_newer: true });
+  t.is(await readFile(join(place.dir, 'app/a'), 'utf8'), 'mine, and newer');
 }, ['dash', 'bash']);
 
 test('listings of GNU tar, busybox and zipinfo are read', (t) => {

@@ -71,7 +71,8 @@ export async function assert(call: Call): Promise<Outcome> {
   const scope = scopeFor(call);
   const written = call.task.args.get('that');
   const origin = call.task.argOrigins.get('that') ?? call.task.origin;
-  const that = (Array.isArray(args.that) ? args.that : [args.that]) as (string | boolean)[];
+  // An empty entry of the list asserts nothing.
+  const that = (Array.isArray(args.that) ? args.that : [args.that]).map((each: unknown) => each ?? true) as (string | boolean)[];
   const false_ = firstFalse(that.map((expression, i) => ({ expression, origin: (Array.isArray(written) && originOf(written, i)) || origin })), scope);
   if (!false_) return outcome({ msg: args.success_msg ?? 'All assertions passed', changed: false });
   const message = args.fail_msg ?? args.msg ?? 'Assertion failed';
