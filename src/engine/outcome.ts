@@ -3,7 +3,7 @@ import { Failure } from '../expression/index.js';
 import { LockedError } from './host-lock.js';
 import { ModuleError } from '../modules/module.js';
 import type { Difference, Failure as Told, Status, TaskResult } from '../report/events.js';
-import { ArgumentError, ContentError, UnknownError } from '../value/errors.js';
+import { ArgumentError, ContentError, UndefinedError, UnknownError } from '../value/errors.js';
 import { toPlain, toValue, type Dict, type Value } from '../value/value.js';
 
 /** What came of a task (or one item of its loop) on one host, before it is judged by failed_when and ignore_errors. */
@@ -127,6 +127,11 @@ export function outcomeOfError(error: unknown, doing: string): Outcome {
   }
   // A regular expression that came with the arguments.
   if (error instanceof Failure) return failed(error.message, { doing, remedy: error.hint });
+  if (error instanceof UndefinedError) {
+    const made = failed(error.message, { doing, origin: error.origin, remedy: error.hint });
+    if (doing.startsWith('running ')) made.data.set('msg', ofUndefined(error));
+    return made;
+  }
   if (error instanceof ContentError) return failed(error.message, { doing, origin: error.origin, remedy: error.hint });
   // What cannot be written as a path, a shell word or a regular expression: the value is at fault, not Muster.
   if (error instanceof RangeError) return failed(/call stack/.test(error.message) ? 'a value nests too deep' : error.message, { doing });
@@ -136,6 +141,13 @@ export function outcomeOfError(error: unknown, doing: string): Outcome {
     stderr: stack,
     remedy: 'this is a defect in Muster; please report it with the lines above',
   });
+}
+
+/** What `register` sees of something undefined: the words of Ansible up to 2.18, which playbooks look for. */
+function ofUndefined({ message, origin }: UndefinedError): string {
+  const error = message.replace(/^"(.*)" is undefined$/, "'$1' is undefined").replace(/^the dict has no "(.*)"$/, "'dict object' has no attribute '$1'");
+  const where = origin && `\n\nThe error appears to be in '${origin.file}': line ${origin.line}, column ${origin.column}`;
+  return `The task includes an option with an undefined variable. The error was: ${error}${where ?? ''}`;
 }
 
 /** What is told of changes under `no_log`. */

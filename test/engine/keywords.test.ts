@@ -287,7 +287,7 @@ test('a condition that gives a text is true unless the text is empty, which is s
     - {name: template, debug: {msg: x}, when: given}
     - {name: until, command: echo x, register: said, until: said.stdout, changed_when: said.stderr}
     - name: asserted
-      assert: {that: [nope is defined, nope, empty]}
+      assert: {that: [null, nope is defined, nope, empty]}
       ignore_errors: true
 `;
   const { rig, told } = await play(t, site, { extraVars: new Map([['given', '{{ false }}']]) });

@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { keyFile, knownHostsFile, labDown, labSnapshot, labSsh, labStatus, labUp, type LabState } from '../../src/lab/lab.js';
 import { run } from '../../src/lab/run.js';
 import type { Event } from '../../src/report/events.js';
-import { OUTPUT, runOnHost } from './scripts.js';
+import { COMMANDS, OUTPUT, runOnHost } from './scripts.js';
 
 const HOST = 'testhost';
 /** The host's disk before any target: Debian with what the targets count on (the Python that their own commands call, time zones). */
@@ -81,6 +81,7 @@ export class AnsibleTargets {
     await this.write('hosts.json', { all: { hosts: { [HOST]: this.vars } } });
     await this.write('muster.yml', { roles_path: [this.targets], journal: false, facts: false });
     await this.write('site.yml', playbook(output));
+    await this.commands();
     const ran = await apply(this.folder);
     const passed = ran.code === 0;
     return { target, passed, why: passed ? '' : this.why(ran), seconds: (Date.now() - began) / 1000, stdout: ran.stdout, stderr: ran.stderr };
@@ -95,6 +96,14 @@ export class AnsibleTargets {
       muster_known_hosts_file: knownHostsFile(project, name),
       ansible_python_interpreter: PYTHON,
     };
+  }
+
+  /** Muster under the names of Ansible's commands, which some targets call on their controller. */
+  private async commands(): Promise<void> {
+    const bin = join(this.folder, 'bin');
+    await mkdir(bin, { recursive: true });
+    const main = join(process.cwd(), 'dist', 'test', 'peers', 'as-ansible.js');
+    for (const name of COMMANDS) await writeFile(join(bin, name), `#!/bin/sh\nexec '${process.execPath}' '${main}' ${name} "$@"\n`, { mode: 0o755 });
   }
 
   private write(file: string, content: unknown): Promise<void> {
@@ -157,7 +166,7 @@ interface Applied {
 
 async function apply(folder: string): Promise<Applied> {
   const main = join(process.cwd(), 'dist', 'cli', 'main.js');
-  const child = spawn(process.execPath, [main, 'apply', 'site.yml', '-i', 'hosts.json', '--output', 'json'], { cwd: folder, env: { ...process.env, OUTPUT_DIR: join(folder, 'output') }, stdio: ['ignore', 'pipe', 'pipe'], timeout: PATIENCE * 1000, killSignal: 'SIGKILL' });
+  const child = spawn(process.execPath, [main, 'apply', 'site.yml', '-i', 'hosts.json', '--output', 'json'], { cwd: folder, env: { ...process.env, OUTPUT_DIR: join(folder, 'output'), PATH: `${join(folder, 'bin')}:${process.env['PATH']}` }, stdio: ['ignore', 'pipe', 'pipe'], timeout: PATIENCE * 1000, killSignal: 'SIGKILL' });
   const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), new Promise<number | null>((done, failed) => child.on('error', failed).on('close', done))]);
   return { code, stdout, stderr };
 }

@@ -7,7 +7,7 @@ const ROOT = '/opt/suite';
 /** Folder of the host for what targets write. */
 export const OUTPUT = `${ROOT}/output`;
 const TARGETS = 'test/integration/targets';
-const COMMANDS = ['ansible-playbook', 'ansible', 'ansible-inventory', 'ansible-vault'];
+export const COMMANDS = ['ansible-playbook', 'ansible', 'ansible-inventory', 'ansible-vault'];
 /** As ansible-test writes it where the controller is the host under test. */
 const INVENTORY = '[testgroup]\ntesthost ansible_connection=local ansible_pipelining=yes ansible_python_interpreter=/usr/bin/python3\n';
 
