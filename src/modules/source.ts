@@ -113,13 +113,14 @@ export type Member =
   | { kind: 'link'; name: string; target: string };
 
 /**
- * Everything below a folder of the controller, parents before children, names relative to it.
+ * Everything below a folder of the controller, parents before children, files before folders, names relative to it.
  * @param followLinks send what links lead to instead of the links
  */
 export async function members(root: string, followLinks: boolean): Promise<Member[]> {
   const found: Member[] = [];
   const visit = async (folder: string, prefix: string, above: string[]): Promise<void> => {
     const entries = await readdir(folder, { withFileTypes: true });
+    const folders: { path: string; name: string }[] = [];
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const path = join(folder, entry.name);
       const name = prefix + entry.name;
@@ -127,11 +128,13 @@ export async function members(root: string, followLinks: boolean): Promise<Membe
       const followed = entry.isSymbolicLink() && followLinks ? await stat(path).catch(() => undefined) : undefined;
       const kind = followed?.isDirectory() && above.includes(idOf(followed)) ? entry : (followed ?? entry);
       if (kind.isSymbolicLink()) found.push({ kind: 'link', name, target: await readlink(path) });
-      else if (kind.isDirectory()) {
-        found.push({ kind: 'directory', name });
-        await visit(path, `${name}/`, [...above, idOf(await stat(path))]);
-      } else if (kind.isFile()) found.push({ kind: 'file', name, path });
+      else if (kind.isDirectory()) folders.push({ path, name });
+      else if (kind.isFile()) found.push({ kind: 'file', name, path });
       else throw new ModuleError(`${path} is neither a file nor a folder`);
+    }
+    for (const { path, name } of folders) {
+      found.push({ kind: 'directory', name });
+      await visit(path, `${name}/`, [...above, idOf(await stat(path))]);
     }
   };
   await visit(root, '', [idOf(await stat(root))]);

@@ -97,7 +97,7 @@ inShells(test, 'an archive that the host fetches changes what differs, and no mo
   t.is(await readFile(join(place.dir, 'app/a'), 'utf8'), 'app/a');
   await t.throwsAsync(converge(t, place, unarchive, { src: `${base}/none`, dest: place.dir, remote_src: true }), { message: /fetching .*\/none failed/ });
   await t.throwsAsync(converge(t, place, unarchive, { src: `${base}/empty`, dest: place.dir, remote_src: true }), { message: /Invalid archive '.*\/empty', the file is 0 bytes/ });
-});
+}, ['dash', 'bash']);
 
 inShells(test, 'only some members, and newer files kept', async (t, place) => {
   const src = await pack(place, 'tar', true);
