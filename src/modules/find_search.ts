@@ -129,7 +129,7 @@ export function search(wanted: Search): Sh {
       raw('-mindepth 1'),
       depth === undefined ? join([]) : sh`-maxdepth ${depth}`,
       raw(`-exec sh -c 'printf "n%s\\000" $#' sh {} +`),
-      depth === 1 ? join([]) : sh`\\( ! -type d ${depth === undefined ? join([]) : sh`-o -path "$p"${'/*'.repeat(depth)}`} -o -exec sh -c ${'for d do if [ ! -r "$d" ] || [ ! -x "$d" ]; then printf "d%s\\000" "$d"; fi; done'} {} + \\)`,
+      depth === 1 ? join([]) : sh`\\( ! -type d ${depth === undefined ? join([]) : sh`-o -path "$p"${'/*'.repeat(depth)}`} -o -exec sh -c ${'for d do if [ ! -r "$d" ] || [ ! -x "$d" ]; then printf "d%s\\000" "$d"; fi; done'} sh {} + \\)`,
       ...tests(wanted),
       sh`-exec sh -c ${each(wanted).text} sh {} +`,
     ],

@@ -71,6 +71,13 @@ inShells(test, 'times are written in a format of the task, and a mode has a zero
   await t.throwsAsync(look(t, place, file, { path, access_time: 'x' }), { message: /^Error while obtaining timestamp for time x using format %Y%m%d%H%M\.%S/ });
 });
 
+inShells(test, 'a touch of both times asks for no more than leave to write', async (t, place) => {
+  const path = join(place.dir, 'f');
+  await writeFile(path, '', { mode: 0o666 });
+  const { wanted, observed, changes } = await look(t, place, file, { path, state: 'touch' });
+  t.regex(file.apply(wanted, observed, changes).script.text, /^touch -c -- \S+\/f \|\| exit$/m);
+});
+
 inShells(test, 'what cannot be made as it is wanted is not left behind', async (t, place) => {
   const path = join(place.dir, 'f');
   await t.throwsAsync(converge(t, place, file, { path, state: 'touch', owner: 'nobody-of-that-name' }));

@@ -1,5 +1,7 @@
 import test from 'ava';
-import { chmod, mkdir, symlink, utimes, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { find } from '../../src/modules/find.js';
 import { fnmatch } from '../../src/expression/index.js';
@@ -98,5 +100,22 @@ inShells(test, 'what cannot be searched is told', async (t, place) => {
   t.like(result, { matched: 1, msg: 'Not all paths examined, check warnings for details', skipped_paths: { [nowhere]: `'${nowhere}' is not a directory` } });
   for (const [args, message] of [[{ age: '1y' }, /is no age/], [{ size: 'x' }, /is no size/], [{ mode: 644 }, /must be a string/], [{ limit: 0 }, /above 0/], [{ contains: '(' }, /regex/]] as const) {
     await t.throwsAsync(look(t, place, find, { paths: '/', ...args }), { message });
+  }
+});
+
+test('folders that may not be read are told, the first of them too', async (t) => {
+  const root = await mkdtemp(join(tmpdir(), 'muster-'));
+  try {
+    for (const name of ['open', 'shut', 'shut too']) await mkdir(join(root, name));
+    await writeFile(join(root, 'open/f'), '');
+    for (const [name, mode] of [['', 0o755], ['open', 0o755], ['shut', 0o700], ['shut too', 0o700]] as const) await chmod(join(root, name), mode);
+    const wanted = find.params.parse({ paths: root, recurse: true });
+    // Nothing is shut for root.
+    const { status, stdout, stderr } = spawnSync('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', 'sh'], { input: find.inspect(wanted).text, cwd: '/', encoding: 'utf8' });
+    const told = find.result(wanted, find.parse({ rc: status!, stdout, stderr }, wanted));
+    t.like(told, { matched: 1, examined: 4 });
+    t.deepEqual(Object.keys(told['skipped_paths'] as object).sort(), [join(root, 'shut'), join(root, 'shut too')]);
+  } finally {
+    await rm(root, { recursive: true });
   }
 });
