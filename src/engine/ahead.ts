@@ -1,19 +1,22 @@
 import type { Output } from '../shell/step.js';
+import { loadModule } from '../modules/index.js';
 import type { Declarative, Imperative } from '../modules/module.js';
 import type { Entry } from '../playbook/types.js';
-import { ContentError } from '../value/errors.js';
+import { ContentError, NotAheadError, UndefinedError } from '../value/errors.js';
 import type { Value } from '../value/value.js';
+import { Reads } from '../variables/index.js';
 import { isAction } from './actions/index.js';
 import { holds } from './evaluate.js';
 import type { HostRun } from './host.js';
 import { waitingQuestion } from './confirm.js';
 import { callOf, factsOf, scopeFor, withModule, type Call, type Frame } from './call.js';
-import { moduleJob } from './job.js';
+import { foreseeing, type Foreseen, type Leaves } from './foreseen.js';
+import { evaluated, moduleJob } from './job.js';
 import { isInclude, loadedInclude } from './includes.js';
 import { loopItems, loopVariables } from './loop.js';
 import type { Ahead, AheadQuestion } from './machine.js';
 import { outcome } from './outcome.js';
-import { inspectionOf, type Job } from './perform.js';
+import { inspectionOf } from './perform.js';
 import type { PlayRun } from './play.js';
 import type { Run } from './run.js';
 import { AHEAD, type Speculated } from './scope.js';
@@ -25,9 +28,9 @@ const MOST_TEXT = 2_000_000;
 /**
  * The inspections of what comes after a call on its host, as far as they can be rendered already.
  *
- * Nothing here has to be right: a question is only asked early. When its task's turn comes the task is
- * rendered again, and the answer counts only if the question came out the same and nothing has changed the
- * machine since. So whatever cannot be worked out (a result not known yet, a lookup with an effect) is simply left out.
+ * Nothing here has to be right: a question is only asked early. When its task's turn comes the question is made
+ * again (of what `foreseen` holds to be still so), and the answer counts only if it came out the same and nothing has changed
+ * the machine since. So whatever cannot be worked out (a result not known yet, a lookup with an effect) is simply left out.
  */
 export function aheadOf(call: Call): Ahead {
   return async () => {
@@ -57,57 +60,79 @@ async function questions(run: Run, host: HostRun, calls: AsyncIterable<Call | Ah
   let text = 0;
   for await (const next of calls) {
     if (asked.length >= host.window || text >= MOST_TEXT) break;
-    try {
-      const question = 'inspection' in next ? (next.machine.known(next.way, next.inspection) ? undefined : next) : await questionOf(next, speculated);
-      if (!question) continue;
-      asked.push(question);
-      text += question.inspection.script.key.length;
-    } catch {
-      // Not yet: it is asked when its turn comes, and any mistake in it is told then.
-    }
+    // What cannot be told yet is asked when its turn comes, and any mistake in it is told then.
+    const question = 'inspection' in next ? next : await questionOf(next, speculated).catch(() => undefined);
+    if (!question || question.machine.known(question.way, question.inspection)) continue;
+    asked.push(question);
+    text += question.inspection.script.key.length;
   }
   return asked;
 }
 
-/** What a call would ask its machine; undefined where it asks nothing, cannot be told yet, or is answered already. */
-async function questionOf(given: Call, speculated: Speculated): Promise<AheadQuestion | undefined> {
-  const { task } = given;
-  if ((isAction(task.action) && task.action !== 'set_fact') || task.until.length || task.retries !== undefined) return undefined;
-  if (!holds(task.when, scopeFor(given, { ahead: speculated }))) return undefined;
-  const call = await withModule(given, speculated);
-  const { action } = call.task;
-  if (isAction(action) && action !== 'set_fact') return undefined;
-  if (action === 'set_fact') {
-    for (const [name, value] of factsOf(call, speculated)) speculated.extra.set(name, value);
-    return undefined;
+/** What a call would ask its machine; undefined where it asks nothing, or cannot be told yet. What it leaves is carried on. */
+async function questionOf(call: Call, speculated: Speculated): Promise<AheadQuestion | undefined> {
+  const { foresight } = call.run;
+  const { action, until, retries } = call.task;
+  if ((isAction(action) && action !== 'set_fact') || until.length || retries !== undefined) return undefined;
+  let it = foresight.of(call, speculated);
+  if (!it) {
+    it = foreseeing(call);
+    try {
+      await foresee(call, { ...speculated, reads: it.reads }, it);
+      foresight.keep(call, it);
+    } catch (error) {
+      // Nothing but other variables would make it come out differently.
+      if (error instanceof UndefinedError || error instanceof NotAheadError) foresight.keep(call, it);
+      throw error;
+    }
   }
-  const job = await moduleJob(call, speculated, () => Promise.resolve([]));
-  const { module, machine, way } = job;
-  if (module.kind === 'conversation' || (module.kind === 'imperative' && !module.guard)) return undefined;
-  const wanted = module.prepare ? await module.prepare(job.args, job.controller) : job.args;
-  const script = module.kind === 'declarative' ? (module as Declarative<any, any, any>).inspect(wanted) : (module as Imperative<any, any>).guard?.(wanted);
-  if (!script) return undefined;
-  const inspection = inspectionOf(way, script);
-  const known = machine.known(way, inspection);
-  if (!known) return { machine, way, inspection };
-  if (module.kind === 'declarative') await speculate(call, job, wanted, known, speculated);
-  return undefined;
+  const { question, asks } = it;
+  const known = asks && question && question.machine.known(question.way, question.inspection);
+  if (known && it.answer !== known) [it.answer, it.leaves] = [known, await left(call, asks, known).catch(() => undefined)];
+  if (!asks || known) carryOn(call, it.leaves, speculated);
+  return question;
 }
 
-/** Carries on what a task will leave, if what is known of the machine means that it changes nothing. */
-async function speculate(call: Call, job: Job, prepared: unknown, known: Output, speculated: Speculated): Promise<void> {
+/** Works out what a call would ask, or, of a `set_fact`, what it sets. */
+async function foresee(given: Call, ahead: Speculated, it: Foreseen): Promise<void> {
+  if (!holds(given.task.when, scopeFor(given, { ahead }))) return;
+  const call = await withModule(given, ahead);
   const { task } = call;
-  const module = job.module as Declarative<any, any, any>;
-  const observed = module.parse(known, prepared);
-  const wanted = module.refine ? await module.refine(prepared, observed) : prepared;
-  if (module.compare(wanted, observed).length > 0) return;
+  if (isAction(task.action) && task.action !== 'set_fact') return;
+  if (task.action === 'set_fact') {
+    it.leaves = { variables: factsOf(call, ahead) };
+    return;
+  }
+  const module = await loadModule(task.action);
+  if (module.kind === 'conversation' || (module.kind === 'imperative' && !module.guard)) return;
+  const known = evaluated(call, module, ahead);
+  const { args, controller, machine, way } = await moduleJob(call, ahead, () => Promise.resolve([]), undefined, known);
+  const prepared = module.prepare ? await module.prepare(args, controller) : args;
+  const script = module.kind === 'declarative' ? (module as Declarative<any, any, any>).inspect(prepared) : (module as Imperative<any, any>).guard?.(prepared);
+  if (!script) return;
+  it.evaluated = known;
+  it.question = { machine, way, inspection: inspectionOf(way, script) };
+  const leaves = (task.register !== undefined && !task.loop) || 'ansible_facts' in module.returns;
+  if (module.kind === 'declarative' && leaves) it.asks = { module, prepared };
+}
+
+/** What a task will leave, if what is known of the machine means that it changes nothing. */
+async function left({ task }: Call, asks: NonNullable<Foreseen['asks']>, known: Output): Promise<Leaves | undefined> {
+  const module = asks.module as Declarative<any, any, any>;
+  const observed = module.parse(known, asks.prepared);
+  const wanted = module.refine ? await module.refine(asks.prepared, observed) : asks.prepared;
+  if (module.compare(wanted, observed).length > 0) return undefined;
   const { data } = outcome({ ...module.result(wanted, observed), changed: false });
   const facts = data.get('ansible_facts');
-  if (facts instanceof Map && !task.delegateTo) {
-    const named = [...facts].map(([name, value]) => [String(name).replace(/^ansible_/, ''), value] as const);
-    speculated.facts = new Map([...(speculated.facts ?? call.run.variables.facts(call.host.name)), ...named]);
-  }
-  if (task.register !== undefined && !task.loop) speculated.extra.set(task.register, data);
+  return {
+    ...(facts instanceof Map && !task.delegateTo ? { facts: new Map([...facts].map(([name, value]) => [String(name).replace(/^ansible_/, ''), value])) } : {}),
+    ...(task.register !== undefined && !task.loop ? { variables: new Map<Value, Value>([[task.register, data]]) } : {}),
+  };
+}
+
+function carryOn(call: Call, leaves: Leaves | undefined, speculated: Speculated): void {
+  if (leaves?.facts) speculated.facts = new Map([...(speculated.facts ?? call.run.variables.facts(call.host.name)), ...leaves.facts]);
+  for (const [name, value] of leaves?.variables ?? []) speculated.extra.set(name, value);
 }
 
 /** The calls behind a call on its host, in the order they would come if nothing failed: its further items, then its further tasks. */
@@ -157,9 +182,10 @@ function isSelectedAhead(call: Call): boolean {
 }
 
 async function* items(call: Call, from: number): AsyncGenerator<Call> {
-  const scope = scopeFor(call, { ahead: AHEAD });
+  const itemReads = new Reads();
+  const scope = scopeFor(call, { ahead: { ...AHEAD, reads: itemReads } });
   let all: Value[];
-  const round = (index: number): Call => ({ ...call, loop: loopVariables(call.task, all, index, scope), index });
+  const round = (index: number): Call => ({ ...call, loop: loopVariables(call.task, all, index, scope), index, itemReads });
   try {
     all = loopItems(call.task, scope);
     if (from < all.length) round(from);

@@ -4,6 +4,7 @@ import { WHOLE } from '../modules/index.js';
 import { loadNamedTask } from '../playbook/index.js';
 import { ContentError } from '../value/errors.js';
 import { Source, toPlain, type Dict, type Value } from '../value/value.js';
+import type { Reads, VariableScope } from '../variables/index.js';
 import { evaluate, evaluatedData, truthy } from './evaluate.js';
 import type { Confirming } from './confirm.js';
 import type { HostRun } from './host.js';
@@ -37,6 +38,8 @@ export interface Call {
   loop: Dict | undefined;
   /** Its place in the loop; 0 without one. */
   index: number;
+  /** What the items read, where they were evaluated ahead: members of an item are evaluated only when they are read. */
+  itemReads?: Reads | undefined;
 }
 
 /** A task as a whole: not one item of its loop. */
@@ -54,7 +57,7 @@ export interface Seeing {
   host?: string;
 }
 
-export function scopeFor(call: Call, { ahead, extra, host }: Seeing = {}): Scope {
+export function scopeFor(call: Call, { ahead, extra, host }: Seeing = {}): VariableScope {
   const { run, frame, task, loop } = call;
   return scopeOf(run, {
     play: frame.play,
@@ -65,6 +68,7 @@ export function scopeFor(call: Call, { ahead, extra, host }: Seeing = {}): Scope
     loop,
     extra: extra ?? ahead?.extra,
     facts: ahead?.facts,
+    reads: ahead?.reads,
   });
 }
 
@@ -79,12 +83,12 @@ export async function withModule(call: Call, ahead?: Speculated): Promise<Call> 
 }
 
 /** A keyword that is a boolean, or an expression that gives one. */
-export function isTrue(call: Call, value: Value, scope = scopeFor(call)): boolean {
+export function isTrue(call: Call, value: Value, scope: Scope = scopeFor(call)): boolean {
   return truthy(evaluate(value, scope));
 }
 
 /** A keyword that is a number, or an expression that gives one. @throws ContentError */
-export function numberOf(call: Call, value: Value, keyword: string, scope = scopeFor(call)): number {
+export function numberOf(call: Call, value: Value, keyword: string, scope: Scope = scopeFor(call)): number {
   const plain = toPlain(evaluate(value, scope), true);
   const number = typeof plain === 'string' && plain.trim() !== '' ? Number(plain) : plain;
   if (typeof number === 'number' && !Number.isNaN(number)) return number;
@@ -92,13 +96,13 @@ export function numberOf(call: Call, value: Value, keyword: string, scope = scop
 }
 
 /** Whether the call is part of a plan. */
-export function isCheck(call: Call, scope = scopeFor(call)): boolean {
+export function isCheck(call: Call, scope: Scope = scopeFor(call)): boolean {
   const { checkMode } = call.task;
   return checkMode === undefined ? call.run.options.check : truthy(evaluate(checkMode, scope));
 }
 
 /** The evaluated arguments of a call; members equal to `omit` are gone. @param record notes what they read */
-export function argumentsOf(call: Call, ahead?: Speculated, record = new Record(), scope = scopeFor(call, { ahead })): Dict {
+export function argumentsOf(call: Call, ahead?: Speculated, record = new Record(), scope: Scope = scopeFor(call, { ahead })): Dict {
   const args = new Map<Value, Value>();
   const read = call.task.action === 'set_fact' ? evaluatedData : evaluate;
   for (const [name, value] of call.task.args) {

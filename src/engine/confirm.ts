@@ -212,6 +212,7 @@ async function settle(run: Run, frame: Frame, confirming: Confirming, armed: Arm
   const [first] = [...armed.hosts];
   const broken = [...armed.hosts].find((host) => host.failed || host.lost);
   armed.way = { ...armed.way, connection: run.machines.renew(armed.way.connection), environment: {} };
+  run.upheavals++;
   const ahead = broken ? async () => [] : aheadOf(callOf(run, frame, ownTask(frame.play.play, 'confirm', '', {}), first!));
   const ask = async (step: Step) => (await armed.machine.effect(armed.way, step, [], ahead)).output;
   let why = broken ? `"${String(broken.failedTask?.get('name') ?? 'a task')}" failed` : run.stopping ? 'the run was interrupted' : undefined;

@@ -1,4 +1,4 @@
-import type { Target } from '../connection/connection.js';
+import type { Become, Target } from '../connection/connection.js';
 import { OMIT, Record, type Scope } from '../expression/index.js';
 import type { Reached } from '../journal/index.js';
 import { loadModule, parseArgs, secretParams } from '../modules/index.js';
@@ -23,7 +23,7 @@ import { argumentsOf, isCheck, numberOf, scopeFor, type Call } from './call.js';
 import { becomeOf, targetOf } from './target.js';
 
 /** The host a call really goes to: its own, or the one it is delegated to. */
-export function destination(call: Call, ahead?: Speculated, scope = scopeFor(call, { ahead })): string {
+export function destination(call: Call, ahead?: Speculated, scope: Scope = scopeFor(call, { ahead })): string {
   const { task, host } = call;
   if (task.delegateTo === undefined) return host.name;
   const value = evaluate(task.delegateTo, scope);
@@ -31,13 +31,22 @@ export function destination(call: Call, ahead?: Speculated, scope = scopeFor(cal
   return String(toPlain(value, true));
 }
 
-/** How a call reaches its machine, whose connection variables are those of the machine's own host. */
-export function wayOf(call: Call, ahead?: Speculated, own = scopeFor(call, { ahead })): { machine: Machine; way: Way; name: string; target: Target } {
+/** How a call reaches its machine, as its keywords and the variables have it. */
+interface Reach {
+  /** The machine's host: the call's own, or the one it is delegated to. */
+  name: string;
+  target: Target;
+  become: Become | undefined;
+  environment: { [name: string]: string };
+}
+
+/** The connection variables are those of the machine's own host. */
+function reachOf(call: Call, ahead: Speculated | undefined, own: Scope): Reach {
   const { run, task } = call;
   const name = destination(call, ahead, own);
   const there = name === call.host.name ? own : scopeFor(call, { ahead, host: name });
   const target = targetOf(name, there, task, run.options);
-  if (!ahead && name !== call.host.name) run.delegates.set(`${task.id} ${call.host.name}`, target);
+  if (!ahead) tellDelegate(call, name, target);
   const environment: { [name: string]: string } = {};
   for (const layer of task.environment) {
     const value = evaluate(layer, own);
@@ -47,12 +56,21 @@ export function wayOf(call: Call, ahead?: Speculated, own = scopeFor(call, { ahe
       for (const [key, member] of part) environment[String(toPlain(key, true))] = text(member);
     }
   }
-  return {
-    machine: run.machines.machine(target),
-    way: { connection: run.machines.connection(target), become: becomeOf(name, there, task, run.options), environment },
-    name,
-    target,
-  };
+  return { name, target, become: becomeOf(name, there, task, run.options), environment };
+}
+
+/** Keeps where a call goes, for what is told of it. */
+function tellDelegate({ run, task, host }: Call, name: string, target: Target): void {
+  if (name !== host.name) run.delegates.set(`${task.id} ${host.name}`, target);
+}
+
+function wayTo({ run }: Call, { name, target, become, environment }: Reach): { machine: Machine; way: Way; name: string; target: Target } {
+  return { machine: run.machines.machine(target), way: { connection: run.machines.connection(target), become, environment }, name, target };
+}
+
+/** How a call reaches its machine. */
+export function wayOf(call: Call, ahead?: Speculated, own: Scope = scopeFor(call, { ahead })): { machine: Machine; way: Way; name: string; target: Target } {
+  return wayTo(call, reachOf(call, ahead, own));
 }
 
 function text(value: Value): string {
@@ -62,18 +80,29 @@ function text(value: Value): string {
   return value instanceof Secret ? String(value.reveal()) : typeof value === 'object' && 'toString' in value && !Array.isArray(value) && !(value instanceof Map) ? value.toString() : typeof value === 'object' ? JSON.stringify(toPlain(value, true)) : String(value);
 }
 
+/** What a call's arguments and the keywords that say how it reaches its machine come to. */
+export interface Evaluated extends Arguments, Reach {}
+
+/** @param ahead as for `moduleJob` */
+export function evaluated(call: Call, module: Module, ahead: Speculated | undefined, record = new Record(), scope: Scope = scopeFor(call, { ahead })): Evaluated {
+  return { ...argumentsFor(call, module, ahead, scope, record), ...reachOf(call, ahead, scope) };
+}
+
 /**
  * Everything a module needs to meet its machine.
  * @param ahead worked out before its turn, with these values taken to be so: nothing with an effect is evaluated
  * @param record notes what arguments and templates read
+ * @param known what the call comes to, where that is known
  */
-export async function moduleJob(call: Call, ahead: Speculated | undefined, take: Ahead, record = new Record()): Promise<Job> {
+export async function moduleJob(call: Call, ahead: Speculated | undefined, take: Ahead, record = new Record(), known?: Evaluated): Promise<Job> {
   const { run, task, host, frame } = call;
   const scope = scopeFor(call, { ahead });
   const module = await loadModule(task.action);
-  const { args, secretFields, ...given } = argumentsFor(call, module, ahead, scope, record);
-  const secrets = new Set(given.secrets);
-  const { machine, way, target, name: goesTo } = wayOf(call, ahead, scope);
+  const found = known ?? evaluated(call, module, ahead, record, scope);
+  const { args, secretFields } = found;
+  const secrets = new Set(found.secrets);
+  const { machine, way, target, name: goesTo } = wayTo(call, found);
+  if (known && !ahead) tellDelegate(call, goesTo, target);
   const there = goesTo === host.name ? scope : scopeFor(call, { ahead, host: goesTo });
   const facts = ahead?.facts ?? run.variables.facts(host.name);
   const hidden = censored(task, scope);
@@ -93,7 +122,9 @@ export async function moduleJob(call: Call, ahead: Speculated | undefined, take:
     find: (name, folder) => Promise.resolve().then(() => mustFind(run, frame.play, task, name, folder)),
     render: (path, options, dest) =>
       Promise.resolve().then(() => {
-        const own = scopeFor(call, { ahead, extra: new Map([...(ahead?.extra ?? []), ...templateVariables(path, dest, scope)]) });
+        const given = templateVariables(path, dest, scope);
+        if (ahead?.reads) ahead.reads.given = given;
+        const own = scopeFor(call, { ahead, extra: new Map([...(ahead?.extra ?? []), ...given]) });
         const rendered = templates.render(display(path), own, record, options);
         for (const piece of secretPieces(rendered)) secrets.add(piece);
         return rendered;
@@ -153,6 +184,7 @@ function argumentsFor(call: Call, module: Module, ahead: Speculated | undefined,
     args.set(module.freeForm, evaluate(task.freeForm, scope, record));
   }
   if (byManager) {
+    if (ahead?.reads) ahead.reads.onlyAhead = true;
     const facts = ahead?.facts ?? call.run.variables.facts(call.host.name);
     const defaults = managerDefaults(task, facts as unknown as ReadonlyMap<string, unknown>);
     const layer = defaults === undefined ? null : evaluate(defaults, scope, record);
@@ -170,12 +202,12 @@ function argumentsFor(call: Call, module: Module, ahead: Speculated | undefined,
     // A parameter marked secret makes its value a secret wherever the value came from.
     if (typeof value === 'string' && value !== '') secrets.add(String(new Secret(value).reveal()));
   }
-  const given: Arguments = { args: parseArgs(module, toPlain(args, true) as { [key: string]: any }, task.argOrigins), secrets, secretFields };
-  if (!byManager && !holdsSource(task.args) && !holdsSource(task.freeForm ?? null)) literal.set(task, { ...given, args: frozen(given.args) });
+  // What was worked out ahead is used in earnest too, and what is literal by all hosts: nobody may change it.
+  const given: Arguments = { args: frozen(parseArgs(module, toPlain(args, true) as { [key: string]: any }, task.argOrigins)), secrets, secretFields };
+  if (!byManager && !holdsSource(task.args) && !holdsSource(task.freeForm ?? null)) literal.set(task, given);
   return given;
 }
 
-/** What many hosts share nobody may change. */
 function frozen(data: unknown): unknown {
   if (typeof data !== 'object' || data === null || Object.isFrozen(data)) return data;
   for (const member of Object.values(data)) frozen(member);

@@ -15,6 +15,7 @@ import { toPlain, type Dict, type Origin } from '../value/value.js';
 import { prefetch } from './ahead.js';
 import type { Started } from './async.js';
 import { FactCache } from './fact-cache.js';
+import { Foresight } from './foreseen.js';
 import { flush } from './handlers.js';
 import { HostLocks } from './host-lock.js';
 import { HostRun } from './host.js';
@@ -54,6 +55,9 @@ export class Run {
   readonly resume: Resume | undefined;
   /** A host was held by another run. */
   lockedOut = false;
+  readonly foresight = new Foresight();
+  /** Counts what makes nothing worth that was worked out ahead: hosts and groups come or go, connections are made anew. */
+  upheavals = 0;
   /** Confirmed blocks begun on machines: their names on the hosts are counted. */
   confirmations = 0;
   /** What `add_host` and `group_by` put into the inventory, to be put there again when it is read anew. */
@@ -176,12 +180,14 @@ export class Run {
   /** Adds hosts or groups for the rest of the run. */
   addToInventory(addition: (inventory: Inventory) => void): void {
     addition(this.inventory);
+    this.upheavals++;
     this.#additions.push(addition);
   }
 
   async refreshInventory(): Promise<void> {
     useReading({ isFresh: true });
     replaceInventory(this.inventory, await loadInventory(this.options.inventory));
+    this.upheavals++;
     for (const addition of this.#additions) addition(this.inventory);
     for (const name of this.inventory.hosts.keys()) this.admit(name);
   }

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import type { Scope, Services } from '../expression/index.js';
+import type { Services } from '../expression/index.js';
 import { display, searchPath, type Place } from '../playbook/index.js';
 import type { Task } from '../playbook/types.js';
 import { templates } from '../template/index.js';
 import { ContentError } from '../value/errors.js';
 import type { Dict } from '../value/value.js';
+import type { Reads, VariableScope } from '../variables/index.js';
 import type { PlayRun } from './play.js';
 import type { Run } from './run.js';
 import { settingOf } from './settings.js';
@@ -27,6 +28,8 @@ export interface Where {
   includes: readonly Dict[];
   /** Nothing with an effect may happen: the engine only looks ahead. */
   ahead: boolean;
+  /** Told of everything that is read. */
+  reads?: Reads | undefined;
 }
 
 /** What looking ahead takes to be so: values that tasks before would leave if nothing needs a change. */
@@ -35,14 +38,17 @@ export interface Speculated {
   extra: Dict;
   /** Facts as their gathering would leave them; undefined while they are those gathered. */
   facts: Dict | undefined;
+  /** Told of everything that is read. */
+  reads?: Reads | undefined;
 }
 
 /** Ahead of its turn, with nothing taken to be so. */
 export const AHEAD: Speculated = { extra: new Map(), facts: undefined };
 
 /** Variables and services as a task sees them. */
-export function scopeOf(run: Run, where: Where): Scope {
-  const { play, task } = where;
+export function scopeOf(run: Run, where: Where): VariableScope {
+  const { play, task, reads } = where;
+  const onlyAhead = reads && (() => void (reads.onlyAhead = true));
   const services: Services = {
     find: (name, folder) => findFile(run, play, task, name, folder),
     names: task?.action === 'include_tasks' ? 'tasks' : task?.action === 'include_vars' ? 'vars' : undefined,
@@ -54,7 +60,9 @@ export function scopeOf(run: Run, where: Where): Scope {
     template: (file, options) => templates.jinja(display(file), options),
     ahead: where.ahead,
     setting: (name) => settingOf(run.options, name),
-    remark: where.ahead ? undefined : run.remark,
+    // What is to be said is said when the turn has come.
+    remark: where.ahead ? onlyAhead : run.remark,
+    outside: onlyAhead,
   };
   return run.variables.scope({
     host: where.host,
@@ -82,6 +90,7 @@ export function scopeOf(run: Run, where: Where): Scope {
     runTags: run.options.tags,
     skipTags: run.options.skipTags,
     playbookDir: play.play.baseDir,
+    reads,
   });
 }
 

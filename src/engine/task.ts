@@ -93,6 +93,7 @@ async function runOnHost(call: Call, name: string, sharers: readonly HostRun[]):
       conclude({ ...call, task: bare(task) }, name, outcomeOfError(error, `working out the task's keywords`), seconds, sharers);
     }
   }
+  run.foresight.drop(call);
   run.emit({ event: 'idle', host: host.name });
 }
 
@@ -254,7 +255,7 @@ async function attemptOnce(call: Call, repeated: boolean): Promise<Outcome> {
     const act = action(task.action);
     if (act) return await act(call);
     return await withFactsOfOthers(call, async (record) => {
-      const job = await moduleJob(call, undefined, repeated ? async () => [] : aheadOf(call), record);
+      const job = await moduleJob(call, undefined, repeated ? async () => [] : aheadOf(call), record, call.run.foresight.of(call)?.evaluated);
       // What is asked until it is so must be asked anew each time, and so must what comes behind it.
       if (repeated) job.machine.forget();
       const result = await perform(job);

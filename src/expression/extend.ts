@@ -38,7 +38,10 @@ export function addLookup(name: string, run: OwnLookup): void {
 function add<Answer>(table: Table<Answer>, name: string, run: (env: Env, args: Plain[], named: Plain[]) => Answer): void {
   const entry: Entry<Answer> = {
     name, parameters: ANY, lenient: 0,
-    run: (env, args: Value[], named: Map<Value, Value>) => run(env, args.map(plain), named.size > 0 ? [plain(named)] : []),
+    run: (env, args: Value[], named: Map<Value, Value>) => {
+      env.scope.services.outside?.();
+      return run(env, args.map(plain), named.size > 0 ? [plain(named)] : []);
+    },
   };
   (table as Map<string, Entry<Answer>>).set(name, entry);
 }

@@ -93,5 +93,6 @@ function lookup(env: Env, [name, ...terms]: Value[], given: Map<string, Value>, 
 /** A lookup by name, with its terms; always gives a list. */
 export function runLookup(env: Env, name: string, terms: Value[], named: Map<string, Value>): Value[] {
   const entry = find(LOOKUPS, name) ?? unknownName('lookup', name, LOOKUPS);
+  env.scope.services.outside?.();
   return invoke(entry, 'lookup', env, [terms], named);
 }

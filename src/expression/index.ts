@@ -54,6 +54,8 @@ export interface Services {
   setting?: (name: string) => Value | undefined;
   /** Takes what is to be said of the project's content without stopping anything; told once for each place. */
   remark?: ((message: string, origin: Origin) => void) | undefined;
+  /** Told where something is read that is no variable and may change while a run goes on: a file of the controller, say. */
+  outside?: (() => void) | undefined;
 }
 
 /** Services for a scope that sees no file of the controller. */

@@ -80,6 +80,7 @@ function captured(write: (out: Out) => void): Value {
 export function openPage(frame: Frame, given: Result): Page | undefined {
   if (given instanceof Undefined) given.raise();
   const { services } = frame.scope;
+  services.outside?.();
   const names = Array.isArray(read(given as Value)) ? iterate(given as Value).map(str) : [str(given as Value)];
   for (const name of names) {
     const from = frame.rendering?.page;

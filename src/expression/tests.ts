@@ -17,6 +17,9 @@ function result(value: Value, test: string): Map<Value, Value> {
   const open = read(value);
   return open instanceof Map ? open : fail(`the test "${test}" takes the result of a task, not ${typeName(open)}`, 'give it the name under "register"');
 }
+/** Tests that look at the controller's files. */
+const files = (tests: { [signature: string]: (env: Env, ...args: any[]) => boolean }) =>
+  Object.fromEntries(Object.entries(tests).map(([signature, test]) => [signature, (env: Env, ...args: any[]) => (env.scope.services.outside?.(), test(env, ...args))]));
 const flag = (value: Value, test: string, name: string) => {
   const found = result(value, test).get(name);
   return found !== undefined && truthy(found);
@@ -113,14 +116,16 @@ const OWN = table<boolean>({
     const found = result(value, 'timedout').get('timedout');
     return found instanceof Map && truthy(found.get('period') ?? false);
   },
-  'exists(path)': (_, path) => existsSync(str(path)),
-  'link_exists(path)': (_, path) => stat(path, true) !== undefined,
-  'file|is_file(path)': (_, path) => stat(path)?.isFile() ?? false,
-  'directory|is_dir(path)': (_, path) => stat(path)?.isDirectory() ?? false,
-  'link|is_link(path)': (_, path) => stat(path, true)?.isSymbolicLink() ?? false,
+  ...files({
+    'exists(path)': (_, path) => existsSync(str(path)),
+    'link_exists(path)': (_, path) => stat(path, true) !== undefined,
+    'file|is_file(path)': (_, path) => stat(path)?.isFile() ?? false,
+    'directory|is_dir(path)': (_, path) => stat(path)?.isDirectory() ?? false,
+    'link|is_link(path)': (_, path) => stat(path, true)?.isSymbolicLink() ?? false,
+    'same_file|is_same_file(path, other)': (_, a, b) => realpathSync(str(a)) === realpathSync(str(b)),
+    'mount|is_mount(path)': (_, path) => stat(path) !== undefined && (str(path) === '/' || stat(path)?.dev !== stat(dirname(str(path)))?.dev),
+  }),
   'abs|is_abs(path)': (_, path) => str(path).startsWith('/'),
-  'same_file|is_same_file(path, other)': (_, a, b) => realpathSync(str(a)) === realpathSync(str(b)),
-  'mount|is_mount(path)': (_, path) => stat(path) !== undefined && (str(path) === '/' || stat(path)?.dev !== stat(dirname(str(path)))?.dev),
   'url(value, schemes=null)': (_, value, schemes) => {
     const found = /^([a-z][a-z0-9+.-]*):\/\/[^?#]/i.exec(str(value));
     return found !== null && (schemes === null || contains(schemes, found[1]!.toLowerCase()));

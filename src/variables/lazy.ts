@@ -10,38 +10,40 @@ export type Evaluate = (value: Value, label: string) => Value;
  * Belongs to one evaluation: what reading a member reads is noted in that evaluation's record.
  */
 export class LazyDict extends Map<Value, Value> {
-  readonly #members: { has(key: Value): boolean; keys(): Iterable<Value> };
   readonly #load: (key: Value) => Value;
 
-  constructor(members: { has(key: Value): boolean; keys(): Iterable<Value> }, load: (key: Value) => Value) {
+  /** @param members what the dict is made from */
+  constructor(
+    readonly members: { has(key: Value): boolean; keys(): Iterable<Value> },
+    load: (key: Value) => Value,
+  ) {
     super();
     holdsNoSource(this);
-    this.#members = members;
     this.#load = load;
   }
   override get(key: Value): Value | undefined {
     if (super.has(key)) return super.get(key);
-    if (!this.#members.has(key)) return undefined;
+    if (!this.members.has(key)) return undefined;
     const value = this.#load(key);
     super.set(key, value);
     return value;
   }
   override has(key: Value): boolean {
-    return this.#members.has(key);
+    return this.members.has(key);
   }
   override get size(): number {
     let size = 0;
-    for (const _ of this.#members.keys()) size++;
+    for (const _ of this.members.keys()) size++;
     return size;
   }
   override *keys(): MapIterator<Value> {
-    yield* this.#members.keys();
+    yield* this.members.keys();
   }
   override *values(): MapIterator<Value> {
-    for (const key of this.#members.keys()) yield this.get(key)!;
+    for (const key of this.members.keys()) yield this.get(key)!;
   }
   override *entries(): MapIterator<[Value, Value]> {
-    for (const key of this.#members.keys()) yield [key, this.get(key)!];
+    for (const key of this.members.keys()) yield [key, this.get(key)!];
   }
   override [Symbol.iterator](): MapIterator<[Value, Value]> {
     return this.entries();

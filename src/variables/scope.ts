@@ -6,6 +6,7 @@ import { holdsSource, Source, type Dict, type Value } from '../value/value.js';
 import { originOfFound, valueOf, type Found, type Layer, type Level } from './layers.js';
 import { lazily, LazyDict, VariablesDict } from './lazy.js';
 import { hasMagic, MAGIC, magicNames } from './magic.js';
+import type { Reads } from './reads.js';
 import { ancestry, roleLayers } from './roles.js';
 import type { Variables } from './variables.js';
 
@@ -41,7 +42,18 @@ export interface Context {
   skipTags?: readonly string[] | undefined;
   /** Folder of the playbook. */
   playbookDir?: string | undefined;
+  /** Told of everything that is read. */
+  reads?: Reads | undefined;
 }
+
+/** Magic variables that hold others: what is read of them is noted, not they themselves. */
+const HOLDS_OTHERS = new Set(['vars', 'hostvars', 'ansible_facts', 'ansible_delegated_vars']);
+
+/** How a fact read as `ansible_facts.x` is noted: no variable has a dot in its name. */
+const FACT = 'ansible_facts.';
+
+/** Behind it the host whose variables were read by way of `hostvars`. */
+const HOSTVARS = 'hostvars ';
 
 /** A value that is being evaluated, to see variables that need themselves. */
 interface Busy {
@@ -60,6 +72,8 @@ export class VariableScope implements Scope {
   /** By the hosts set of the record, which the records of inner evaluations share. */
   readonly #kept = new WeakMap<object, Map<string, Value>>();
   #layers: readonly Layer[] | undefined;
+  /** Whose variables, and whether as others see them: how `reads` tells scopes apart. */
+  readonly #view: string;
 
   constructor(
     readonly variables: Variables,
@@ -69,6 +83,7 @@ export class VariableScope implements Scope {
     this.services = context.services;
     this.#busy = parent ? parent.#busy : [];
     this.#hostScopes = parent ? parent.#hostScopes : new Map();
+    this.#view = parent ? `${HOSTVARS}${context.host}` : context.host;
   }
 
   get(name: string, record: Record): Value | undefined {
@@ -82,10 +97,12 @@ export class VariableScope implements Scope {
   }
 
   #read(name: string, record: Record): Value | undefined {
-    if (this.context.loop?.has(name)) return this.#evaluate(this.context.loop.get(name)!, name, record);
+    const { loop } = this.context;
+    if (loop?.has(name)) return this.#evaluate(this.#noted(name, loop.get(name))!, name, record);
     const magic = MAGIC.get(name)?.(this, record);
-    if (magic !== undefined) return magic;
+    if (magic !== undefined) return HOLDS_OTHERS.has(name) ? magic : this.#noted(name, magic);
     const found = this.find(name);
+    this.#noted(name, found && valueOf(found));
     // A task always knows its host's address and how it is reached; `hostvars` only what was written, as in Ansible.
     if (!found && this.context.task && name === 'ansible_connection') return this.#connection(record);
     if (!found) return name === 'ansible_host' && this.context.task ? this.context.host : undefined;
@@ -93,6 +110,31 @@ export class VariableScope implements Scope {
     const origin = originOfFound(found);
     if (origin) record.origins.set(name, origin);
     return this.#evaluate(valueOf(found), name, record);
+  }
+
+  #noted<V extends Value | undefined>(name: string, raw: V): V {
+    this.context.reads?.note(this.#view, name, raw);
+    return raw;
+  }
+
+  /** What a name leads to before it is evaluated, for `Reads`. */
+  raw(name: string): Value | undefined {
+    const { loop } = this.context;
+    if (name.startsWith(FACT)) return this.#facts.get(name.slice(FACT.length));
+    if (loop?.has(name)) return loop.get(name);
+    const magic = MAGIC.get(name)?.(this, new Record());
+    if (magic !== undefined) return magic;
+    const found = this.find(name);
+    return found && valueOf(found);
+  }
+
+  /** The scope of other variables that `Reads` noted as read from here by way of `hostvars`; undefined for what was not. */
+  viewed(view: string): VariableScope | undefined {
+    return view.startsWith(HOSTVARS) ? this.#other(view.slice(HOSTVARS.length)) : undefined;
+  }
+
+  get #facts(): Dict {
+    return this.context.facts ?? this.variables.facts(this.context.host);
   }
 
   #connection(record: Record): Value {
@@ -112,6 +154,7 @@ export class VariableScope implements Scope {
   }
 
   *names(): Iterable<string> {
+    this.context.reads?.noteAll();
     const seen = new Set<string>();
     for (const name of this.context.loop?.keys() ?? []) seen.add(String(name));
     for (const name of magicNames(this)) seen.add(name);
@@ -123,8 +166,16 @@ export class VariableScope implements Scope {
 
   /** Facts as `ansible_facts`; each one read is noted. */
   facts(record: Record): Dict {
-    const facts = this.context.facts ?? this.variables.facts(this.context.host);
-    return new LazyDict(facts, (key) => {
+    const facts = this.#facts;
+    const { reads } = this.context;
+    const noting = reads && {
+      has: (key: Value) => this.#noted(FACT + String(key), facts.get(key)) !== undefined,
+      keys: () => {
+        reads.noteAll();
+        return facts.keys();
+      },
+    };
+    return new LazyDict(noting ?? facts, (key) => {
       record.facts.add(String(key));
       return facts.get(key)!;
     });
@@ -133,10 +184,17 @@ export class VariableScope implements Scope {
   /** All variables as a dict: `vars`. */
   asDict(record: Record): Dict {
     const members = {
-      has: (key: Value) => typeof key === 'string' && (this.context.loop?.has(key) === true || hasMagic(this, key) || this.find(key) !== undefined),
+      has: (key: Value) => typeof key === 'string' && this.#has(key),
       keys: () => this.names(),
     };
     return new VariablesDict(members, (key) => this.get(key as string, record) ?? null);
+  }
+
+  #has(name: string): boolean {
+    if (this.context.loop?.has(name) || hasMagic(this, name)) return true;
+    const found = this.find(name);
+    this.#noted(name, found && valueOf(found));
+    return found !== undefined;
   }
 
   /** `hostvars`: every host's inventory variables, facts and what tasks set, but nothing of the play, as in Ansible. */
@@ -144,14 +202,18 @@ export class VariableScope implements Scope {
     return new LazyDict(this.variables.inventory.hosts, (key) => {
       const host = key as string;
       if (host !== this.context.host) record.hosts.add(host);
-      let scope = this.#hostScopes.get(host);
-      if (!scope) {
-        const { services, check, diff, forks, verbosity, limit, runTags, skipTags, playbookDir } = this.context;
-        scope = new VariableScope(this.variables, { host, services, check, diff, forks, verbosity, limit, runTags, skipTags, playbookDir }, this);
-        this.#hostScopes.set(host, scope);
-      }
-      return scope.asDict(record);
+      return this.#other(host).asDict(record);
     });
+  }
+
+  #other(host: string): VariableScope {
+    let scope = this.#hostScopes.get(host);
+    if (!scope) {
+      const { services, check, diff, forks, verbosity, limit, runTags, skipTags, playbookDir, reads } = this.context;
+      scope = new VariableScope(this.variables, { host, services, check, diff, forks, verbosity, limit, runTags, skipTags, playbookDir, reads }, this);
+      this.#hostScopes.set(host, scope);
+    }
+    return scope;
   }
 
   /** `ansible_delegated_vars`: under the name of the host a task is delegated to its variables, save that `inventory_hostname` stays whose task it is. */
@@ -203,14 +265,14 @@ export class VariableScope implements Scope {
     for (const role of ancestry(task?.role)) layers.push({ level: 'role parameters', vars: role.params });
     layers.push({ level: 'set_fact and register', vars: variables.setByTasks(context.host) }, { level: 'include_vars', vars: variables.included(context.host) });
     pushReversed(layers, 'task vars', task?.vars);
-    if (task?.role) layers.push(...roleLayers(task.role, 'role vars', (role) => role.vars));
+    if (task?.role) layers.push(...roleLayers(task.role, 'role vars'));
     const roles = play?.roles.filter((role) => role.public).reverse() ?? [];
-    for (const role of roles) layers.push(...roleLayers(role, 'role vars', (each) => each.vars, 'alone'));
+    for (const role of roles) layers.push(...roleLayers(role, 'role vars', 'alone'));
     if (context.varsFiles) layers.push({ level: 'vars_files', vars: context.varsFiles });
     if (play) layers.push({ level: 'play vars', vars: play.vars });
     layers.push({ level: 'facts', vars: context.facts ?? variables.facts(context.host) }, ...variables.hostLayers(context.host));
-    if (task?.role) layers.push(...roleLayers(task.role, 'role defaults', (role) => role.defaults));
-    for (const role of roles) layers.push(...roleLayers(role, 'role defaults', (each) => each.defaults, 'alone'));
+    if (task?.role) layers.push(...roleLayers(task.role, 'role defaults'));
+    for (const role of roles) layers.push(...roleLayers(role, 'role defaults', 'alone'));
     return (this.#layers = layers);
   }
 }

@@ -45,6 +45,26 @@ const body: fc.Arbitrary<{ lines: readonly string[]; register?: string }> = fc.o
   { weight: 3, arbitrary: file.map((f) => ({ lines: [`stat: {path: "{{ root }}/${f}"}`], register: 'seen' })) },
   { weight: 1, arbitrary: word.map((w) => ({ lines: [`set_fact: {flag: ${w}}`] })) },
   { weight: 1, arbitrary: file.map((f) => ({ lines: [`copy: {dest: "{{ root }}/${f}", content: "{{ seen.stat.exists | default('none') }}\\n"}`] })) },
+  // What is read here may change between looking ahead and the task's turn: by a task before, or on another host. Each name has files of its own.
+  { weight: 1, arbitrary: word.map((w) => ({ lines: [`set_fact: {flag: "{{ made.changed | default('${w}') }}", flags: "{{ flags | default([]) + [flag | default('${w}')] }}"}`] })) },
+  {
+    weight: 3,
+    arbitrary: fc.tuple(
+      file,
+      fc.constantFrom(
+        "{{ flag | default('none') }} {{ flags | default([]) | join(' ') }}",
+        "{{ made.changed | default('none') }} {{ vars.flag is defined }}",
+        "{{ lookup('file', root ~ '/f1', errors='ignore') }} {{ (root ~ '/f2') is exists }}",
+      ),
+    ).map(([f, text]) => ({ lines: [`copy: {dest: "{{ root }}/${f}.{{ inventory_hostname }}", content: "${text}\\n"}`], register: 'made' })),
+  },
+  { weight: 1, arbitrary: file.map((f) => ({ lines: [`template: {src: "{{ root }}/${f}", dest: "{{ root }}/f3.of.{{ inventory_hostname }}"}`], register: 'made' })) },
+  {
+    weight: 1,
+    arbitrary: file.map((f) => ({
+      lines: [`copy: {dest: "{{ root }}/${f}.{{ item.name }}.{{ inventory_hostname }}", content: "{{ item.text }}\\n"}`, 'loop: "{{ entries }}"', 'vars:', '  entries:', '    - {name: fixed, text: one}', `    - {name: read, text: "{{ flag | default('none') }}"}`],
+    })),
+  },
   { weight: 1, arbitrary: fc.constant({ lines: ['fail: {msg: no}'] }) },
   {
     weight: 2,
@@ -55,8 +75,13 @@ const body: fc.Arbitrary<{ lines: readonly string[]; register?: string }> = fc.o
   },
 );
 
+/** Under `free` hosts do not wait for each other: what one reads of another there is nobody's promise. */
+const ofOthers: fc.Arbitrary<{ lines: readonly string[]; register?: string }> = file.map((f) => ({
+  lines: [`copy: {dest: "{{ root }}/${f}.of.{{ inventory_hostname }}", content: "{{ hostvars['b'].flag | default('none') }} {{ hostvars['a'].made.changed | default('none') }} {{ ansible_play_hosts | join(' ') }}\\n"}`],
+}));
+
 /** Under `free` a delegated task races with what its machine does for itself, by design: there is none then. */
-const tasks = (strategy: string): fc.Arbitrary<Make> => fc.tuple(body, extras).map(([{ lines, register }, { when: condition, notify, ignore, delegate }]) => (n) => {
+const tasks = (strategy: string): fc.Arbitrary<Make> => fc.tuple(strategy === 'linear' ? fc.oneof({ weight: 12, arbitrary: body }, { weight: 1, arbitrary: ofOthers }) : body, extras).map(([{ lines, register }, { when: condition, notify, ignore, delegate }]) => (n) => {
   const delegated = strategy === 'linear' && delegate === 0 && !lines.some((line) => line.startsWith('set_fact') || line.startsWith('fail'));
   const text = delegated ? lines.map((line) => line.replaceAll('{{ root }}', "{{ hostvars['b'].root }}")) : lines;
   const all = [`name: t${n}`, ...text];

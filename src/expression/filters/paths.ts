@@ -52,7 +52,8 @@ export const PATHS = table<Result>({
   },
   'expanduser(path)': (_, path) => str(path).replace(/^~(?=\/|$)/, homedir()),
   'expandvars(path)': (_, path) => str(path).replace(/\$(?:\{(\w+)\}|(\w+))/g, (whole, braced, bare) => process.env[(braced ?? bare) as string] ?? whole),
-  'realpath(path)': (_, path) => {
+  'realpath(path)': (env, path) => {
+    env.scope.services.outside?.();
     const absolute = posix.resolve(str(path));
     try {
       return realpathSync(absolute);
@@ -62,5 +63,8 @@ export const PATHS = table<Result>({
   },
   'relpath(path, start=".")': (_, path, start) => posix.relative(posix.resolve(str(start)), posix.resolve(str(path))) || '.',
   'normpath(path)': (_, path) => posix.normalize(str(path)).replace(/(?<=.)\/$/, ''),
-  'fileglob(pattern)': (env, pattern) => globPaths(posix.resolve(env.scope.services.baseDir, str(pattern))),
+  'fileglob(pattern)': (env, pattern) => {
+    env.scope.services.outside?.();
+    return globPaths(posix.resolve(env.scope.services.baseDir, str(pattern)));
+  },
 });
