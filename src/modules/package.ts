@@ -3,7 +3,7 @@ import apt from './apt.js';
 import { parseArgs } from './args.js';
 import dnf from './dnf.js';
 import { defineModule, ModuleError, verifies, type Declarative } from './module.js';
-import { any, choice, list, params } from './params.js';
+import { any, choice, list, params, str } from './params.js';
 
 /** The modules behind it; each answers for its own packages. */
 const MODULES: { [manager: string]: Declarative<any, any, any> } = { apt, dnf, dnf5: dnf, yum: dnf };
@@ -26,6 +26,7 @@ export default defineModule({
     ...bare(apt.params.shape),
     name: list('Packages, as the package manager writes them.').meta({ aliases: ['package', 'pkg'] }).optional(),
     state: choice(['present', 'installed', 'latest', 'absent', 'removed', 'fixed', 'build-dep'], 'What the packages shall be.').optional(),
+    use_backend: str('Which dnf, as the dnf module takes it.').optional(),
     use: any('The package manager, where it is not to be found on the host; the variable ansible_package_use says it too.').default('auto'),
   }),
   returns: apt.returns,
