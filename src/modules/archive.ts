@@ -10,14 +10,14 @@ import { replaced, replaceFiles, unsafeWrites } from './replace_file.js';
 import { undoFile } from './whole_file.js';
 import { hostPath } from './words.js';
 
-/** Of each format: tar's option, the program that packs a single file, and what the first bytes of a packed one say. */
+/** Of each format: tar's option, the program that packs a single file, and the package that brings what is needed. */
 const FORMATS = {
-  gz: { option: '-z', program: 'gzip' },
-  bz2: { option: '-j', program: 'bzip2' },
-  xz: { option: '-J', program: 'xz' },
-  zstd: { option: '--zstd', program: 'zstd' },
-  tar: { option: '', program: undefined },
-  zip: { option: '', program: undefined },
+  gz: { option: '-z', program: 'gzip', comes: 'gzip' },
+  bz2: { option: '-j', program: 'bzip2', comes: 'bzip2' },
+  xz: { option: '-J', program: 'xz', comes: 'xz-utils or xz' },
+  zstd: { option: '--zstd', program: 'zstd', comes: 'zstd' },
+  tar: { option: '', program: undefined, comes: 'tar' },
+  zip: { option: '', program: undefined, comes: 'zip' },
 } as const;
 
 const schema = params({
@@ -131,12 +131,15 @@ printf '%s\\000%s\\000%s\\000' "$z" "$c" "$l"`,
     const remove = has('remove') ? [sh`rm -rf -- ${observed.paths.filter((each) => !observed.missing.includes(each)).map(hostPath)}`] : [];
     if (!has('content')) return replaceFiles([], [at], { after: [...(entry.stat ? [applyAttributes(at, wanted, entry.stat, umask, changes)] : []), ...remove] });
     const make = isSingle ? sh`${FORMATS[wanted.format].program!} -c <${hostPath(observed.paths[0]!)} >"$f"` : pack(wanted.format, hostPath(root), members);
+    const { program, comes } = FORMATS[wanted.format];
+    const needs = program ?? wanted.format;
     const mode = entry.stat && wanted.mode !== undefined ? resolveMode(wanted.mode, entry.stat.mode, false, umask) : newMode(wanted.mode, false, umask);
     const file = { path: at, was: entry.stat, content: { host: raw('"$f"') }, owner: wanted.owner, group: wanted.group, mode, labels: labelsOf(wanted), source: 'the archive' };
     const step = replaceFiles([file], [at], {
       before: [sh`:
 d=$(mktemp -d) && f=$d/file || exit
 trap 'rm -rf -- "$d"' EXIT
+command -v ${needs} >/dev/null || { printf '%s\\n' ${`the host has no ${needs}; install the package ${comes} on it`} >&2; exit 1; }
 ${make}`],
       after: remove,
     });
@@ -184,8 +187,7 @@ function isAs(member: Source, is: Member): boolean {
 /** Writes members, whose names are in the file "$muster_members", to "$f". GNU tar tells of a file that grew meanwhile by 1: it is in the archive. */
 function pack(format: Wanted['format'], root: Sh, members: readonly Source[]): Sh {
   if (format === 'zip') {
-    return sh`command -v zip >/dev/null || { echo 'the host has no zip; install the package zip on it' >&2; exit 1; }
-(cd -- ${root} && ${members.length === 0 ? raw(`printf 'UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==' | base64 -d >"$f"`) : raw('rm -f -- "$f" && TZ=UTC zip -q "$f.zip" -@ <"$muster_members" && mv -- "$f.zip" "$f"')})`;
+    return sh`(cd -- ${root} && ${members.length === 0 ? raw(`printf 'UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==' | base64 -d >"$f"`) : raw('rm -f -- "$f" && TZ=UTC zip -q "$f.zip" -@ <"$muster_members" && mv -- "$f.zip" "$f"')})`;
   }
   const { option } = FORMATS[format];
   return sh`case $(tar --version 2>/dev/null) in

@@ -39,6 +39,16 @@ for (const [format, shells] of [['gz', undefined], ['tar', undefined], ['bz2', u
   }, shells);
 }
 
+inShells(test, 'a program that is not there is named', async (t, place) => {
+  const app = await tree(place);
+  const tools = join(place.dir, '..', 'few');
+  await mkdir(tools);
+  for (const name of ['mktemp', 'rm', 'stat', 'find', 'sh', 'readlink', 'head', 'base64', 'tar']) await symlink(`/usr/bin/${name}`, join(tools, name));
+  place.env['PATH'] = tools;
+  await t.throwsAsync(converge(t, place, archive, { path: app, dest: join(place.dir, 'x'), format: 'xz' }), { message: 'the host has no xz; install the package xz-utils or xz on it' });
+  t.deepEqual(await readdir(place.dir), ["it's"]);
+}, ['dash', 'bash']);
+
 inShells(test, 'a zip has what links lead to', async (t, place) => {
   const app = await tree(place);
   await rm(join(app, 'link'));
