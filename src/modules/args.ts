@@ -114,8 +114,11 @@ export const WHOLE = '_variable_params';
 
 type Origins = ReadonlyMap<string, Origin>;
 
-/** Written name -> parameter, with what is wrong about the names. */
-function resolve(spec: Spec, written: Iterable<string>, origins: Origins): { names: Map<string, string>; unknown: string[]; errors: ContentError[] } {
+/**
+ * Written name -> parameter, with what is wrong about the names.
+ * @param isGiven whether an argument is sure to have a value: one that is not may go by another name of its parameter too
+ */
+function resolve(spec: Spec, written: Iterable<string>, origins: Origins, isGiven: (key: string) => boolean): { names: Map<string, string>; unknown: string[]; errors: ContentError[] } {
   const known = namesOf(spec);
   const names = new Map<string, string>();
   const unknown: string[] = [];
@@ -132,11 +135,11 @@ function resolve(spec: Spec, written: Iterable<string>, origins: Origins): { nam
       continue;
     }
     const before = givenAs.get(name ?? key);
-    if (before !== undefined) {
+    if (before !== undefined && isGiven(key)) {
       errors.push(new ContentError(`${spec.name} is given both "${before}" and "${key}", which are one parameter`, origins.get(key), `leave one out`));
       continue;
     }
-    givenAs.set(name ?? key, key);
+    if (isGiven(key)) givenAs.set(name ?? key, key);
     names.set(key, name ?? key);
   }
   return { names, unknown, errors };
@@ -149,7 +152,7 @@ function resolve(spec: Spec, written: Iterable<string>, origins: Origins): { nam
  * @throws ArgumentError naming everything that is wrong
  */
 export function parseArgs(spec: Spec, args: { [key: string]: Plain }, origins: Origins = new Map()): any {
-  const { names, unknown, errors } = resolve(spec, Object.keys(args), origins);
+  const { names, unknown, errors } = resolve(spec, Object.keys(args), origins, (key) => args[key] !== null);
   const known = namesOf(spec);
   const given: { [key: string]: Plain } = {};
   for (const [key, name] of names) if (args[key] !== null || !known.has(name)) given[name] = args[key]!;
@@ -173,7 +176,7 @@ export function parseArgs(spec: Spec, args: { [key: string]: Plain }, origins: O
  */
 export function checkArgs(spec: Spec, args: Dict, origins: Origins, place?: Origin): ContentError[] {
   const written = [...args.keys()].map(String);
-  const { names, errors } = resolve(spec, written, origins);
+  const { names, errors } = resolve(spec, written, origins, (key) => !holdsSource(args.get(key) ?? null) && args.get(key) !== null);
   const writtenAs = new Map([...names].map(([key, name]) => [name, key]));
   const params = describeParams(spec);
   const given: { [key: string]: Plain } = {};

@@ -16,6 +16,9 @@ const COLLECTIONS: { [collection: string]: readonly string[] } = {
   'community.mysql': ['mysql_db', 'mysql_query', 'mysql_replication', 'mysql_user', 'mysql_variables'],
 };
 
+/** Collections by the name they got later. */
+const RENAMED: { [collection: string]: string } = { 'community.mysql': 'ansible.mysql' };
+
 const ALIASES: { [alias: string]: string } = { systemd_service: 'systemd', gather_facts: 'setup', dnf5: 'dnf', yum: 'dnf' };
 
 const BY_NAME = new Map<string, string>();
@@ -24,6 +27,7 @@ for (const [collection, names] of Object.entries(COLLECTIONS)) {
   for (const [written, name] of [...names.map((name) => [name, name] as const), ...aliases]) {
     BY_NAME.set(written, name);
     BY_NAME.set(`${collection}.${written}`, name);
+    if (RENAMED[collection] !== undefined) BY_NAME.set(`${RENAMED[collection]}.${written}`, name);
     if (collection === 'ansible.builtin') BY_NAME.set(`ansible.legacy.${written}`, name);
   }
 }

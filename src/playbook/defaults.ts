@@ -8,9 +8,8 @@ import { asList, given, keyPlace, place, shown } from './keywords.js';
 import type { Inherited, Task } from './types.js';
 
 /** Modules that are here, of the action groups of their collections (meta/runtime.yml, `action_groups`). */
-const GROUPS: { [group: string]: readonly string[] } = {
-  'community.mysql.all': ['mysql_db', 'mysql_query', 'mysql_replication', 'mysql_user', 'mysql_variables'],
-};
+const MYSQL = ['mysql_db', 'mysql_query', 'mysql_replication', 'mysql_user', 'mysql_variables'];
+const GROUPS: { [group: string]: readonly string[] } = { 'community.mysql.all': MYSQL, 'ansible.mysql.all': MYSQL };
 
 /** Full names of the modules of `group/NAMESPACE.COLLECTION.GROUP`, from the meta/runtime.yml of an installed collection. */
 function groupOf(key: string, ctx: LoadContext): ReadonlySet<string> | undefined {

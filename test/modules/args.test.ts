@@ -38,6 +38,7 @@ test('arguments are converted, defaults filled in, aliases resolved, nulls left 
   t.deepEqual(parseArgs(spec, { pkg: 'nginx, php', remove_all: 'yes', mode: 0o644, comment: null }), {
     name: ['nginx', 'php'], state: 'present', purge: true, mode: '0644',
   });
+  t.deepEqual(parseArgs(spec, { name: 'x', pkg: null }).name, ['x']);
   t.deepEqual(parseArgs(loose, { name: 'x', more: null, other: [1] }), { name: 'x', more: null, other: [1] });
 });
 

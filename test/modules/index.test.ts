@@ -7,7 +7,7 @@ test('names are found short, in full and by alias', (t) => {
   for (const [written, name] of [
     ['copy', 'copy'], ['ansible.builtin.copy', 'copy'], ['ansible.legacy.copy', 'copy'],
     ['systemd_service', 'systemd'], ['ansible.builtin.systemd_service', 'systemd'], ['gather_facts', 'setup'],
-    ['ansible.posix.sysctl', 'sysctl'], ['community.mysql.mysql_user', 'mysql_user'],
+    ['ansible.posix.sysctl', 'sysctl'], ['community.mysql.mysql_user', 'mysql_user'], ['ansible.mysql.mysql_user', 'mysql_user'],
     ['ansible.posix.copy', undefined], ['community.general.copy', undefined], ['coppy', undefined], ['toString', undefined], ['', undefined],
   ] as const) {
     t.is(canonicalName(written), name, written);
