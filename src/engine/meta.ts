@@ -14,7 +14,8 @@ import type { Run } from './run.js';
 /** What `meta:` can be told, each for the hosts whose condition holds. */
 const WORDS: { [word: string]: (run: Run, frame: Frame, task: Task, hosts: readonly HostRun[]) => Promise<void> | void } = {
   noop: () => {},
-  flush_handlers: async (run, frame, _task, hosts) => {
+  flush_handlers: async (run, frame, task, hosts) => {
+    if (frame.unit === 'handlers') throw new ContentError('flush_handlers cannot be a handler', task.origin, 'notify the handlers it would flush');
     // What a confirmed block did not notify does not run within it.
     if (!frame.confirm) await run.pending.recall(frame, hosts, (name, host) => handlersCalled(run, frame, name, host).length > 0);
     await flush(run, frame, hosts);

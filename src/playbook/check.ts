@@ -143,7 +143,7 @@ class Walk {
   }
 
   #handler(handler: Task): void {
-    if (handler.action === 'meta' && handler.freeForm === 'flush_handlers') complain(this.ctx, 'flush_handlers cannot be a handler', handler.origin, 'handlers are flushed when it would run');
+    if (handler.action === 'meta' && handler.freeForm === 'flush_handlers') warn(this.ctx, 'flush_handlers cannot be a handler', handler.origin, 'it fails where it is notified');
     if (typeof handler.name === 'string') {
       this.#names.add(handler.name);
       for (const role of handler.role ? [handler.role.name, handler.role.shortName] : []) this.#names.add(`${role} : ${handler.name}`);

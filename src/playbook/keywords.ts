@@ -22,6 +22,8 @@ export const PLAY: Keywords = {
   fact_path: 'text', order: 'text', vars_prompt: 'any', vars_files: 'any', strategy: 'text', serial: 'any',
   max_fail_percentage: 'number', force_handlers: 'bool', validate_argspec: 'any', pre_tasks: 'entries', roles: 'entries', tasks: 'entries',
   post_tasks: 'entries', handlers: 'entries',
+  // The name remote_user had before tasks could have one.
+  user: 'text',
 };
 export const IMPORT_PLAYBOOK: Keywords = { import_playbook: 'text', name: 'text', vars: 'dict', when: 'conditions', tags: 'texts' };
 export const BLOCK: Keywords = { ...INSIDE, notify: 'texts', confirm: 'any', block: 'entries', rescue: 'entries', always: 'entries' };

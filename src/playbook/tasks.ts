@@ -9,7 +9,7 @@ import { actionAt, isOwn, remarks } from './own.js';
 import { parseLine, pieceOf, pieceOrigin, splitWords } from './arguments.js';
 import { confirmOf } from './confirm.js';
 import { withDefaults } from './defaults.js';
-import { complain, display, findTaskFile, readYaml, type LoadContext } from './context.js';
+import { complain, display, findTaskFile, readYaml, warn, type LoadContext } from './context.js';
 import { conditions, inherit } from './inherit.js';
 import { asList, BLOCK, checkKeywords, given, HANDLER, isKeyword, keyPlace, LOOP_CONTROL, place, shown, TASK } from './keywords.js';
 import { caught } from './problems.js';
@@ -80,7 +80,7 @@ async function loadBlock(dict: Dict, at: Origin, frame: Frame): Promise<Entry[]>
   const [block, rescue, always] = [await part('block'), await part('rescue'), await part('always')];
   const confirm = confirmOf(dict, at, frame.ctx);
   if (!frame.handlers) return [{ kind: 'block', origin: at, name: given(dict, 'name'), ...(confirm ? { confirm } : {}), block, rescue, always }];
-  if (rescue.length + always.length > 0) complain(frame.ctx, 'a block among handlers takes neither "rescue" nor "always"', at);
+  if (rescue.length + always.length > 0) warn(frame.ctx, '"rescue" and "always" of a block among handlers are passed over, as in Ansible', at);
   if (confirm) complain(frame.ctx, 'a block among handlers takes no "confirm"', confirm.origin, 'handlers run within the confirmed block whose tasks notify them');
   return block;
 }
@@ -121,8 +121,10 @@ async function loadTask(dict: Dict, at: Origin, frame: Frame, module?: string): 
   args.args = withDefaults(action.name, action.written, spec, own.moduleDefaults, args.args, args.origins, ctx);
   if (action.name === 'import_tasks' || action.name === 'import_role') {
     for (const key of dict.keys()) {
-      if (!['loop', 'loop_control', 'register', 'until', 'retries', 'delay', 'async', 'poll', 'notify', 'changed_when', 'failed_when'].includes(String(key)) && !String(key).startsWith('with_')) continue;
-      complain(ctx, `${action.name} takes no "${String(key)}"`, keyPlace(dict, key, at), `it is replaced by its tasks before the run; use ${action.name.replace('import', 'include')}`);
+      if (['register', 'loop_control', 'async', 'poll'].includes(String(key))) warn(ctx, `"${String(key)}" of ${action.name} is passed over, as in Ansible`, keyPlace(dict, key, at), 'its tasks take its place before the run');
+      else if (['loop', 'until', 'retries', 'delay', 'changed_when', 'failed_when'].includes(String(key)) || String(key).startsWith('with_')) {
+        complain(ctx, `${action.name} takes no "${String(key)}"`, keyPlace(dict, key, at), `it is replaced by its tasks before the run; use ${action.name.replace('import', 'include')}`);
+      }
     }
     const inner = { ...frame, inherit: own, via: id };
     return action.name === 'import_tasks' ? importTasks(args, action, inner) : importRole(args.args, args.origins, action.origin, inner);

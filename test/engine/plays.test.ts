@@ -320,6 +320,11 @@ test('tags and a name to start at that no task has are told', async (t) => {
   t.deepEqual(await warned({ startAtTask: 't?o' }), [1]);
 });
 
+test('handlers are not flushed by a handler', async (t) => {
+  const { told } = await play(t, `${head}  tasks:\n    - {name: go, command: "true", notify: now}\n  handlers:\n    - {name: now, meta: flush_handlers}\n`, { limit: 'a' });
+  t.deepEqual(told, ['go a changed', 'meta a failed']);
+});
+
 test('a tag may be an expression of what its task sees', async (t) => {
   const site = `${head}  vars: {mine: [one, two]}
   tasks:
