@@ -15,6 +15,13 @@ const DISTRIBUTIONS: { [id: string]: readonly [string, string] } = {
 };
 const FAMILIES: { [id: string]: string } = { debian: 'Debian', ubuntu: 'Debian', rhel: 'RedHat', fedora: 'RedHat', suse: 'Suse', arch: 'Archlinux' };
 
+/** The file that Ansible tells a distribution by, and what it calls such files; of a distribution, else of its family. */
+const FILES: { [name: string]: readonly [variety: string, path: string] } = {
+  centos: ['CentOS', '/etc/centos-release'], ol: ['OracleLinux', '/etc/oracle-release'], amzn: ['Amazon', '/etc/os-release'],
+  Debian: ['Debian', '/etc/os-release'], RedHat: ['RedHat', '/etc/redhat-release'], Suse: ['SUSE', '/etc/os-release'], Alpine: ['Alpine', '/etc/alpine-release'],
+  Archlinux: ['Archlinux', '/etc/arch-release'], Gentoo: ['Gentoo', '/etc/gentoo-release'],
+};
+
 /** Package managers by the file that is there, in the order Ansible prefers them, and the families that use them. */
 const MANAGERS: readonly (readonly [path: string, manager: string, family: string])[] = [
   ['/usr/bin/apt-get', 'apt', 'Debian'], ['/usr/bin/dnf5', 'dnf5', 'RedHat'], ['/usr/bin/dnf', 'dnf', 'RedHat'], ['/usr/bin/yum', 'yum', 'RedHat'],
@@ -35,6 +42,7 @@ export function distribution(host: Gathered): Facts {
   const codename = release.get('VERSION_CODENAME') || /\(([^)]+)\)/.exec(release.get('VERSION') ?? '')?.[1];
   const lsb = assignments(host.file('/etc/lsb-release'));
   const major = version.split('.')[0]!;
+  const [variety, path] = FILES[id] ?? FILES[family] ?? ['NA', '/etc/os-release'];
   const manager = MANAGERS.filter(([path]) => host.exists(path));
   return {
     distribution: name,
@@ -42,7 +50,9 @@ export function distribution(host: Gathered): Facts {
     distribution_major_version: major,
     distribution_minor_version: version.split('.')[1],
     distribution_release: codename ?? 'NA',
-    distribution_file_path: '/etc/os-release',
+    distribution_file_path: path,
+    distribution_file_parsed: true,
+    distribution_file_variety: variety,
     os_family: family,
     lsb: {
       id: lsb.get('DISTRIB_ID') ?? name,
