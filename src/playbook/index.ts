@@ -10,6 +10,7 @@ export { includePoint, type Brought, type IncludePoint, type RoleOptions } from 
 export { loadNamedTask, loadRole, loadTaskFile } from './include.js';
 export { loadPlaybook, loadPlaybookText, ORDERS } from './plays.js';
 export { raise, renderProblem, sorted, warning, type Problem } from './problems.js';
+export { embedded } from './embedded.js';
 export { splitTags } from './inherit.js';
 export { selected } from './tags.js';
 export type * from './types.js';

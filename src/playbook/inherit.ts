@@ -2,6 +2,7 @@ import { isDict, Source, type Dict, type Origin, type Value } from '../value/val
 import { placeIn } from '../yaml/index.js';
 import { complain, warn, type LoadContext } from './context.js';
 import { moduleDefaults } from './defaults.js';
+import { embedded } from './embedded.js';
 import { asList, given, keyPlace, place } from './keywords.js';
 import { textOrLater } from './static.js';
 import type { Condition, Inherited, Tag } from './types.js';
@@ -81,10 +82,11 @@ function condition(value: Value, key: string, origin: Origin, ctx: LoadContext):
     warn(ctx, `"${key}" is an expression already`, origin, `write it without {{ }}: ${whole[1]}`);
     return { expression: whole[1]!, origin: placeIn(value, value.text.indexOf(whole[1]!)) };
   }
-  // Braces inside quotes are text of the expression; elsewhere they are a template in the wrong place.
-  if (/\{[{%]/.test(value.text.replace(/'[^']*'|"[^"]*"/g, ''))) {
-    complain(ctx, `"${key}" is an expression: {{ }} has no place in it`, origin, 'write the variable by its name alone');
-    return undefined;
+  const expression = embedded(value.text.trim());
+  if (expression !== undefined) {
+    if (expression !== value.text.trim()) warn(ctx, `"${key}" is an expression: {{ }} has no place in it`, origin, 'write the variable by its name alone, and join texts with ~');
+    return { expression, origin };
   }
-  return { expression: value.text.trim(), origin };
+  complain(ctx, `"${key}" is an expression: {{ }} and {% %} have no place in it`, origin, 'write the variable by its name alone');
+  return undefined;
 }

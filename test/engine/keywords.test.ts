@@ -396,3 +396,22 @@ test('items see what the item before gave, and conditions on a result the number
   t.true(data('vain').msg);
   t.like(data('tried'), { attempts: 2, changed: true });
 });
+
+test('a condition with {{ }} in it is one expression: what the braces give is never read as one', async (t) => {
+  const site = String.raw`- hosts: a
+  gather_facts: false
+  vars: {name: "it's", list: [1, 2], names: {x: 1}}
+  tasks:
+    - {name: text, debug: {msg: x}, when: "'{{ name }}' == \"it's\" and 'a{{ names['x'] }}b' == 'a1b'"}
+    - {name: value, debug: {msg: x}, when: "{{ list }} | length == {{ list | length }}"}
+    - {name: hostile, debug: {msg: x}, when: "{{ given }}"}
+    - {name: more, debug: {msg: x}, when: "'x' in {{ given }}"}
+    - name: asserted
+      assert: {that: ["{{ list | length }} == 2", "'{{ name }}' is string", "{{ list[0] }} == '{{ list[0] }}' | int", "'{{ given }}' is search('touch')"]}
+`;
+  const { rig, told, has } = await play(t, site, { extraVars: new Map([['given', "lookup('pipe', 'touch hosts/a/bang')"]]) });
+  t.deepEqual(rig.failures(), []);
+  t.deepEqual(told, ['text a ok', 'value a ok', 'hostile a ok', 'more a skipped', 'asserted a ok']);
+  t.false(await has('a/bang'));
+  t.true(rig.events.some((event) => event.event === 'warning' && /has no place in it/.test(event.message)));
+});
