@@ -1,5 +1,5 @@
 import { gathered, type Gathered } from './facts/gathered.js';
-import { devices, firmware, machine, mounts, virtual } from './facts/hardware.js';
+import { devices, firmware, lvm, machine, mounts, virtual } from './facts/hardware.js';
 import { network } from './facts/network.js';
 import { dateTime, distribution, local, settings, system, user } from './facts/platform.js';
 import { python } from './facts/python.js';
@@ -13,7 +13,7 @@ type Collect = (host: Gathered) => Record<string, unknown>;
 
 const COLLECTORS: { [group in Group]: readonly Collect[] } = {
   min: [system, distribution, user, dateTime, settings, python, local],
-  hardware: [machine, firmware, mounts, devices],
+  hardware: [machine, firmware, mounts, devices, lvm],
   network: [network],
   virtual: [virtual],
 };

@@ -148,6 +148,7 @@ test('memory, processors, mounts, names', (t) => {
     cpuinfo: [0, 1, 2, 3].map((n) => `processor\t: ${n}\nvendor_id\t: GenuineIntel\nmodel name\t: Xeon\nphysical id\t: ${n >> 1}\nsiblings\t: 2\ncpu cores\t: 1\n`).join(''),
     sizes: '4096 1000 500 100 50 /a b\n', uuids: 'lrwxrwxrwx 1 root root 10 Jan 1 00:00 1234-ABCD -> ../../sda1\n',
     fqdn: '127.0.1.1       web1.example.com web1\n', virt: 'kvm\n', machine: 'x86_64\n',
+    vgs: '  first,1,2,0.01,0.00\n', lvs: '  one,first,0.00\n', pvs: '  /dev/loop0,first,0.01,0.00\n',
   });
   t.like(facts, {
     memtotal_mb: 2000, memfree_mb: 1000, processor_count: 2, processor_cores: 1, processor_threads_per_core: 2, processor_vcpus: 4, processor_nproc: 3,
@@ -156,6 +157,7 @@ test('memory, processors, mounts, names', (t) => {
   t.deepEqual(facts['processor'].slice(0, 3), ['0', 'GenuineIntel', 'Xeon']);
   t.deepEqual(facts['mounts'].map((each: any) => [each.mount, each.uuid, each.size_total]), [['/a b', '1234-ABCD', 4096000], ['/nas', 'N/A', undefined]]);
   t.like(facts['devices'], { 'cciss!c0:d0': { size: '1.00 GB', sectors: '2097152' } });
+  t.deepEqual(facts['lvm'], { vgs: { first: { size_g: '0.01', free_g: '0.00', num_lvs: '2', num_pvs: '1' } }, lvs: { one: { size_g: '0.00', vg: 'first' } }, pvs: { '/dev/loop0': { size_g: '0.01', free_g: '0.00', vg: 'first' } } });
   t.deepEqual(facts['dns'], { nameservers: ['10.0.0.1'], search: ['a.example', 'b.example'] });
   t.deepEqual(facts['cmdline'], { ro: true, a: '2' });
 });

@@ -89,6 +89,20 @@ export function mounts(host: Gathered): Facts {
   return { mounts: list };
 }
 
+/** Volume groups, logical and physical volumes, where root asks and the host has any of LVM's tools. */
+export function lvm(host: Gathered): Facts {
+  const rows = (name: string) => host.lines(name).map((line) => line.trim().split(',')).filter((row) => row.length > 1);
+  const [vgs, lvs, pvs] = [rows('vgs'), rows('lvs'), rows('pvs')];
+  if (vgs.length + lvs.length + pvs.length === 0) return { lvm: 'N/A' };
+  return {
+    lvm: {
+      vgs: Object.fromEntries(vgs.map(([name, pvCount, lvCount, size, free]) => [name, { size_g: size, free_g: free, num_lvs: lvCount, num_pvs: pvCount }])),
+      lvs: Object.fromEntries(lvs.map(([name, vg, size]) => [name, { size_g: size, vg }])),
+      pvs: Object.fromEntries(pvs.map(([name, vg, size, free]) => [name, { size_g: size, free_g: free, vg }])),
+    },
+  };
+}
+
 /** UUIDs of devices, out of what `ls -l /dev/disk/by-uuid` shows. */
 export function readUuids(lines: readonly string[]): Map<string, string> {
   return new Map(lines.flatMap((line) => {

@@ -49,6 +49,9 @@ for p in /usr/bin/python3 /usr/local/bin/python3 /usr/libexec/platform-python /u
 [ -d /proc/1/root/. ] && { s root; [ / -ef /proc/1/root/. ] && echo same || echo other; }`,
   hardware: `s cpuinfo; grep -E '^(processor|model name|vendor_id|physical id|siblings|cpu cores|Processor|cpu|CPU implementer)[[:space:]]*:' /proc/cpuinfo
 s uuids; ls -l /dev/disk/by-uuid 2>/dev/null
+if [ -w / ] && command -v vgs >/dev/null && [ -e /dev/mapper/control ]; then
+  for q in 'vgs -o vg_name,pv_count,lv_count,vg_size,vg_free' 'lvs -o lv_name,vg_name,lv_size' 'pvs -o pv_name,vg_name,pv_size,pv_free'; do s "\${q%% *}"; timeout 5 $q --noheadings --nosuffix --units g --separator , 2>/dev/null; done
+fi
 set --
 while read -r d m r; do
   case $d in /*) case $m in *\\\\*) m=$(printf %b "$m") ;; esac; set -- "$@" "$m" ;; esac
