@@ -46,15 +46,14 @@ const shortOf = (name: string): string => name.slice(name.lastIndexOf('/') + 1);
 
 /**
  * Tells of a script: `script none`; or `script there`, a line `level N` for each runlevel, how the look at its state ended,
- * and what that said where it is one line. `service` cleans the environment and knows where scripts are.
+ * and what that said where it is one line. The script itself is asked: under systemd, service(8) tells of a unit that
+ * knows nothing of what the script started.
  */
 export function inspectScript({ name, pattern }: ScriptWanted): Sh {
   const script = pathOf(name);
   const look =
     pattern === undefined
-      ? sh`if ${name.startsWith('/') ? sh`false` : sh`command -v service >/dev/null`}; then o=$(timeout 10 service ${name} status </dev/null 2>/dev/null)
-  else o=$(timeout 10 ${script} status </dev/null 2>/dev/null)
-  fi`
+      ? sh`o=$(timeout 10 ${script} status </dev/null 2>/dev/null)`
       : sh`o=; ${running(pattern)}`;
   return sh`if [ ! -e ${script} ]; then echo 'script none'
 else

@@ -88,15 +88,17 @@ interface Observed {
   /** A group has the user's name. */
   namesake: boolean;
   key: { fingerprint: string; publicKey: string } | undefined;
+  /** There is a public key alone, in the way of a new pair. */
+  halfKey: boolean;
 }
 
 const keyFile = (wanted: Wanted) => wanted.ssh_key_file ?? `.ssh/id_${wanted.ssh_key_type}`;
 /** Sets $k to the path of the key, given the home folder in $h. */
 const keyPath = (wanted: Wanted): Sh => (keyFile(wanted).startsWith('/') ? sh`k=${keyFile(wanted)}` : sh`k=$h/${keyFile(wanted)}`);
 
-/** Prints public key and fingerprint, if there are any. */
+/** Prints public key and fingerprint, if there are any, and whether there is somebody's public key alone. */
 const tellKey = sh`echo @key
-if [ -e "$k" ]; then ssh-keygen -lf "$k" </dev/null || :; cat "$k.pub" 2>/dev/null || :; fi`;
+if [ -e "$k" ]; then ssh-keygen -lf "$k" </dev/null || :; cat "$k.pub" 2>/dev/null || :; elif [ -e "$k.pub" ]; then echo @halfkey; fi`;
 
 function inspect(wanted: Wanted): Sh {
   return join([
@@ -142,9 +144,12 @@ function parse(output: Output, wanted: Wanted): Observed {
     group: gid === undefined ? undefined : Number(gid),
     expanded: { shell: section('wantedshell')[0] ?? wanted.shell, home: section('wantedhome')[0] ?? wanted.home },
     namesake: section('namesake').length > 0,
+    halfKey: hasHalfKey(output),
     key: fingerprint === undefined ? undefined : { fingerprint, publicKey: publicKey ?? '' },
   };
 }
+
+const hasHalfKey = ({ stdout }: Output): boolean => stdout.includes('\n@halfkey\n');
 
 /** Days since the epoch for shadow's field of expiry; empty for never. */
 const expiry = (seconds: number) => (seconds < 0 ? '' : String(Math.floor(seconds / 86400)));
@@ -161,13 +166,13 @@ function groupsOff(wanted: Wanted, account: Account): { missing: string[]; extra
   };
 }
 
-function compare(wanted: Wanted, { account, group, key }: Observed): Change[] {
+function compare(wanted: Wanted, { account, group, key, halfKey }: Observed): Change[] {
   if (wanted.state === 'absent') return account ? [{ field: 'state', from: 'present', to: 'absent' }] : [];
   const changes: Change[] = [];
   const differ = (field: string, from: unknown, to: unknown) => {
     if (to !== undefined && from !== to) changes.push({ field, from, to });
   };
-  const generate = wanted.generate_ssh_key && (key === undefined || wanted.force);
+  const generate = wanted.generate_ssh_key && ((key === undefined && !halfKey) || wanted.force);
   if (!account) {
     changes.push({ field: 'state', from: 'absent', to: 'present' });
     if (wanted.password !== undefined) changes.push({ field: 'password', from: null, to: wanted.password, secret: true });
@@ -299,8 +304,8 @@ function makeKey(wanted: Wanted): Sh {
   return sh`${keyPath(wanted)}
 d=\${k%/*}
 [ -d "$d" ] || { mkdir -p -- "$d" && chmod 700 "$d" && chown ${wanted.name}: "$d"; } || exit
-rm -f -- "$k" "$k.pub"
-${phrase === '' ? sh`ssh-keygen ${options} -C ${comment} -N '' -f "$k" </dev/null` : sh`printf '%s\\n%s\\n' ${phrase} ${phrase} | ssh-keygen ${options} -C ${comment} -f "$k" >/dev/null`} && chown ${wanted.name}: "$k" "$k.pub" || exit`;
+${wanted.force ? sh`rm -f -- "$k" "$k.pub"` : sh`[ -e "$k" ] || [ -e "$k.pub" ] ||`}
+{ ${phrase === '' ? sh`ssh-keygen ${options} -C ${comment} -N '' -f "$k" </dev/null` : sh`printf '%s\\n%s\\n' ${phrase} ${phrase} | ssh-keygen ${options} -C ${comment} -f "$k" >/dev/null`} && chown ${wanted.name}: "$k" "$k.pub"; } || exit`;
 }
 
 function undo(wanted: Wanted, { account }: Observed, changes: readonly Change[]): (Back | { cannot: string })[] {
@@ -326,10 +331,13 @@ function result(wanted: Wanted, observed: Observed, output?: Output) {
   const [, , uid, gid, comment, home, shell] = output && made?.length === 7 ? made : [];
   const { account } = observed;
   const at = lines.lastIndexOf('@key');
-  const key = at >= 0 && lines[at + 1] ? { fingerprint: lines[at + 1]!, publicKey: lines[at + 2] ?? '' } : observed.key;
+  const key = at >= 0 && lines[at + 1] && lines[at + 1] !== '@halfkey' ? { fingerprint: lines[at + 1]!, publicKey: lines[at + 2] ?? '' } : observed.key;
   const folder = home ?? wanted.home ?? account?.home;
   const warnings: string[] = [];
   if (wanted.append && wanted.groups === undefined) warnings.push("'append' is set, but no 'groups' are specified. Use 'groups' for appending new groups.");
+  if (wanted.generate_ssh_key && !wanted.force && (observed.halfKey || (output && hasHalfKey(output)))) {
+    warnings.push(`Found existing ssh key public file "${keyFile(wanted)}.pub", no force, so skipping ssh-keygen generation`);
+  }
   if (wanted.password !== undefined && !isPassword(wanted.password)) {
     warnings.push("The input password appears not to have been hashed. The 'password' argument must be encrypted for this module to work properly: write {{ password | password_hash }}");
   }

@@ -56,8 +56,8 @@ test.serial('files are as they were asked for', async (t) => {
 });
 
 test.serial('the system is as it was asked for', async (t) => {
-  t.is(await pair.on('two', 'getent passwd alice; id -nG alice; hostname; cat /etc/hostname; systemctl is-enabled ticker cron systemd-timesyncd || :; systemctl is-active ticker tacker cron || :'),
-    'alice:x:4201:4200:Alice, from the wonderland:/srv/alice:/bin/bash\ncrew adm machines\nrenamed-two\nrenamed-two\nenabled\ndisabled\nmasked\nactive\nactive\ninactive');
+  t.is(await pair.on('two', 'getent passwd alice; id -nG alice; hostname; cat /etc/hostname; systemctl is-enabled ticker cron systemd-timesyncd || :; systemctl is-active ticker tacker cron || :; cat /run/toller; ls /etc/rc3.d/S??toller'),
+    'alice:x:4201:4200:Alice, from the wonderland:/srv/alice:/bin/bash\ncrew adm machines\nrenamed-two\nrenamed-two\nenabled\ndisabled\nmasked\nactive\nactive\ninactive\nloud\n/etc/rc3.d/S01toller');
   t.is(await pair.on('two', 'crontab -l; crontab -l -u alice; cat /etc/cron.d/muster-test'),
     'MAILTO="nobody@example.org"\n#Ansible: hourly\n7 * * * * date > /dev/null 2>&1\n#Ansible: as alice\n@daily true\n#Ansible: in a file\n0 3 * * * root echo 50% done');
   t.regex(await pair.on('two', 'getent shadow alice bob'), /^alice:\$6\$(rounds=\d+\$)?saltysalt\$[^:]{86}:.*\nbob:!/);

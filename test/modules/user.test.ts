@@ -35,9 +35,12 @@ const cases: [string, object, Parameters<typeof answer>[0], [string, unknown][]]
   ['locking', { password_lock: true }, ann, [['password_lock', true]]],
   ['expiry', { expires: 1735689600.0, password_expire_max: 90, password_expire_account_disable: 7 }, ann, [['expires', '20089'], ['password_expire_max', 90], ['password_expire_account_disable', 7]]],
   ['never expires', { expires: -1 }, ann, []],
+  ['never expires, where shadow knows nobody', { expires: -1 }, { ...ann, shadow: '' }, [['expires', 'never']]],
   ['home folder lost', {}, { ...ann, home: false }, [['home folder', '/home/ann']]],
   ['home folder not wanted', { create_home: false }, { ...ann, home: false }, []],
   ['a key', { generate_ssh_key: true }, ann, [['ssh_key', 'new']]],
+  ['a public key alone', { generate_ssh_key: true }, { ...ann, key: '@halfkey' }, []],
+  ['a public key alone, by force', { generate_ssh_key: true, force: true }, { ...ann, key: '@halfkey' }, [['ssh_key', 'new']]],
   ['a key that is there', { generate_ssh_key: true }, { ...ann, key: '256 SHA256:x ann (ED25519)\nssh-ed25519 AAAA ann' }, []],
 ];
 for (const [name, args, parts, expected] of cases) {
@@ -64,6 +67,7 @@ test('user: arguments', (t) => {
   t.false(good({ name: '-rf' }));
   t.false(good({ comment: 'a:b' }));
   t.false(good({ umask: '9' }));
+  t.false(good({ umask: '077', local: true }));
 });
 
 /** Tools that write down what they are called with, instead of the host's. */
@@ -77,6 +81,13 @@ async function faked(place: Place, tools: readonly string[]): Promise<() => Prom
   place.env['PATH'] = `${bin}:${place.env['PATH'] ?? process.env['PATH']}`;
   return async () => (await readFile(join(place.dir, 'calls'), 'utf8')).trim().split('\n');
 }
+
+test('user: what is passed over is warned of', (t) => {
+  const wanted = user.params.parse({ name: 'ann', append: true, generate_ssh_key: true });
+  const { warnings } = user.result(wanted, user.parse(answer({ ...ann, key: '@halfkey' }), wanted)) as { warnings: string[] };
+  t.regex(warnings[0]!, /^'append' is set, but no 'groups'/);
+  t.regex(warnings[1]!, /^Found existing ssh key public file ".ssh\/id_rsa.pub"/);
+});
 
 test('user: a password that is no hash is warned of, not shown', (t) => {
   const warned = (password: string) => {
