@@ -185,7 +185,7 @@ async function imperative(job: Job, module: Imperative<any, any>, wanted: unknow
   // `check_mode: true` in a real run: the playbook itself wants it passed over. What has a guard tells that it would run.
   if (job.check && !job.planned && !module.plan) {
     const msg = 'Command would have run if not in check mode';
-    return guard ? outcome({ changed: true, rc: 0, stdout: '', stderr: '', msg }, { message: msg }) : skipped(msg, { msg });
+    return guard && module.changes !== false ? outcome({ changed: true, rc: 0, stdout: '', stderr: '', msg }, { message: msg }) : skipped(msg, { msg });
   }
   if (job.check) return planOf(job, module, wanted);
   const step = withTimeout(module.run(wanted), job.timeout);

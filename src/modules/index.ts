@@ -6,7 +6,7 @@ export { parseArgs, checkArgs, secretParams, describeParams, WHOLE, type Spec, t
 /** The collections whose modules exist here. The file of a module is named like it and exports one definition. */
 const COLLECTIONS: { [collection: string]: readonly string[] } = {
   'ansible.builtin': [
-    'apt', 'apt_key', 'apt_repository', 'assemble', 'blockinfile', 'command', 'copy', 'cron', 'deb822_repository', 'debconf', 'dnf', 'dpkg_selections', 'file', 'find', 'get_url', 'getent', 'git', 'group', 'hostname', 'iptables', 'known_hosts', 'lineinfile', 'mount_facts', 'package', 'package_facts',
+    'apt', 'apt_key', 'apt_repository', 'assemble', 'blockinfile', 'command', 'copy', 'cron', 'deb822_repository', 'debconf', 'dnf', 'dpkg_selections', 'expect', 'file', 'find', 'get_url', 'getent', 'git', 'group', 'hostname', 'iptables', 'known_hosts', 'lineinfile', 'mount_facts', 'package', 'package_facts',
     'ping', 'pip', 'raw', 'replace', 'rpm_key', 'script', 'service', 'service_facts', 'setup', 'shell', 'slurp', 'stat', 'systemd', 'sysvinit', 'tempfile', 'template',
     'unarchive', 'uri', 'user', 'wait_for', 'yum_repository',
   ],
