@@ -23,15 +23,15 @@ const schema = params({
   }
   if (name !== undefined && /[*?[\s/]/.test(name)) context.issues.push({ code: 'custom', message: `"${name}" is not the name of one service`, input: context.value, path: ['name'] });
 });
-type Wanted = (typeof schema)['_zod']['output'];
+type Wanted = (typeof schema)['_zod']['output'] & Pick<UnitWanted, 'whole'>;
 type Named = Wanted & { name: string };
 
 /** A host with systemd, or one whose services are init scripts. */
 type Observed = { manager: 'systemd'; unit: Unit } | { manager: 'openrc'; name: string; running: boolean; enabled: boolean } | { manager: 'sysv'; name: string; script: Script };
 
 function asUnit(wanted: Wanted): UnitWanted {
-  const { name, state, enabled, masked, force, daemon_reload, daemon_reexec, scope, no_block } = wanted;
-  return { name, state, enabled, masked, force, daemon_reload, daemon_reexec, scope, no_block };
+  const { name, state, enabled, masked, force, daemon_reload, daemon_reexec, scope, no_block, whole } = wanted;
+  return { name, state, enabled, masked, force, daemon_reload, daemon_reexec, scope, no_block, ...(whole ? { whole } : {}) };
 }
 
 const asScript = (wanted: Wanted, name: string) => ({ ...wanted, name, sleep: wanted.sleep ?? 1, daemonize: false });
@@ -40,10 +40,10 @@ const runlevel = (wanted: Wanted) => wanted.runlevel ?? 'default';
 /** All services of a host have one manager; where that is systemd, it tells of all of them at once. */
 const services: Kind<Named> = {
   name: 'services',
-  key: (wanted) => [wanted.name, runlevel(wanted), wanted.pattern ?? ''].join(' '),
+  key: (wanted) => [wanted.name, runlevel(wanted), wanted.pattern ?? '', wanted.whole ? 'whole' : ''].join(' '),
   text: (asked) => sh`if [ -d /run/systemd/system ]; then
 echo 'manager systemd'
-${showUnits(asked.map(({ name }) => name))}
+${showUnits(asked.map(({ name }) => name), asked.some(({ whole }) => whole))}
 else
 ${join(asked.map(askScript))}
 fi`,
@@ -76,6 +76,7 @@ export default defineModule({
   returns: { name: 'The service.', state: 'started or stopped.', enabled: 'Whether it starts at boot.', status: "systemd's properties of the unit before the change; of an init script what `sysvinit` tells." },
   examples: ['- service:\n    name: nginx\n    state: started\n    enabled: true'],
   verify: (wanted) => wanted.state !== 'restarted' && wanted.state !== 'reloaded' && !wanted.daemon_reexec && !wanted.no_block,
+  prepare: async (args, controller): Promise<Wanted> => ({ ...args, whole: controller.registers }),
   inspect(wanted) {
     const { name } = wanted;
     if (name !== undefined && wanted.use === 'sysvinit') return join([raw("echo 'manager sysv'"), inspectScript({ ...wanted, name })]);

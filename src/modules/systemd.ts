@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import { defineModule } from './module.js';
 import { bool, choice, params, str } from './params.js';
 import { applyUnit, compareUnit, inspectUnit, parseUnit, touchesUnit, undoUnit, unitParams, unitResult } from './units.js';
@@ -21,13 +22,14 @@ export default defineModule({
   aliases: ['systemd_service'],
   summary: "Starts, stops, enables and masks systemd's units.",
   params: schema,
-  returns: { name: 'The unit as it was named.', state: 'started or stopped.', enabled: 'Whether it starts at boot.', status: "systemd's properties of the unit before the change (ActiveState, SubState, …)." },
+  returns: { name: 'The unit as it was named.', state: 'started or stopped.', enabled: 'Whether it starts at boot.', status: "systemd's properties of the unit before the change (ActiveState, SubState, …), all of them where the result is registered." },
   examples: [
     '- systemd:\n    name: nginx\n    state: started\n    enabled: true',
     '- systemd:\n    name: app.service\n    state: restarted\n    daemon_reload: true',
     '- systemd:\n    daemon_reload: true',
   ],
   verify: (wanted) => wanted.state !== 'restarted' && wanted.state !== 'reloaded' && !wanted.daemon_reexec && !wanted.no_block,
+  prepare: async (args, controller): Promise<z.output<typeof schema> & { whole?: boolean }> => ({ ...args, whole: controller.registers }),
   inspect: (wanted) => inspectUnit(wanted),
   parse: (output, wanted) => parseUnit(output, wanted),
   compare: (wanted, unit) => compareUnit(wanted, unit),

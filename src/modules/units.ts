@@ -24,6 +24,8 @@ export interface UnitWanted {
   daemon_reexec: boolean;
   scope: 'system' | 'user' | 'global';
   no_block: boolean;
+  /** Whether all of systemd's properties are asked for, which playbooks may look into, and not only what is looked at here. */
+  whole?: boolean;
 }
 
 export interface Unit {
@@ -61,15 +63,18 @@ function manager(wanted: UnitWanted): Sh {
 }
 
 /** Units of the system's manager, and nothing to do beside: one `systemctl show` tells all of them. */
-const units: Kind<string> = { name: 'units', key: (unit) => unit, text: showUnits, apart: apartUnits };
+const units: Kind<string> = { name: 'units', key: (unit) => unit, text: (names) => showUnits(names), apart: apartUnits };
+const wholeUnits: Kind<string> = { ...units, name: 'whole units', text: (names) => showUnits(names, true) };
+
+const asked = (whole: boolean | undefined): string[] => (whole ? [] : ['-p', PROPERTIES.join(',')]);
 
 /** What systemd says of units, in their order with an empty line between, then what their init scripts do. */
-export function showUnits(names: readonly string[]): Sh {
+export function showUnits(names: readonly string[], whole = false): Sh {
   const shown = names.map(unitName);
   const scripts = shown.map((unit) => unit.replace(/\.service$/, '')).filter((script) => !script.includes('@') && !KINDS.test(script));
   return join([
     // "indirect" says that a unit enables others (Also=); only the list of links says whether it did: systemctl(1), is-enabled.
-    sh`s=$(systemctl --system --no-pager show -p ${PROPERTIES.join(',')} -- ${shown}) || exit
+    sh`s=$(systemctl --system --no-pager show ${asked(whole)} -- ${shown}) || exit
 printf '%s\\n' "$s"
 case $s in *UnitFileState=indirect*)
   for u in ${shown}; do
@@ -95,14 +100,14 @@ export function apartUnits(stdout: string, names: readonly string[]): string[] |
 }
 
 export function inspectUnit(wanted: UnitWanted): Sh {
-  if (wanted.name !== undefined && wanted.scope === 'system' && !wanted.daemon_reload) return new Question(units, wanted.name);
+  if (wanted.name !== undefined && wanted.scope === 'system' && !wanted.daemon_reload) return new Question(wanted.whole ? wholeUnits : units, wanted.name);
   const parts = [manager(wanted)];
   if (wanted.name !== undefined) {
     const unit = unitName(wanted.name);
     // For all users' managers together nothing runs: only the files can be asked about.
     if (wanted.scope === 'global') parts.push(sh`printf UnitFileState=; ${systemctl(wanted)} is-enabled -- ${unit} || :`);
-    else if (wanted.scope === 'user') parts.push(sh`${systemctl(wanted)} show -p ${PROPERTIES.join(',')} -- ${unit} || exit`);
-    else parts.push(showUnits([wanted.name]));
+    else if (wanted.scope === 'user') parts.push(sh`${systemctl(wanted)} show ${asked(wanted.whole)} -- ${unit} || exit`);
+    else parts.push(showUnits([wanted.name], wanted.whole));
   }
   if (wanted.daemon_reload) {
     const folders = wanted.scope === 'system' ? SYSTEM_FOLDERS : USER_FOLDERS;

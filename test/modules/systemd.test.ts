@@ -8,7 +8,7 @@ import { running } from '../../src/modules/init_scripts.js';
 import service from '../../src/modules/service.js';
 import systemd from '../../src/modules/systemd.js';
 import sysvinit from '../../src/modules/sysvinit.js';
-import { converge, inShells } from './harness.js';
+import { controller, converge, inShells } from './harness.js';
 
 const show = (text: string, rest = ''): Output => ({ rc: 0, stdout: `${text}\n${rest}looked\n`, stderr: '' });
 const active = 'Id=nginx.service\nLoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\nNeedDaemonReload=no';
@@ -92,6 +92,14 @@ test('service: without a name there is only systemd to be told something', (t) =
   t.deepEqual(changes('manager systemd\nlooked\n'), []);
   t.throws(() => changes('manager none\n'), { message: /no systemd/ });
   t.false(service.params.safeParse({ state: 'started' }).success);
+});
+
+test('all properties are asked for where somebody may look into them', async (t) => {
+  for (const module of [systemd, service]) {
+    const text = async (registers: boolean) => module.inspect((await module.prepare!(module.params.parse({ name: 'nginx', state: 'started' }) as never, controller({ registers }))) as never).text;
+    t.regex(await text(false), /show -p \S*ActiveState\S* -- /);
+    t.notRegex(await text(true), /show -p/);
+  }
 });
 
 test('service: use sysvinit speaks to the script where systemd runs too', (t) => {
