@@ -42,6 +42,8 @@ export const sysctl = defineModule<typeof schema, Observed, Wanted>({
     const value = { True: '1', False: '0', yes: '1', no: '0' }[args.value ?? ''] ?? args.value?.trim();
     return { ...args, value };
   },
+  // What the kernel refuses may stay different then.
+  verify: (wanted) => !wanted.ignoreerrors,
   inspect: (wanted) =>
     join([
       inspectText(wanted.sysctl_file),

@@ -5,6 +5,7 @@ import { authorizedKey, parseKey, writeKey } from '../../src/modules/authorized_
 import { cron } from '../../src/modules/cron.js';
 import { cronvar } from '../../src/modules/cronvar.js';
 import { hostname } from '../../src/modules/hostname.js';
+import { verifies } from '../../src/modules/module.js';
 import { inKernel, sysctl } from '../../src/modules/sysctl.js';
 import { converge, inShells, look, modeOf, type Place } from './harness.js';
 
@@ -139,6 +140,7 @@ inShells(test, 'the kernel is told when it has another value', async (t, place) 
   t.deepEqual((await look(t, place, sysctl, { name: 'kernel.pid_max', value: now, sysctl_file, sysctl_set: true })).changes, []);
   await writeFile(sysctl_file, 'kernel.pid_max=7\n');
   t.deepEqual((await look(t, place, sysctl, { name: 'kernel.pid_max', value: '7', sysctl_file, sysctl_set: true })).changes, [{ field: 'value', from: now, to: '7' }]);
+  t.deepEqual([{}, { ignoreerrors: true }].map((more) => verifies(sysctl, sysctl.params.parse({ name: 'x', value: '1', ...more }))), [true, false]);
   t.deepEqual((await look(t, place, sysctl, { name: 'no.such', value: '7', sysctl_file, sysctl_set: true, ignoreerrors: true })).changes.map(({ field }) => field), ['content']);
 });
 
