@@ -176,7 +176,8 @@ const OWN = table<Value[]>({
     if (terms.length < 2 || terms.length > 3) return fail(expects, 'write [list, key, {"skip_missing": true}]');
     const [items, path, flags = new Map()] = terms.map(read) as [Value, Value, Value?];
     if (!(Array.isArray(items) || items instanceof Map) || typeof path !== 'string') return fail(`${expects}, first a dict or a list, second a string pointing to the subkey`);
-    if (!(flags instanceof Map) || [...flags.keys()].some((key) => key !== 'skip_missing')) return fail(`${expects}, the optional third item must be a dict with skip_missing`);
+    // Other keys beside it are passed over, as in Ansible.
+    if (!(flags instanceof Map)) return fail(`${expects}, the optional third item must be a dict with skip_missing`);
     // What a task skipped is no item.
     const isSkipped = (item: Value) => item instanceof Map && truthy(item.get('skipped') ?? false);
     if (isSkipped(items)) return [];
