@@ -70,7 +70,7 @@ test('in a plan no job is started, and what hangs on one is not known', async (t
 });
 
 test('a job is known to later runs, which find what it left on the host', async (t) => {
-  const { rig, data } = await play(t, site(`    - {name: start, script: "work.sh {{ project }}/go", async: 60, poll: 0}\n`), { files: { 'files/work.sh': '#!/bin/sh\nwhile [ ! -e \"$1\" ]; do sleep 0.1; done\necho from the script\nexit 4\n' } });
+  const { rig, data } = await play(t, site(`    - {name: start, command: "sh {{ project }}/work.sh {{ project }}/go", async: 60, poll: 0}\n`), { files: { 'work.sh': 'while [ ! -e \"$1\" ]; do sleep 0.1; done\necho from the script\nexit 4\n' } });
   const { ansible_job_id: jid } = data('start');
   await rig.write({ 'site.yml': site(`    - {name: status, async_status: {jid: "${jid}"}, register: status, until: status is finished, retries: 100, delay: 0.1, ignore_errors: true}\n`) });
   await rig.write({ 'go': '' });

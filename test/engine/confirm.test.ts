@@ -179,7 +179,7 @@ test('confirm: 0 arms nothing; a plan neither; who is not root may not change; w
       confirm: "{{ within }}"
       block:
         - {name: one, copy: {dest: "{{ root }}/one", content: new}, become: "{{ nobody }}", become_user: nobody}
-        - include_tasks: more.yml
+        - {include_tasks: more.yml, when: inventory_hostname == 'a'}
   vars: {within: 0, nobody: false}
 `,
     { files: { 'more.yml': '- {name: more, shell: "echo >> {{ root }}/more"}\n' } },
