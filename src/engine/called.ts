@@ -1,3 +1,4 @@
+import { notifiedBy } from '../playbook/index.js';
 import type { Task } from '../playbook/types.js';
 import { toPlain, type Value } from '../value/value.js';
 import { callOf, scopeFor, type Frame } from './call.js';
@@ -17,12 +18,12 @@ export function handlersCalled(run: Run, frame: Frame, name: string, host: HostR
       return [];
     }
   };
+  const bears = (handler: Task, value: Value) => text(handler, value).some((own) => notifiedBy(handler, own).includes(name));
   const { handlers } = frame.play;
-  const listening = handlers.filter((handler) => handler.listen.some((topic) => text(handler, topic).includes(name)));
+  const listening = handlers.filter((handler) => handler.listen.some((topic) => bears(handler, topic)));
   // A role used twice brings its handlers twice: of those that have one name the last counts.
   const called = listening.filter((handler, i) => !listening.slice(i + 1).some((later) => handler.name !== undefined && later.name === handler.name && later.role?.path === handler.role?.path));
-  const bears = (handler: Task) => handler.name !== undefined && text(handler, handler.name).some((own) => own === name || (handler.role && [handler.role.name, handler.role.shortName].some((role) => `${role} : ${own}` === name)));
-  const named = handlers.findLast(bears);
+  const named = handlers.findLast((handler) => handler.name !== undefined && bears(handler, handler.name));
   if (named && !called.includes(named)) called.push(named);
   return called;
 }

@@ -108,7 +108,7 @@ function one(call: Call, ahead?: Speculated): Wanted {
   const free = task.freeForm === undefined ? undefined : String(toPlain(evaluate(task.freeForm, scopeFor(call, { ahead })), true));
   // What an include gives with `vars` is stronger than set_fact, as in Ansible ("include params").
   const vars: Dict = new Map([...task.vars.slice(task.around.vars.length).flatMap((own) => [...own]), ...(loop ?? [])]);
-  const point = includePoint(task, frame.play.play.baseDir, run.load, undefined, loop ? String(call.index + 1) : undefined);
+  const point = includePoint(task, frame.play.play, run.load, undefined, loop ? String(call.index + 1) : undefined);
   // Two items that include the same file are two rounds, not one.
   const round = loop ? ` (item ${call.index + 1})` : '';
   if (task.action === 'include_tasks') {

@@ -7,7 +7,7 @@ import { display, hasManagerDefaults, isHarmless, managerDefaults, unconfirmable
 import type { Task } from '../playbook/types.js';
 import { sh } from '../shell/sh.js';
 import { templates } from '../template/index.js';
-import { ArgumentError, ContentError, UnknownError } from '../value/errors.js';
+import { ArgumentError, ContentError, UndefinedError, UnknownError } from '../value/errors.js';
 import { holdsSecret, holdsSource, Secret, toPlain, type Value } from '../value/value.js';
 import { ASYNC_FOLDER, newJobId, type Async } from './async.js';
 import { evaluate, truthy } from './evaluate.js';
@@ -47,16 +47,7 @@ function reachOf(call: Call, ahead: Speculated | undefined, own: Scope): Reach {
   const there = name === call.host.name ? own : scopeFor(call, { ahead, host: name });
   const target = targetOf(name, there, task, run.options);
   if (!ahead) tellDelegate(call, name, target);
-  const environment: { [name: string]: string } = {};
-  for (const layer of task.environment) {
-    const value = evaluate(layer, own);
-    for (const part of Array.isArray(value) ? value : [value]) {
-      if (part === null || part === '') continue;
-      if (!(part instanceof Map)) throw new ContentError('environment is not a dict', task.origin, 'write NAME: value pairs');
-      for (const [key, member] of part) environment[String(toPlain(key, true))] = text(member);
-    }
-  }
-  return { name, target, become: becomeOf(name, there, task, run.options), environment };
+  return { name, target, become: becomeOf(name, there, task, run.options), environment: environmentOf(task, own) };
 }
 
 /** Keeps where a call goes, for what is told of it. */
@@ -71,6 +62,30 @@ function wayTo({ run }: Call, { name, target, become, environment }: Reach): { m
 /** How a call reaches its machine. */
 export function wayOf(call: Call, ahead?: Speculated, own: Scope = scopeFor(call, { ahead })): { machine: Machine; way: Way; name: string; target: Target } {
   return wayTo(call, reachOf(call, ahead, own));
+}
+
+/**
+ * The environment of a task, outermost layer first. What is made of the host's own is left out while its facts are not
+ * known, as in Ansible: they are gathered in the same environment.
+ */
+function environmentOf(task: Task, scope: Scope): { [name: string]: string } {
+  const environment: { [name: string]: string } = {};
+  for (const layer of task.environment) {
+    for (const part of Array.isArray(layer) ? layer : [layer]) {
+      const dict = part instanceof Map ? part : evaluate(part, scope);
+      if (dict === null || dict === '') continue;
+      if (!(dict instanceof Map)) throw new ContentError('environment is not a dict', task.origin, 'write NAME: value pairs');
+      for (const [key, member] of dict) {
+        try {
+          const value = evaluate(member, scope);
+          if (value !== OMIT) environment[String(toPlain(key, true))] = text(value);
+        } catch (error) {
+          if (!(error instanceof UndefinedError) || !/ansible_env\b|"env"/.test(error.message)) throw error;
+        }
+      }
+    }
+  }
+  return environment;
 }
 
 function text(value: Value): string {

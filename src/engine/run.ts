@@ -14,6 +14,7 @@ import { ContentError } from '../value/errors.js';
 import { toPlain, type Dict, type Origin } from '../value/value.js';
 import { prefetch } from './ahead.js';
 import type { Started } from './async.js';
+import { evaluate, truthy } from './evaluate.js';
 import { FactCache } from './fact-cache.js';
 import { Foresight } from './foreseen.js';
 import { flush } from './handlers.js';
@@ -25,6 +26,7 @@ import { Pending } from './pending.js';
 import { PlayRun } from './play.js';
 import { askPrompts } from './prompts.js';
 import { Resume } from './resume.js';
+import { scopeOf } from './scope.js';
 import { Semaphore } from './semaphore.js';
 import type { Frame } from './call.js';
 import { walk } from './walk.js';
@@ -333,10 +335,11 @@ async function lookBeforehand(run: Run, play: PlayRun): Promise<void> {
   await Promise.allSettled(looks);
 }
 
-/** `force_handlers`: hosts that failed still run what they notified. */
+/** `force_handlers`, of the play or for all: hosts that failed still run what they notified. */
 async function forced(run: Run, frame: Frame, hosts: readonly HostRun[]): Promise<void> {
   const { forceHandlers } = frame.play.play;
-  if (forceHandlers !== true && !run.options.forceHandlers) return;
+  const wanted = forceHandlers === undefined ? run.options.forceHandlers : truthy(evaluate(forceHandlers, scopeOf(run, { play: frame.play, task: undefined, host: 'localhost', includes: [], ahead: false })));
+  if (!wanted) return;
   const broken = hosts.filter((host) => host.failed && !host.lost && host.notified.size > 0);
   const failures = broken.map((host) => host.failed);
   for (const host of broken) host.failed = undefined;

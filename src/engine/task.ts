@@ -211,6 +211,7 @@ async function onItem(given: Call): Promise<Outcome | undefined> {
       const tried = await attemptOnce(call, untils.length > 0 || task.retries !== undefined);
       const delegated = delegation(call);
       if (delegated) tried.data.set('_ansible_delegated_vars', delegated);
+      // changed_when and failed_when may ask for it.
       if (attempts > 1) tried.data.set('attempts', attempt);
       const result = judged(call, tried);
       if (result.unreachable || result.locked || result.resumed || result.unknown !== undefined || result.skipped) return result;

@@ -174,8 +174,9 @@ const OWN = table<Value[]>({
   'subelements(_terms)': (_, terms: Value[]) => {
     const expects = 'subelements lookup expects a list of two or three items';
     if (terms.length < 2 || terms.length > 3) return fail(expects, 'write [list, key, {"skip_missing": true}]');
-    const [items, path, flags = new Map()] = terms.map(read) as [Value, Value, Value?];
-    if (!(Array.isArray(items) || items instanceof Map) || typeof path !== 'string') return fail(`${expects}, first a dict or a list, second a string pointing to the subkey`);
+    const [first, path, flags = new Map()] = terms.map(read) as [Value, Value, Value?];
+    const items = first instanceof Map || Array.isArray(first) ? first : [first];
+    if (typeof path !== 'string') return fail(`${expects}, first a dict or a list, second a string pointing to the subkey`);
     // Other keys beside it are passed over, as in Ansible.
     if (!(flags instanceof Map)) return fail(`${expects}, the optional third item must be a dict with skip_missing`);
     // What a task skipped is no item.

@@ -3,7 +3,7 @@ import type { LoadContext } from './context.js';
 import { inherit } from './inherit.js';
 import { useRole, type From } from './roles.js';
 import { loadTasksOf, type Frame } from './tasks.js';
-import type { Entry, Inherited, Role, Task } from './types.js';
+import type { Entry, Inherited, Play, Role, Task } from './types.js';
 
 /** Where a dynamic include brings its tasks, and what they get from it. */
 export interface IncludePoint {
@@ -13,6 +13,8 @@ export interface IncludePoint {
   fileDir: string;
   /** Folder of the playbook. */
   baseDir: string;
+  /** The play's own. */
+  playVars: Dict;
   /** Id of the including task (with the item, where a loop brings it several times): part of the new tasks' ids. */
   via: string;
   origin: Origin;
@@ -25,12 +27,12 @@ export interface IncludePoint {
  * @param vars further variables, e.g. the loop's item: the innermost layer
  * @param item what tells several rounds of a loop apart
  */
-export function includePoint(task: Task, baseDir: string, ctx: LoadContext, vars?: Dict, item?: string): IncludePoint {
+export function includePoint(task: Task, { baseDir, vars: playVars }: Pick<Play, 'baseDir' | 'vars'>, ctx: LoadContext, vars?: Dict, item?: string): IncludePoint {
   const apply = task.args.get('apply');
   const around: Inherited = { ...task.around, vars: vars === undefined ? task.vars : [...task.vars, vars] };
   return {
     inherit: isDict(apply) ? inherit(around, apply, task.origin, ctx) : around,
-    role: task.role, fileDir: task.fileDir, baseDir, origin: task.argOrigins.values().next().value ?? task.origin, handlers: false,
+    role: task.role, fileDir: task.fileDir, baseDir, playVars, origin: task.argOrigins.values().next().value ?? task.origin, handlers: false,
     via: item === undefined ? task.id : `${task.id} (${item})`,
   };
 }
@@ -72,6 +74,6 @@ export async function bringRole(name: string, options: RoleOptions, point: Inclu
 function frameOf(point: IncludePoint, ctx: LoadContext): Frame {
   return {
     inherit: point.inherit, role: point.role, fileDir: point.fileDir, baseDir: point.baseDir, via: point.via, files: [],
-    handlers: point.handlers, play: { roles: [], handlers: [], used: [] }, ctx,
+    handlers: point.handlers, play: { vars: point.playVars, roles: [], handlers: [], used: [] }, ctx,
   };
 }

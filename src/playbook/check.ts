@@ -4,16 +4,17 @@ import { checkArgs, WHOLE, type Spec } from '../modules/index.js';
 import type { Module } from '../modules/module.js';
 import { firstWord } from '../modules/script.js';
 import { didYouMean } from '../value/errors.js';
-import { isDict, Source, type Origin, type Value } from '../value/value.js';
+import { isDict, Source, type Dict, type Origin, type Value } from '../value/value.js';
 import { originOf } from '../yaml/index.js';
 import { actionNames, loadSpec } from './actions.js';
 import { complain, display, findTaskFile, firstFile, isFile, isFolder, searchPath, warn, type LoadContext } from './context.js';
 import { bringRole, bringTasks, includePoint } from './bring.js';
 import { unconfirmable } from './confirm.js';
 import { hasManagerDefaults } from './defaults.js';
+import { notifiedBy } from './handler-names.js';
 import { NEAREST } from './inherit.js';
 import { caught, sorted, type Problem } from './problems.js';
-import { checkKeywords, INSIDE } from './keywords.js';
+import { APPLY, checkKeywords } from './keywords.js';
 import { loadPlaybook } from './plays.js';
 import { staticText } from './static.js';
 import { knownNames } from './tasks.js';
@@ -68,7 +69,7 @@ function checkRole(role: Role, ctx: LoadContext): void {
 /** Checks tasks that an include has just brought; see include.ts. */
 export async function checkEntries(entries: readonly Entry[], roles: readonly Role[], baseDir: string, ctx: LoadContext): Promise<void> {
   for (const role of roles) checkRole(role, ctx);
-  await new Walk({ baseDir }, ctx).entries(entries);
+  await new Walk({ baseDir, vars: new Map() }, ctx).entries(entries);
 }
 
 /** `vars_files`: a literal name must be there; of a list of names one that is there is enough. */
@@ -79,7 +80,7 @@ async function checkVarsFiles(play: Play, ctx: LoadContext): Promise<void> {
       checkValue(entry, ctx);
       continue;
     }
-    const places = (names as string[]).flatMap((name) => (isAbsolute(name) ? [name] : [join(play.baseDir, name), join(play.baseDir, 'vars', name)]));
+    const places = (names as string[]).flatMap((name) => (isAbsolute(name) ? [name] : [join(play.baseDir, 'vars', name), join(play.baseDir, name)]));
     const found = await firstFile(places);
     if (found !== undefined) await checkVarsFile(found, ctx);
     else complain(ctx, `there is no file of variables "${names.join('", "')}"`, originOf(play.varsFiles, play.varsFiles.indexOf(entry)) ?? play.origin, `looked for ${places.map(display).join(', ')}`);
@@ -134,7 +135,7 @@ class Walk {
   #rescued = 0;
 
   constructor(
-    readonly play: { baseDir: string; hosts?: Value; handlers?: readonly Task[] },
+    readonly play: { baseDir: string; vars: Dict; hosts?: Value; handlers?: readonly Task[] },
     readonly ctx: LoadContext,
     /** A task so far may have made files on the controller. */
     public made = false,
@@ -144,12 +145,10 @@ class Walk {
 
   #handler(handler: Task): void {
     if (handler.action === 'meta' && handler.freeForm === 'flush_handlers') warn(this.ctx, 'flush_handlers cannot be a handler', handler.origin, 'it fails where it is notified');
-    if (typeof handler.name === 'string') {
-      this.#names.add(handler.name);
-      for (const role of handler.role ? [handler.role.name, handler.role.shortName] : []) this.#names.add(`${role} : ${handler.name}`);
-    } else if (handler.name !== undefined || handler.action === 'include_tasks' || handler.action === 'include_role') this.#open = true;
+    if (typeof handler.name === 'string') for (const name of notifiedBy(handler, handler.name)) this.#names.add(name);
+    else if (handler.name !== undefined || handler.action === 'include_tasks' || handler.action === 'include_role') this.#open = true;
     for (const topic of handler.listen) {
-      if (typeof topic === 'string') this.#names.add(topic);
+      if (typeof topic === 'string') for (const name of notifiedBy(handler, topic)) this.#names.add(name);
       else this.#open = true;
     }
   }
@@ -222,7 +221,7 @@ class Walk {
   /** The handlers a name means, and those they notify: they run within a confirmed block too. */
   #called(name: string, met = new Set<Task>()): Set<Task> {
     for (const handler of this.play.handlers ?? []) {
-      if (!(handler.name === name || [handler.role?.name, handler.role?.shortName].some((role) => `${role} : ${String(handler.name)}` === name) || handler.listen.includes(name)) || met.has(handler)) continue;
+      if (met.has(handler) || ![handler.name, ...handler.listen].some((own) => typeof own === 'string' && notifiedBy(handler, own).includes(name))) continue;
       met.add(handler);
       for (const next of handler.notify) if (typeof next === 'string') this.#called(next, met);
     }
@@ -280,14 +279,14 @@ class Walk {
   async #include(task: Task): Promise<void> {
     const { ctx } = this;
     const apply = task.args.get('apply');
-    if (isDict(apply)) checkKeywords(apply, INSIDE, '"apply"', task.argOrigins.get('apply') ?? task.origin, ctx);
+    if (isDict(apply)) checkKeywords(apply, APPLY, '"apply"', task.argOrigins.get('apply') ?? task.origin, ctx);
     const key = task.action === 'include_tasks' ? 'file' : task.args.has('role') ? 'role' : 'name';
     const origin = task.argOrigins.get(key) ?? task.origin;
     for (const item of itemsOf(task)) {
       const known = new Map([...knownNames({ ...task, baseDir: this.play.baseDir }), ...item]);
       const names = [key, 'tasks_from', 'vars_from', 'defaults_from', 'handlers_from'].map((name, i) => {
         const value = task.args.get(name) ?? (i === 0 ? null : 'main');
-        return typeof value === 'string' ? value : value instanceof Source ? staticText(value, origin, name, { ...ctx, problems: [] }, known) : undefined;
+        return typeof value === 'string' ? value : value instanceof Source ? staticText(value, origin, name, { ...ctx, problems: [] }, () => known) : undefined;
       });
       if (names.includes(undefined)) this.#open = true;
       else await this.#included(task, names as string[], origin);
@@ -301,7 +300,7 @@ class Walk {
     const known = JSON.stringify([task.action, task.fileDir, sure, ...names]);
     if (this.#includes.has(known)) return;
     this.#includes.add(known);
-    const point = { ...includePoint(task, this.play.baseDir, ctx), origin };
+    const point = { ...includePoint(task, this.play, ctx), origin };
     const first = ctx.problems.length;
     const around = this.#unsure;
     this.#unsure = !sure;

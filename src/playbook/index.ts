@@ -6,6 +6,7 @@ export { durationOf, durationProblem, isHarmless, unconfirmable } from './confir
 export { hasManagerDefaults, managerDefaults } from './defaults.js';
 export { checkEntries, checkProject } from './check.js';
 export { display, findTaskFile, readYaml, searchPath, type LoadContext, type Place } from './context.js';
+export { notifiedBy } from './handler-names.js';
 export { includePoint, type Brought, type IncludePoint, type RoleOptions } from './bring.js';
 export { loadNamedTask, loadRole, loadTaskFile } from './include.js';
 export { loadPlaybook, loadPlaybookText, ORDERS } from './plays.js';

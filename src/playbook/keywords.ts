@@ -14,8 +14,8 @@ const COMMON: Keywords = {
   any_errors_fatal: 'bool', no_log: 'bool', check_mode: 'bool', diff: 'bool', run_once: 'bool', throttle: 'number', timeout: 'number',
   collections: 'texts', module_defaults: 'dicts',
 };
-/** What blocks, roles and tasks share, and what `apply` gives to included tasks. */
-export const INSIDE: Keywords = { ...COMMON, when: 'conditions', delegate_to: 'text', delegate_facts: 'bool' };
+/** What blocks, roles and tasks share. */
+const INSIDE: Keywords = { ...COMMON, when: 'conditions', delegate_to: 'text', delegate_facts: 'bool' };
 
 export const PLAY: Keywords = {
   ...COMMON, hosts: 'texts', gather_facts: 'bool', gather_subset: 'texts', gather_timeout: 'number',
@@ -32,6 +32,8 @@ export const TASK: Keywords = {
   retries: 'number', delay: 'number', async: 'number', poll: 'number', changed_when: 'conditions', failed_when: 'conditions', notify: 'texts',
 };
 export const HANDLER: Keywords = { ...TASK, listen: 'texts' };
+/** What `apply` gives to included tasks. */
+export const APPLY: Keywords = { ...INSIDE, notify: 'texts' };
 export const ROLE: Keywords = { ...INSIDE, role: 'text' };
 export const PROMPT: Keywords = {
   name: 'word', prompt: 'text', default: 'any', private: 'bool', confirm: 'bool', encrypt: 'text', salt: 'text', salt_size: 'number', unsafe: 'bool',

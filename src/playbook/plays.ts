@@ -64,7 +64,8 @@ async function loadPlays(list: Value, path: string, ctx: LoadContext, imported: 
 async function importPlaybook(dict: Dict, at: Origin, path: string, ctx: LoadContext, outer: Imported): Promise<Play[]> {
   checkKeywords(dict, IMPORT_PLAYBOOK, 'import_playbook', at, ctx);
   const origin = originOf(dict, 'import_playbook') ?? at;
-  const name = staticText(dict.get('import_playbook')!, origin, 'the file of import_playbook', ctx, new Map([['playbook_dir', dirname(path)]]));
+  const vars = varsOf(dict, at, ctx) ?? new Map();
+  const name = staticText(dict.get('import_playbook')!, origin, 'the file of import_playbook', ctx, () => new Map<Value, Value>([...vars, ...outer.vars, ['playbook_dir', dirname(path)]]));
   if (name === undefined) return [];
   const file = collectionPlaybook(name, [dirname(path), ctx.projectDir]) ?? resolve(dirname(path), name);
   if (file === path || outer.files.includes(file)) {
@@ -75,7 +76,6 @@ async function importPlaybook(dict: Dict, at: Origin, path: string, ctx: LoadCon
     complain(ctx, `there is no playbook "${name}"`, origin, `looked for ${display(file)}`);
     return [];
   }
-  const vars = varsOf(dict, at, ctx) ?? new Map();
   return loadPlays(await readYaml(file, ctx, origin), file, ctx, {
     // An outer import wins over an inner one, and both over the plays.
     vars: layered(vars, outer.vars),
@@ -93,13 +93,13 @@ function layered(below: Dict, above: Dict): Dict {
 
 async function loadPlay(dict: Dict, at: Origin, path: string, ctx: LoadContext, imported: Imported): Promise<Play> {
   checkKeywords(dict, PLAY, 'a play', at, ctx);
-  const vars = varsOf(dict, at, ctx) ?? new Map();
+  const vars = layered(varsOf(dict, at, ctx) ?? new Map(), imported.vars);
   if (dict.has('user') && dict.has('remote_user')) complain(ctx, '"user" and "remote_user" of a play are one', keyPlace(dict, 'user', at), 'leave "user" out');
   const own = new Map([...dict].filter(([key]) => key !== 'vars' && key !== 'tags').map(([key, value]) => [key === 'user' ? 'remote_user' : key, value]));
   const keywords = inherit({ ...nothingInherited(), when: imported.when, tags: [...imported.tags, ...tagsOf(dict, at, ctx)] }, own, at, ctx);
   const frame: Frame = {
     inherit: keywords, role: undefined, fileDir: dirname(path), baseDir: dirname(path), via: imported.via, files: [path],
-    handlers: false, play: { roles: [], handlers: [], used: [] }, ctx,
+    handlers: false, play: { vars, roles: [], handlers: [], used: [] }, ctx,
   };
   const entries = (key: string): Promise<Entry[]> => loadEntries(given(dict, key), place(dict, key, at), frame);
   const hosts = given(dict, 'hosts');
@@ -118,8 +118,8 @@ async function loadPlay(dict: Dict, at: Origin, path: string, ctx: LoadContext, 
   return {
     origin: at, baseDir: dirname(path), name: given(dict, 'name'), hosts: hosts ?? 'all',
     gatherFacts: given(dict, 'gather_facts') ?? ctx.playDefaults?.gatherFacts, gather: withDefaults('setup', 'setup', await loadSpec('setup'), keywords.moduleDefaults, gatherOf(dict), new Map(), ctx), order: orderOf(dict, at, ctx),
-    vars: layered(vars, imported.vars), varsPrompt: promptsOf(dict, at, ctx), varsFiles: asList(given(dict, 'vars_files')),
-    strategy: strategyOf(dict, at, ctx), serial: given(dict, 'serial'), maxFailPercentage: given(dict, 'max_fail_percentage'),
+    vars, varsPrompt: promptsOf(dict, at, ctx), varsFiles: asList(given(dict, 'vars_files')),
+    strategy: strategyOf(dict, at, ctx, vars), serial: given(dict, 'serial'), maxFailPercentage: given(dict, 'max_fail_percentage'),
     anyErrorsFatal: given(dict, 'any_errors_fatal'), forceHandlers: given(dict, 'force_handlers'),
     ignoreUnreachable: given(dict, 'ignore_unreachable'),
     sections, handlers: [...handlers, ...frame.play.handlers], roles: frame.play.roles, keywords, tags: keywords.tags,
@@ -147,10 +147,10 @@ function promptsOf(dict: Dict, at: Origin, ctx: LoadContext): Prompt[] {
 
 const STRATEGIES = ['linear', 'free', 'host_pinned'] as const;
 
-function strategyOf(dict: Dict, at: Origin, ctx: LoadContext): Play['strategy'] {
+function strategyOf(dict: Dict, at: Origin, ctx: LoadContext, vars: Dict): Play['strategy'] {
   const value = given(dict, 'strategy');
   if (value === undefined) return ctx.playDefaults?.strategy ?? 'linear';
-  const text = staticText(value, place(dict, 'strategy', at), 'the strategy', ctx, new Map());
+  const text = staticText(value, place(dict, 'strategy', at), 'the strategy', ctx, () => vars);
   if (text === undefined) return 'linear';
   const name = text.replace(/^ansible\.builtin\./, '');
   const known = STRATEGIES.find((each) => each === name);

@@ -11,8 +11,8 @@ import { inherit } from './inherit.js';
 import { asList, checkKeywords, given, isKeyword, place, ROLE, shown } from './keywords.js';
 import { inCollections, pluginsIn } from './own.js';
 import { caught } from './problems.js';
-import { staticText } from './static.js';
-import { idOf, knownNames, loadEntries, loadTasksOf, type Frame } from './tasks.js';
+import { staticText, staticValue } from './static.js';
+import { idOf, knownVars, loadEntries, loadTasksOf, type Frame } from './tasks.js';
 import type { Block, Entry, Inherited, Role, Task } from './types.js';
 
 /** Which files of a role are used; `main` where nothing is said. */
@@ -80,7 +80,7 @@ function dependsOnItself(name: string, parent: Role | undefined): boolean {
 function nameOf(dict: Dict, at: Origin, frame: Frame): string | undefined {
   const key = dict.has('role') ? 'role' : 'name';
   const value = given(dict, key);
-  if (value !== undefined) return staticText(value, originOf(dict, key) ?? at, 'the name of a role', frame.ctx, knownNames(frame));
+  if (value !== undefined) return staticText(value, originOf(dict, key) ?? at, 'the name of a role', frame.ctx, () => knownVars(frame));
   complain(frame.ctx, 'an entry of "roles" needs a role', at, 'write "- name", or "- role: name" with parameters');
   return undefined;
 }
@@ -89,7 +89,7 @@ function nameOf(dict: Dict, at: Origin, frame: Frame): string | undefined {
 export async function importRole(args: Dict, origins: ReadonlyMap<string, Origin>, at: Origin, frame: Frame): Promise<Entry[]> {
   const plain = new Map([...args].map(([key, value]): [string, Value] => {
     const origin = origins.get(String(key)) ?? at;
-    return [String(key), value instanceof Source ? staticText(value, origin, `"${String(key)}" of import_role`, frame.ctx, knownNames(frame)) ?? null : value];
+    return [String(key), value instanceof Source ? staticValue(value, origin, `"${String(key)}" of import_role`, frame.ctx, () => knownVars(frame)) ?? null : value];
   }));
   if ([...plain.values()].includes(null)) return [];
   try {
@@ -144,12 +144,11 @@ export async function useRole(name: string, use: RoleUse, frame: Frame): Promise
 
 /**
  * A role listed again with the same parameters runs once. It is left out at once where the earlier use is sure to
- * run when the later would: same tags, and no condition that the later has not. Else its block's `once` decides.
+ * run when the later would: same tags, and no condition (the same one may hold later). Else its block's `once` decides.
  */
 function covers(earlier: Inherited, later: Inherited): boolean {
-  const conditions = new Set(later.when.map((each) => each.expression));
   const tags = new Set(later.tags);
-  return earlier.when.every((each) => conditions.has(each.expression)) && earlier.tags.length === tags.size && earlier.tags.every((tag) => tags.has(tag));
+  return earlier.when.length === 0 && earlier.tags.length === tags.size && earlier.tags.every((tag) => tags.has(tag));
 }
 
 /** Beside the playbook, in the configured folders, in the playbook's folder itself, beside the role that names it, in the project. */

@@ -30,8 +30,8 @@ export interface Frame {
   /** Files being imported, to notice one that imports itself. */
   files: readonly string[];
   handlers: boolean;
-  /** What static roles add to the play. */
-  play: { roles: Role[]; handlers: Task[]; used: { key: string | undefined; inherit: Inherited }[] };
+  /** The play's variables, and what static roles add to it. */
+  play: { vars: Dict; roles: Role[]; handlers: Task[]; used: { key: string | undefined; inherit: Inherited }[] };
   ctx: LoadContext;
 }
 
@@ -206,7 +206,7 @@ function explicitAction(value: Value, origin: Origin, local: boolean, frame: Fra
   }
   const expression = named instanceof Source ? named : undefined;
   // Extra vars are the strongest: what they say is known before the run.
-  const written = expression ? module ?? staticText(expression, origin, 'the module', { ...ctx, problems: [] }, knownNames(frame)) : String(named);
+  const written = expression ? module ?? staticText(expression, origin, 'the module', { ...ctx, problems: [] }, () => knownNames(frame)) : String(named);
   if (written === undefined) return { written: expression!.shown, name: expression!.shown, value: rest, origin, local, expression: expression! };
   const found = actionAt(written, frame);
   if (written === '') complain(ctx, '"action" must be a module with its arguments', origin);
@@ -289,7 +289,7 @@ async function importTasks({ args, origins }: Args, action: Action, frame: Frame
     return [];
   }
   const origin = origins.get(key) ?? action.origin;
-  const name = staticText(args.get(key)!, origin, 'the file of import_tasks', frame.ctx, knownNames(frame));
+  const name = staticText(args.get(key)!, origin, 'the file of import_tasks', frame.ctx, () => knownVars(frame));
   if (name === undefined) return [];
   try {
     const path = await findTaskFile(name, frame, origin);
@@ -300,9 +300,20 @@ async function importTasks({ args, origins }: Args, action: Action, frame: Frame
   }
 }
 
-/** Variables known before the run that names of imports may hold besides extra vars. */
-export function knownNames(frame: Pick<Frame, 'baseDir' | 'role'>): Map<string, string> {
-  const names = new Map([['playbook_dir', frame.baseDir]]);
+/**
+ * Variables known before the run besides extra vars, for names of imports: of the play, the roles, the blocks and the
+ * task, in their order of precedence.
+ */
+export function knownVars(frame: Frame): Dict {
+  const roles: Role[] = [];
+  for (let role = frame.role; role; role = role.parent) roles.unshift(role);
+  const layers = [...roles.map((role) => role.defaults), frame.play.vars, ...roles.map((role) => role.vars), ...frame.inherit.vars, ...roles.map((role) => role.params)];
+  return new Map([...layers.flatMap((layer) => [...layer]), ...knownNames(frame)]);
+}
+
+/** Those among them that nothing can set. */
+export function knownNames(frame: Pick<Frame, 'baseDir' | 'role'>): Dict {
+  const names: Dict = new Map<Value, Value>([['playbook_dir', frame.baseDir]]);
   if (frame.role) names.set('role_path', frame.role.path).set('role_name', frame.role.shortName);
   return names;
 }

@@ -415,3 +415,44 @@ test('a condition with {{ }} in it is one expression: what the braces give is ne
   t.false(await has('a/bang'));
   t.true(rig.events.some((event) => event.event === 'warning' && /has no place in it/.test(event.message)));
 });
+
+test('names of imports come from variables of the play, its imports, roles, blocks and the task', async (t) => {
+  const site = `- {import_playbook: "{{ which }}.yml", vars: {which: other, from_import: tasks}}
+`;
+  const files = {
+    'other.yml': `- hosts: a
+  gather_facts: false
+  vars: {of_play: tasks}
+  tasks:
+    - import_tasks: "{{ of_play }}.yml"
+    - import_tasks: "{{ from_import }}.yml"
+    - {import_tasks: "{{ of_task }}.yml", vars: {of_task: tasks}}
+    - import_role: {name: r, allow_duplicates: "{{ true }}"}
+`,
+    'tasks.yml': '- {name: imported, debug: }\n',
+    'roles/r/defaults/main.yml': 'of_role: more\n',
+    'roles/r/tasks/main.yml': '- import_tasks: "{{ of_role }}.yml"\n',
+    'roles/r/tasks/more.yml': '- {name: of the role, debug: }\n',
+  };
+  const { told } = await play(t, site, { files });
+  t.deepEqual(told, [...Array<string>(3).fill('imported a ok'), 'r : of the role a ok']);
+});
+
+test('topics of a role with its name in front; a play without force_handlers wins over the flag', async (t) => {
+  const site = `- hosts: a
+  gather_facts: false
+  roles: [r]
+  tasks: [{command: "true", notify: "r : topic"}]
+- hosts: a
+  gather_facts: false
+  force_handlers: false
+  handlers: [{name: h, debug: }]
+  tasks:
+    - {command: "true", notify: h}
+    - {name: tried, command: "true", register: tries, until: false, retries: 1, delay: 0, failed_when: tries.attempts > 5}
+`;
+  const { told, data } = await play(t, site, { forceHandlers: true, files: { 'roles/r/handlers/main.yml': '- {name: heard, listen: topic, debug: }\n' } });
+  t.true(told.includes('r : heard a ok'));
+  t.is(data('tried').attempts, 1);
+  t.false(told.some((line) => line.startsWith('h ')));
+});

@@ -8,8 +8,12 @@ import { AnsibleTargets } from './ansible.js';
 const checkout = process.env['MUSTER_PEERS_ANSIBLE'];
 
 const targets = [
-  'become', 'changed_when', 'failed_when', 'filter_urls', 'ignore_errors', 'lookup_csvfile', 'lookup_dict', 'lookup_items', 'lookup_list', 'lookup_pipe',
-  'lookup_sequence', 'lookup_template', 'lookup_vars', 'ping', 'test_mathstuff',
+  'any_errors_fatal', 'async_fail', 'become', 'binary', 'changed_when', 'dict_transformations', 'embedded_module', 'facts_d', 'failed_when',
+  'filter_urls', 'filter_urlsplit', 'groupby_filter', 'hosts_field', 'ignore_errors', 'include_import_tasks_nested', 'lookup-option-name',
+  'lookup_csvfile', 'lookup_dict', 'lookup_indexed_items', 'lookup_items', 'lookup_lines', 'lookup_list', 'lookup_nested', 'lookup_pipe',
+  'lookup_random_choice', 'lookup_sequence', 'lookup_template', 'lookup_together', 'lookup_varnames', 'lookup_vars', 'loop_control', 'module_no_log',
+  'module_utils_ansible_release', 'module_utils_common.respawn', 'old_style_modules_posix', 'order', 'ping', 'special_vars', 'strategy_free',
+  'task_ordering', 'test_mathstuff', 'var_inheritance', 'want_json_modules_posix',
 ];
 
 let suite: AnsibleTargets;

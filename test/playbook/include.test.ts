@@ -19,7 +19,7 @@ function leaves(entries: readonly Entry[]): Task[] {
 test('included tasks get what is around the include, its vars and what it applies, not its own keywords', async (t) => {
   const { ctx, tasks } = await includes();
   const [include] = tasks as [Task];
-  const point = includePoint(include, resolve(folder), ctx, new Map([['item', 'x']]), '1');
+  const point = includePoint(include, { baseDir: resolve(folder), vars: new Map() }, ctx, new Map([['item', 'x']]), '1');
   const path = await findTaskFile('tasks/inner.yml', point);
   const { entries, roles, handlers } = await loadTaskFile(path, point, ctx);
   const [first, second] = leaves(entries) as [Task, Task];
@@ -44,7 +44,7 @@ test('a handler of a role names a file of its tasks/ from the role', async (t) =
 
 test('an included role brings those it depends on, its handlers and its variables', async (t) => {
   const { ctx, tasks } = await includes();
-  const brought = await loadRole('helper', { from: { tasks: 'main' }, public: true }, includePoint(tasks[1]!, resolve(folder), ctx), ctx);
+  const brought = await loadRole('helper', { from: { tasks: 'main' }, public: true }, includePoint(tasks[1]!, { baseDir: resolve(folder), vars: new Map() }, ctx), ctx);
   t.deepEqual(leaves(brought.entries).map(({ args }) => args.get('data')), ['below', 'helper']);
   t.deepEqual(brought.roles.map(({ name }) => name), ['below', 'helper']);
   t.deepEqual(brought.handlers.map(({ name }) => name), ['reload']);
@@ -55,7 +55,7 @@ test('an included role brings those it depends on, its handlers and its variable
 
 test('what is wrong in an include is told before its first task', async (t) => {
   const { ctx, tasks } = await includes();
-  const point = includePoint(tasks[2]!, resolve(folder), ctx);
+  const point = includePoint(tasks[2]!, { baseDir: resolve(folder), vars: new Map() }, ctx);
   const wrong = await t.throwsAsync(loadTaskFile(await findTaskFile('tasks/wrong.yml', point), point, ctx));
   t.is((wrong as ContentError).describe(), `${folder}/tasks/wrong.yml:1:10: ping has no parameter "dat" (and 1 more, see muster lint); did you mean "data"?`);
   const missing = await t.throwsAsync(findTaskFile('no.yml', point, point.origin));

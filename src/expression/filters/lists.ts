@@ -133,13 +133,13 @@ export function subelements(given: Value, path: Value, skipMissing: boolean): Va
   const items = open instanceof Map ? [...open.values()] : iterate(open);
   const steps = Array.isArray(path) ? path.map(str) : str(path).split('.');
   return items.flatMap((item) => {
-    let values: Result = item;
-    for (const step of steps) values = values instanceof Undefined ? values : member(values, step);
-    if (values instanceof Undefined) {
-      if (skipMissing) return [];
-      return fail(`could not find "${steps.join('.')}" in an item of subelements`, 'give skip_missing=True');
+    let values: Value = item;
+    for (const [i, step] of steps.entries()) {
+      const found: Value | undefined = values instanceof Map ? values.get(step) : fail(`the key ${steps[i - 1] ?? step} should point to a dictionary, got '${str(values)}'`);
+      if (found === undefined && skipMissing) return [];
+      values = found === undefined ? fail(`could not find '${step}' key in iterated item '${str(values)}'`, 'give skip_missing=True') : read(found);
     }
-    if (!Array.isArray(values)) return fail(`"${steps.join('.')}" must be a list for subelements, not ${typeName(values)}`, 'make it a list');
+    if (!Array.isArray(values)) return fail(`the key ${steps.at(-1)} should point to a list, got '${str(values)}'`, 'make it a list');
     return values.map((value) => [item, value]);
   });
 }
