@@ -347,6 +347,7 @@ test('texts of several parts that spell a list or dict are one, in variables, se
     hostile: '["{{ given }}"]'
   tasks:
     - {name: seen, debug: {msg: "{{ [joined, json.null is none, json.true, json.n, json.deep[0].k, text is string, plain, hostile] }}"}}
+    - {name: read again, debug: {msg: "{{ [joined | from_json, json | from_yaml, text | from_json] | map('length') }}"}}
     - {set_fact: {made: "[{% for name in names %}'{{ name }}', {% endfor %}]", kept: "{{ text }}"}}
     - {name: each, debug: {msg: "{{ item }}"}, loop: "[{% for name in made %}'{{ name }}',{% endfor %}]"}
     - {name: kept, debug: {msg: "{{ kept is string }}"}}
@@ -355,6 +356,7 @@ test('texts of several parts that spell a list or dict are one, in variables, se
   const { rig, data, read } = await play(t, site, { extraVars: new Map([['given', '{{ 1 + 1 }}']]) });
   t.deepEqual(rig.failures(), []);
   t.deepEqual(data('seen').msg, [['x', 'y"z'], true, true, -1.5, 'x', true, '[x]', ['{{ 1 + 1 }}']]);
+  t.deepEqual(data('read again').msg, [2, 4, 2]);
   t.deepEqual(data('each').results.map(({ msg }: { msg: string }) => msg), ['x', 'y"z']);
   t.true(data('kept').msg);
   t.is(await read('a/json'), '{ "a":   "x" }');

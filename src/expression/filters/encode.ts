@@ -29,6 +29,9 @@ function yamlOptions(kwargs: Dict, flow: 'leaves' | 'none', indent: number | und
   };
 }
 
+/** What a variable of several parts spelled is the data it spells already (`spelled.ts`). */
+const data = (value: Value): Value | undefined => (Array.isArray(value) || value instanceof Map ? value : undefined);
+
 type YamlOptions = Parameters<typeof dumpYaml>[1];
 const yaml = (value: Value, options: ReturnType<typeof yamlOptions>): string => {
   const { indent, width, ...rest } = options;
@@ -41,10 +44,10 @@ export const ENCODING = table<Result>({
   'to_nice_json(value, indent=4, sort_keys=true, **kwargs)': (_, value, indent, sort, kwargs: Dict) => toJson(opened(value), jsonOptions(kwargs, asInt(indent, 'indent'), truthy(sort))),
   'tojson(value, indent=null)': (_, value, indent) =>
     toJson(opened(value), { indent: indent === null ? undefined : asInt(indent, 'indent'), sortKeys: true, ascii: true }).replace(/[<>&']/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`),
-  'from_json(value)': (_, value) => parseJson(str(value)),
+  'from_json(value)': (_, value) => data(value) ?? parseJson(str(value)),
   'to_yaml(value, **kwargs)': (_, value, kwargs: Dict) => yaml(value, yamlOptions(kwargs, 'leaves', undefined)),
   'to_nice_yaml(value, indent=4, **kwargs)': (_, value, indent, kwargs: Dict) => yaml(value, yamlOptions(kwargs, 'none', asInt(indent, 'indent'))),
-  'from_yaml(value)': (_, value) => parseData(str(value), 'from_yaml'),
+  'from_yaml(value)': (_, value) => data(value) ?? parseData(str(value), 'from_yaml'),
   'from_yaml_all(value)': (_, value) => parseAllData(str(value), 'from_yaml_all'),
   'b64encode(value, encoding="utf-8")': (_, value, encoding) => Buffer.from(str(value), bufferEncoding(encoding)).toString('base64'),
   'b64decode(value, encoding="utf-8")': (_, value, encoding) => Buffer.from(str(value), 'base64').toString(bufferEncoding(encoding)),
