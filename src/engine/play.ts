@@ -144,7 +144,8 @@ export class PlayRun {
       return scopeOf(run, { play: this, task: undefined, host, includes: [], ahead: false });
     };
     try {
-      const { vars, isWhole } = run.variables.loadVarsFiles(play, seeing, facts === 0 && play.gatherFacts !== false);
+      const { vars, isWhole } = run.variables.loadVarsFiles(play, seeing, facts === 0);
+      if (!isWhole && play.gatherFacts === false) run.remark('vars_files: a file whose name reads something undefined is left out', play.origin);
       this.#varsFiles.set(host, { vars, facts, waits: !isWhole });
       return vars;
     } catch (error) {

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { basename, isAbsolute, resolve } from 'node:path';
 import { NotAheadError } from '../value/errors.js';
+import { localhost } from '../value/host-names.js';
 import { Secret, type Dict, type Value } from '../value/value.js';
 import { opened } from '../vault/index.js';
 import { product, subelements } from './filters/lists.js';
@@ -50,7 +51,7 @@ function hostsOf(env: Env, pattern: string): Value[] {
     if (one === 'all' || one === '*') return all;
     const matches = one.startsWith('~') ? (name: string) => pythonRegex(one.slice(1)).exec(name)?.index === 0 : (name: string) => fnmatch(one).test(name);
     const found = [...known.filter(matches).flatMap(members), ...all.filter((host) => matches(str(host)))];
-    return found.length > 0 || one.startsWith('~') || /[*?[]/.test(one) ? found : [one];
+    return found.length > 0 || !localhost.has(one) ? found : [one];
   };
   const parts = (pattern.startsWith('~') ? [pattern] : pattern.split(/[:,](?![^[]*\])/)).map((part) => part.trim()).filter((part) => part !== '');
   const plain = parts.filter((part) => !/^[!&]/.test(part));

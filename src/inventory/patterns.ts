@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fnmatch } from '../expression/index.js';
 import { ContentError, didYouMean } from '../value/errors.js';
+import { localhost } from '../value/host-names.js';
 import { ensureHost, hostsOf } from './graph.js';
 import type { Inventory } from './types.js';
 
@@ -19,8 +20,6 @@ export interface Unmatched {
   hint: string | undefined;
 }
 
-/** Names of this machine. */
-export const localhost: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '::1']);
 
 /**
  * The hosts a pattern stands for (docs.ansible.com, "Patterns: targeting hosts and groups"): names of hosts and groups,

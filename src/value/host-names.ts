@@ -1,5 +1,8 @@
-/** The names that stand first in a line of known_hosts: sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT". */
+/** Names of hosts: this machine's own, and those that stand first in a line of known_hosts (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). */
 import { createHmac } from 'node:crypto';
+
+/** Names of this machine. */
+export const localhost: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '::1']);
 
 /** Tells whether a host is meant by them: names, patterns with wildcards and negation, or one hashed name. */
 export function hostMatcher(hosts: string): (name: string) => boolean {

@@ -1,5 +1,5 @@
 import { evaluateData, Record, type Scope, type Services } from '../expression/index.js';
-import { localhost } from '../inventory/index.js';
+import { localhost } from '../value/host-names.js';
 import type { Play, Task } from '../playbook/types.js';
 import { ContentError } from '../value/errors.js';
 import { holdsSource, Source, type Dict, type Value } from '../value/value.js';

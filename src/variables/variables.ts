@@ -160,7 +160,7 @@ export class Variables {
    * Reads a play's vars_files; their names may hold expressions, which see the files before, and a list
    * means the first that exists.
    * @param seeing the variables as they stand with what has been read
-   * @param patient leaves out a file whose name reads something undefined (facts not gathered yet)
+   * @param patient leaves out a file whose name reads something undefined (facts not gathered yet, or not at all)
    * @returns what they hold, and whether every file was read
    * @throws ContentError naming every place that was looked at
    */
@@ -168,17 +168,25 @@ export class Variables {
     let vars: Dict = new Map();
     let isWhole = true;
     for (const [i, entry] of play.varsFiles.entries()) {
-      let value: Value;
+      const wanted: string[] = [];
+      const places: string[] = [];
+      let path: string | undefined;
       try {
-        value = evaluateDeep(entry, seeing(vars), new Record());
+        // One after the other: what stands behind a file that is there need not be known.
+        for (const each of Array.isArray(entry) ? entry : [entry]) {
+          const names = evaluateDeep(each, seeing(vars), new Record());
+          for (const name of (Array.isArray(names) ? names : [names]).map(String)) {
+            wanted.push(name);
+            places.push(...(isAbsolute(name) ? [name] : [join(play.baseDir, 'vars', name), join(play.baseDir, name)]));
+          }
+          path = places.find((place) => existsSync(place));
+          if (path !== undefined) break;
+        }
       } catch (error) {
         if (!patient || !(error instanceof UndefinedError)) throw error;
         isWhole = false;
         continue;
       }
-      const wanted = (Array.isArray(value) ? value : [value]).map(String);
-      const places = wanted.flatMap((name) => (isAbsolute(name) ? [name] : [join(play.baseDir, 'vars', name), join(play.baseDir, name)]));
-      const path = places.find((place) => existsSync(place));
       if (path === undefined) throw new ContentError(`there is no vars file "${wanted.join('" or "')}"`, originOf(play.varsFiles, i) ?? play.origin, `looked at ${places.join(', ')}`);
       vars = merge([vars, readVarsFile(path)]);
     }

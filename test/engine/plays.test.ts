@@ -708,6 +708,21 @@ test('vars_files: a name that reads facts waits for them', async (t) => {
   t.is(await read('a/family'), 'os of Linux');
 });
 
+test('vars_files: where no facts come, a file whose name reads some is left out with a warning', async (t) => {
+  const { data, rig } = await play(
+    t,
+    `- hosts: all
+  gather_facts: false
+  vars_files: [first.yml, ["{{ ansible_facts.system }}.yml", first.yml]]
+  tasks:
+    - {name: say, debug: {msg: "{{ kind }}"}}
+`,
+    { limit: 'a', files: { 'first.yml': 'kind: os\n' } },
+  );
+  t.is(data('say').msg, 'os');
+  t.is(rig.events.filter((event) => event.event === 'warning' && /vars_files: a file whose name reads something undefined/.test(event.message)).length, 1);
+});
+
 test('a machine that waits for something can be given it by another host meanwhile', async (t) => {
   const { told } = await play(
     t,

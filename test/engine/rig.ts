@@ -155,7 +155,8 @@ export class Rig {
     // Who gives back a lock does so once the run is over.
     const impatience = new Promise((resolve) => setTimeout(resolve, 10_000).unref());
     await Promise.race([Promise.all(this.#begun), impatience]);
-    await rm(this.folder, { recursive: true, force: true });
+    // What is ending at that moment may still remove something itself.
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 

@@ -142,6 +142,7 @@ const CASES: [expression: string, wanted: string][] = [
   ["query('inventory_hostnames', 'web:&w*1')", "['web1']"],
   ["query('inventory_hostnames', '~(web2|db).*')", "['web2', 'db1']"],
   ["query('inventory_hostnames', 'db1,web2')", "['db1', 'web2']"],
+  ["query('inventory_hostnames', 'nothere,localhost')", "['localhost']"],
 ];
 const VARIABLES = toValue({ groups: { all: ['web1', 'web2', 'db1'], web: ['web1', 'web2'] }, rule_1: { a: [1], b: { x: 1 } }, rule_2: { a: [2], b: { y: 2 } }, a__port: 1, b__port: 'x', bad_1: { k: 1 }, bad_2: { k: 2 } }) as Map<Value, Value>;
 for (const [expression, wanted] of CASES) {

@@ -134,7 +134,7 @@ test('a wrong file of variables is found when loading', async (t) => {
 test('vars_files: names with expressions, the first that exists of a list, beside the playbook or in vars/', async (t) => {
   const root = folder(t, { 'common.yml': 'a: 1\nb: "{{ a }}"\n', 'vars/Debian.yml': 'family: Debian\na: 2\n' });
   const variables = await hostVars(t, 'os: Debian\n');
-  const entries = vars('files: [common.yml, ["{{ os }}-12.yml", "{{ os }}.yml"]]').get('files') as never;
+  const entries = vars('files: [common.yml, ["{{ os }}-12.yml", "{{ os }}.yml", "{{ not_known }}.yml"]]').get('files') as never;
   const site = play({ baseDir: root, varsFiles: entries });
   const load = (site: Play, patient = false) => variables.loadVarsFiles(site, (varsFiles) => variables.scope({ host: 'h', services, play: site, varsFiles }), patient);
   const { vars: loaded } = load(site);
