@@ -84,7 +84,7 @@ export const applyOptions = {
   ...locking,
   resume: flag('go on where each host stopped in the last run: commands that ended well then are not run again'),
   'retry-failed': flag('only hosts that failed or were out of reach in the last run'),
-  check: flag('change nothing; the same as muster plan', { alias: 'C' }),
+  check: flag('change nothing; muster plan, showing texts only with --diff', { alias: 'C' }),
   verify: flag('look again after each change and expect none'),
 };
 

@@ -43,7 +43,7 @@ export async function prepare(verb: RunOptions['verb'], given: string[], flags: 
     extraVars,
     forks: flags.forks ?? settings.forks ?? 50,
     check: verb === 'plan' || flags.check === true,
-    diff: verb === 'plan' || (flags.diff ?? ansible.diff) === true,
+    diff: (verb === 'plan' && !flags.check) || (flags.diff ?? ansible.diff) === true,
     verify: flags.verify === true,
     verbosity: flags.verbose,
     startAtTask: flags.startAtTask,

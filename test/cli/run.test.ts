@@ -31,9 +31,13 @@ test('plan, apply, plan again: exit 2 with a diff, 0, 0', async (t) => {
   t.notRegex(again.stdout, /would change|greeting/, 'what is right is not shown');
 });
 
-test('apply --check is a plan', async (t) => {
+test('apply --check is a plan, which shows texts with --diff only', async (t) => {
   const cwd = await folder(t, { 'site.yml': SITE });
-  t.is((await muster(['apply', '-C', 'site.yml', ...HERE], { cwd })).code, 2);
+  const short = await muster(['apply', '-C', '-vvv', 'site.yml', ...HERE], { cwd });
+  t.is(short.code, 2);
+  t.regex(short.stdout, /would change/);
+  t.notRegex(short.stdout, /hello h2/);
+  t.regex((await muster(['apply', '-C', '-D', 'site.yml', ...HERE], { cwd })).stdout, /^ *\+hello h2/m);
 });
 
 test('drift is silent when clean, tells what drifted, and --fix brings it back', async (t) => {
