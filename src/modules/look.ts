@@ -85,6 +85,7 @@ export const SELINUX = raw(`muster_se=
  * Says of "$1" what it is, in three fields: kind (with a space and the flags behind it, where they are asked for and can
  * be told), path, link target; leaves kind and path in $k and $p. What others remove when they end ($d, $t) it does not touch.
  * An absent path counts as such only when the folder it would stand in may be searched; what is below one is absent too.
+ * An empty path (of a word that the host works out) is absent, and nothing is below it.
  * Links are followed one by one: busybox' readlink -f goes astray on relative links that lead nowhere.
  */
 const LOOK = sh`muster_look() {
@@ -115,7 +116,7 @@ const LOOK = sh`muster_look() {
       [ "$muster_in" ] || muster_in=/
     done
     if [ -d "$muster_in" ] && [ ! -x "$muster_in" ]; then echo "$p: no permission to search $muster_in" >&2; return 1; fi
-    muster_gone=$p
+    muster_gone=\${p:-$muster_gone}
   fi
   if [ $k = file ] && [ "$muster_sum" ] && [ ! -r "$p" ]; then echo "$p: no permission to read it" >&2; return 1; fi
   a=$k

@@ -44,6 +44,18 @@ inShells(test, 'looks', async (t, place) => {
   t.is(await alike(t, place, scripts, (output, i) => seen(output, names.length - i + 1, 'looking', mixed[i])), 1);
 });
 
+inShells(test, 'a path that comes out empty is absent, and makes nothing else so', async (t, place) => {
+  await writeFile(join(place.dir, 'there'), '');
+  const scripts = [look([sh`"$(readlink -f -- ${join(place.dir, 'gone/gone')})"`]), look([hostPath(join(place.dir, 'there'))])];
+  const stats: boolean[] = [];
+  await alike(t, place, scripts, (output) => {
+    const { stat } = seen(output, 1, 'looking').entries[0]!;
+    stats.push(stat !== undefined);
+    return stat;
+  });
+  t.deepEqual(stats.slice(0, 2), [false, true]);
+});
+
 inShells(test, 'a look that fails spoils no other: each is asked alone', async (t, place) => {
   const scripts = [look([hostPath('~nobody-of-that-name/x')]), look([hostPath(place.dir)])];
   const { carried, apart } = together(scripts.map((script) => asked(script)));
