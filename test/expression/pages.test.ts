@@ -91,6 +91,7 @@ test('marks and white space as the template sets them', (t) => {
   t.is(render("[% include 'marked.j2' %]", {}, marks), '2');
   t.throws(() => render('x', {}, { variable_start_string: '{%' }), { message: /begin alike/ });
   t.throws(() => render('#jinja2: line_statement_prefix: "#"\nx'), { message: /sets "line_statement_prefix"/ });
+  t.throws(() => render('#jinja2: lstrip_blocks=True\nx'), { message: /failed to parse jinja2 override "lstrip_blocks=True"/ });
   t.throws(() => render('[[ x', {}, marks), { message: /"\[\[" is not closed/ });
   t.is(render('a\r\nb {{ 1 }}\r\n'), 'a\nb 1\n');
 });

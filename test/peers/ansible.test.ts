@@ -8,12 +8,14 @@ import { AnsibleTargets } from './ansible.js';
 const checkout = process.env['MUSTER_PEERS_ANSIBLE'];
 
 const targets = [
-  'any_errors_fatal', 'async_fail', 'become', 'binary', 'changed_when', 'dict_transformations', 'embedded_module', 'facts_d', 'failed_when',
-  'filter_urls', 'filter_urlsplit', 'groupby_filter', 'hosts_field', 'ignore_errors', 'include_import_tasks_nested', 'lookup-option-name',
-  'lookup_csvfile', 'lookup_dict', 'lookup_indexed_items', 'lookup_items', 'lookup_lines', 'lookup_list', 'lookup_nested', 'lookup_pipe',
-  'lookup_random_choice', 'lookup_sequence', 'lookup_template', 'lookup_together', 'lookup_varnames', 'lookup_vars', 'loop_control', 'module_no_log',
-  'module_utils_ansible_release', 'module_utils_common.respawn', 'old_style_modules_posix', 'order', 'ping', 'special_vars', 'strategy_free',
-  'task_ordering', 'test_mathstuff', 'var_inheritance', 'want_json_modules_posix',
+  'add_host', 'any_errors_fatal', 'assemble', 'async_fail', 'become', 'binary', 'blockinfile', 'changed_when', 'command_nonexisting', 'command_shell',
+  'copy', 'cron', 'dict_transformations', 'embedded_module', 'facts_d', 'failed_when', 'file', 'filter_urls', 'filter_urlsplit', 'find', 'getent',
+  'group', 'groupby_filter', 'hostname', 'hosts_field', 'ignore_errors', 'include_import_tasks_nested', 'include_vars', 'known_hosts', 'lineinfile',
+  'lookup-option-name', 'lookup_csvfile', 'lookup_dict', 'lookup_indexed_items', 'lookup_items', 'lookup_lines', 'lookup_list', 'lookup_nested',
+  'lookup_pipe', 'lookup_random_choice', 'lookup_sequence', 'lookup_template', 'lookup_together', 'lookup_varnames', 'lookup_vars', 'loop_control',
+  'module_no_log', 'module_utils_ansible_release', 'module_utils_common.respawn', 'old_style_modules_posix', 'order', 'ping', 'raw', 'replace',
+  'script', 'service', 'service_facts', 'setup_nobody', 'setup_test_user', 'slurp', 'special_vars', 'split', 'stat', 'strategy_free', 'systemd',
+  'task_ordering', 'tempfile', 'test_mathstuff', 'user', 'var_inheritance', 'wait_for', 'wait_for_connection', 'want_json_modules_posix',
 ];
 
 let suite: AnsibleTargets;
