@@ -98,13 +98,16 @@ export function compare(wanted: Wanted, observed: Observed): Change[] {
   return changes;
 }
 
+/** Keeps apt-get from writing its caches, which a plan must not. */
+const CACHELESS = ['-o', 'Dir::Cache::pkgcache=', '-o', 'Dir::Cache::srcpkgcache='];
+
 /** Ends with apt-get's exit status and, where the cause is one of the common three, with who is at fault or what to do about it. */
 function failing(wanted: Wanted): Sh {
   const lists = sh`  for f in /var/lib/apt/lists/*Packages* /var/lib/apt/lists/*Release; do [ ! -e "$f" ] || exit $r; done
   echo 'the host has no lists of packages yet: add update_cache: true' >&2`;
   return sh`failing() {
   r=$?
-  ! apt-get -q -o DPkg::Lock::Timeout=0 check 2>&1 | grep -F 'It is held by' >&2 || exit $r
+  ! apt-get -q -o DPkg::Lock::Timeout=0 ${CACHELESS} check 2>&1 | grep -F 'It is held by' >&2 || exit $r
   for f in /var/lib/dpkg/updates/[0-9]*; do
     if [ -e "$f" ]; then echo 'dpkg was interrupted earlier; finish that first by running: dpkg --configure -a' >&2; exit $r; fi
   done
@@ -133,7 +136,7 @@ export function apply(wanted: Wanted, observed: Observed, changes: readonly Chan
 /** What apt-get says it would do. Before the lists are updated, or of what has to be fetched first, it cannot say. */
 export function rehearse(wanted: Wanted, observed: Observed, changes: readonly Change[]): Sh | undefined {
   if (changes.some(({ field }) => field === 'cache' || (field === 'deb' && wanted.deb!.includes('://')))) return undefined;
-  return join([ENVIRONMENT, failing(wanted), ...steps(wanted, observed, changes, sh`apt-get -s -q -o Debug::NoLocking=true -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=`)]);
+  return join([ENVIRONMENT, failing(wanted), ...steps(wanted, observed, changes, sh`apt-get -s -q -o Debug::NoLocking=true ${CACHELESS}`)]);
 }
 
 /** @param get apt-get with the options that all calls of it have */

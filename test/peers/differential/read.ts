@@ -28,7 +28,8 @@ export function readMuster(output: string): Line[] {
       if (action === 'meta') continue;
       const { status } = result;
       const plain = status === 'ignored' ? (result.data['unreachable'] === true ? 'unreachable' : 'failed') : status === 'rescued' || status === 'unknown' ? 'failed' : status;
-      const { changed, failed, ansible_loop_var, ansible_index_var, ...said } = result.data;
+      // Ansible does not print what is for itself.
+      const { changed, failed, ansible_loop_var, ansible_index_var, _ansible_delegated_vars, ...said } = result.data;
       for (const variable of [ansible_loop_var, ansible_index_var]) if (typeof variable === 'string') delete said[variable];
       const step = steps.findLast((each) => each.task === task) ?? { task, lines: [] };
       if (!steps.includes(step)) steps.push(step);
