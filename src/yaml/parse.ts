@@ -222,7 +222,7 @@ class Builder {
       const before = frame.value.has(key.value) ? places.keys.indexOf(key.value) : places.keys.length;
       if (before < places.keys.length && this.#reading.sources) {
         const first = this.#text.origin(places.keyAt[before]!);
-        duplicateKeys.meet(this.#error(`the key "${String(key.value)}" is there twice`, key.at, `it first stands in line ${first.line}, column ${first.column}; remove one`));
+        duplicateKeys.meet(this.#error(`found a duplicate dict key (${String(key.value)})`, key.at, `it first stands in line ${first.line}, column ${first.column}; remove one`));
       }
       frame.value.set(key.value, value);
       places.keys[before] = key.value;

@@ -100,7 +100,7 @@ for (const [name, text, line, column] of placed) {
 }
 
 const wrong: [string, string, RegExp, RegExp?][] = [
-  ['a: 1\nb: 2\na: 3\n', '3:1', /the key "a" is there twice/, /line 1, column 1/],
+  ['a: 1\nb: 2\na: 3\n', '3:1', /found a duplicate dict key \(a\)/, /line 1, column 1/],
   ['a: {{ x }}\n', '1:4', /must be quoted/, /"{{ x }}"/],
   ['a: 1\n---\nb: 2\n', '3:1', /several YAML documents/],
   ['a: [1\nb: 2\n', '2:1', /YAML/],

@@ -135,6 +135,7 @@ export function subelements(given: Value, path: Value, skipMissing: boolean): Va
   return items.flatMap((item) => {
     let values: Value = item;
     for (const [i, step] of steps.entries()) {
+      if (!(values instanceof Map) && skipMissing) return [];
       const found: Value | undefined = values instanceof Map ? values.get(step) : fail(`the key ${steps[i - 1] ?? step} should point to a dictionary, got '${str(values)}'`);
       if (found === undefined && skipMissing) return [];
       values = found === undefined ? fail(`could not find '${step}' key in iterated item '${str(values)}'`, 'give skip_missing=True') : read(found);
