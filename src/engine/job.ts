@@ -9,6 +9,7 @@ import { sh } from '../shell/sh.js';
 import { templates } from '../template/index.js';
 import { ArgumentError, ContentError, UndefinedError, UnknownError } from '../value/errors.js';
 import { holdsSecret, holdsSource, Secret, toPlain, type Value } from '../value/value.js';
+import { isAction } from './actions/index.js';
 import { ASYNC_FOLDER, newJobId, type Async } from './async.js';
 import { evaluate, truthy } from './evaluate.js';
 import { templateVariables } from './template-variables.js';
@@ -221,6 +222,22 @@ function argumentsFor(call: Call, module: Module, ahead: Speculated | undefined,
   const given: Arguments = { args: frozen(parseArgs(module, toPlain(args, true) as { [key: string]: any }, task.argOrigins)), secrets, secretFields };
   if (!byManager && !holdsSource(task.args) && !holdsSource(task.freeForm ?? null)) literal.set(task, given);
   return given;
+}
+
+/**
+ * Makes known what an item that is skipped would have kept secret: it is told all the same, and a parameter marked secret
+ * makes its value a secret wherever the value came from.
+ */
+export async function hush({ task }: Call, scope: Scope): Promise<void> {
+  if (task.named || isAction(task.action)) return;
+  const secret = secretParams(await loadModule(task.action));
+  for (const [name, written] of task.args) {
+    if (!secret.has(String(name))) continue;
+    try {
+      const value = evaluate(written, scope);
+      if (typeof value === 'string' && value !== '') new Secret(value);
+    } catch {} // What cannot be evaluated is nothing to keep.
+  }
 }
 
 function frozen(data: unknown): unknown {

@@ -10,7 +10,7 @@ import { bare, conclude, plainStatus, registrable } from './conclude.js';
 import { cutOff } from './confirm.js';
 import { evaluate, firstFalse, holds } from './evaluate.js';
 import type { HostRun } from './host.js';
-import { censored, destination, moduleJob } from './job.js';
+import { censored, destination, hush, moduleJob } from './job.js';
 import { labelOf, loopItems, loopVariables } from './loop.js';
 import { failed, outcome, outcomeOfError, skipped, told, type Outcome } from './outcome.js';
 import { perform } from './perform.js';
@@ -186,7 +186,10 @@ async function onItem(given: Call): Promise<Outcome | undefined> {
   const scope = scopeFor(given);
   try {
     const false_ = firstFalse(task.when, scope);
-    if (false_) return skipped('Conditional result was False', { false_condition: String(false_.expression) });
+    if (false_) {
+      if (given.loop) await hush(given, scope);
+      return skipped('Conditional result was False', { false_condition: String(false_.expression) });
+    }
   } catch (error) {
     return outcomeOfError(error, 'reading the condition (when)');
   }

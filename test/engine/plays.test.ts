@@ -561,6 +561,7 @@ test('no_log hides results; a secret is masked wherever it appears', async (t) =
     - {name: hidden, command: echo hush, no_log: true, register: r}
     - {name: looped, command: echo, loop: [hush], no_log: true}
     - {name: written, copy: {dest: "{{ root }}/h", content: "hush\\n"}, no_log: true}
+    - {name: skipped, user: {name: x, password: "{{ item.word }}"}, loop: [{word: whisper}], when: inventory_hostname == 'b'}
     - {name: made, set_fact: {word: "{{ lookup('password', project ~ '/secret', length=20) }}"}}
     - {name: echoed, shell: "echo {{ word }}", register: e}
     - {name: shown, debug: {var: e.stdout}}
@@ -573,6 +574,7 @@ test('no_log hides results; a secret is masked wherever it appears', async (t) =
   const all = JSON.stringify(rig.events);
   t.false(all.includes(secret));
   t.false(all.includes('hush'));
+  t.false(all.includes('whisper'), 'what a skipped item would have kept');
   t.is((await readFile(path.join(rig.folder, 'hosts/a/f'), 'utf8')).split('\n')[0], `word=${secret}`);
 });
 
