@@ -35,7 +35,7 @@ export interface Leaves {
 }
 
 /** How much may be kept for all hosts of a run: some kilobytes each. */
-const MOST_KEPT = 4000;
+const MOST_KEPT = 1000;
 
 /** What was worked out ahead of tasks that are still to come. */
 export class Foresight {

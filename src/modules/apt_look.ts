@@ -81,8 +81,9 @@ esac`
     patterns.length ? sh`m=$(apt-cache pkgnames | LC_ALL=C grep -Ex ${patterns.map(({ name }) => ['-e', patternRegex(name)])}); printf '@matching\\n%s\\n' "$m"` : sh`m=`,
     weighed.length ? sh`set -- ${weighed.map(nameOf).filter((name) => !isPattern(name))} $m; echo @policy; [ $# -eq 0 ] || apt-cache ${release} policy "$@" || exit` : sh``,
     wanted.state !== 'absent' && names.length
-      ? sh`echo @automatic; awk '/^Package:/ { p = $2 } /^Architecture:/ { a = $2 } /^Auto-Installed: 1/ { print p ":" a }' /var/lib/apt/extended_states 2>/dev/null |
-  LC_ALL=C grep -Ex ${specs.map(({ name }) => ['-e', `${patternRegex(name)}:.*`])}`
+      ? sh`echo @automatic
+re=${`^(${specs.map(({ name }) => patternRegex(name)).join('|')}):`} LC_ALL=C awk '
+  /^Package:/ { p = $2 } /^Architecture:/ { a = $2 } /^Auto-Installed: 1/ && (p ":" a) ~ ENVIRON["re"] { print p ":" a }' /var/lib/apt/extended_states 2>/dev/null`
       : sh``,
     wanted.deb === undefined || wanted.deb.includes('://')
       ? sh``

@@ -92,20 +92,6 @@ export function system(host: Gathered): Facts {
     systemd: systemdFacts(host.text('systemd')),
     fips: host.first('/proc/sys/crypto/fips_enabled') === '1',
     is_chroot: host.text('root').trim() === 'other',
-    ...python(host.lines('python')),
-  };
-}
-
-/** The Python that modules in Python find on the host, from its path and `Python 3.11.2`. Nothing where there is none. */
-function python([executable, version = '']: readonly string[]): Facts {
-  const match = /^Python (\d+)\.(\d+)\.(\d+)(?:(a|b|rc)(\d+))?/.exec(version);
-  if (match === null) return {};
-  const [major, minor, micro] = match.slice(1, 4).map(Number);
-  const [releaselevel, serial] = match[4] === undefined ? ['final', 0] : [{ a: 'alpha', b: 'beta', rc: 'candidate' }[match[4]], Number(match[5])];
-  return {
-    discovered_interpreter_python: executable,
-    python: { executable, has_sslcontext: true, type: 'cpython', version: { major, minor, micro, releaselevel, serial }, version_info: [major, minor, micro, releaselevel, serial] },
-    python_version: `${major}.${minor}.${micro}`,
   };
 }
 

@@ -24,12 +24,13 @@ s python; [ -z "$muster_python" ] || { command -v $muster_python; $muster_python
 const LEVELS: { [letters: string]: string } = { a: 'alpha', b: 'beta', rc: 'candidate' };
 
 /** `/usr/bin/python3`, then `Python 3.13.0rc1`. Nothing where there is no Python. */
-export function python(host: Gathered): { python?: object; python_version?: string } {
+export function python(host: Gathered): { python?: object; python_version?: string; discovered_interpreter_python?: string } {
   const [, executable, text, major, minor, micro, letters, number] = /^(\/\S*)\nPython ((\d+)\.(\d+)\.(\d+)(?:(a|b|rc)(\d+))?\S*)/.exec(host.text('python')) ?? [];
   if (text === undefined) return {};
   const version = { major: Number(major), minor: Number(minor), micro: Number(micro), releaselevel: letters === undefined ? 'final' : LEVELS[letters], serial: Number(number ?? 0) };
   return {
     python: { executable, version, version_info: Object.values(version), type: /PyPy/.test(host.text('python')) ? 'pypy' : 'cpython' },
     python_version: text,
+    discovered_interpreter_python: executable,
   };
 }

@@ -44,7 +44,6 @@ case $n in
   *.*) ;;
   *) s fqdn; getent -s files hosts "$n" 2>/dev/null || timeout 1 hostname -f 2>/dev/null ;;
 esac
-for p in /usr/bin/python3 /usr/local/bin/python3 /usr/libexec/platform-python /usr/bin/python; do [ -x $p ] && { s python; echo $p; $p -V 2>&1; break; }; done
 [ -d /run/systemd/system ] && { s systemd; systemctl --version 2>/dev/null; }
 [ -d /proc/1/root/. ] && { s root; [ / -ef /proc/1/root/. ] && echo same || echo other; }`,
   hardware: `s cpuinfo; grep -E '^(processor|model name|vendor_id|physical id|siblings|cpu cores|Processor|cpu|CPU implementer)[[:space:]]*:' /proc/cpuinfo
