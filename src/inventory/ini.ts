@@ -74,7 +74,7 @@ export function readIni(text: string, file: string, loading: Loading): void {
 
 /** `[a:c].example.com` and `[fe80::1]:22` begin like sections; those end with the bracket or a comment. */
 function isHostLine(line: string): boolean {
-  return /^\[[^\]]*:[^\]]*\][^\s#;]/.test(line) || /^\[(\w+:\w+(:\d+)?)\]\S/.test(line);
+  return /^\[[^:\]]*:[^\]]*\][^\s#;]/.test(line) || /^\[(\w+:\w+(:\d+)?)\]\S/.test(line);
 }
 
 interface Word {

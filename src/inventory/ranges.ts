@@ -4,6 +4,9 @@ import type { Origin } from '../value/value.js';
 /** More hosts than that in one name are a slip, or meant to exhaust memory. */
 const MOST = 100_000;
 
+/** Names of hosts become names of files (host_vars, kept facts): that many characters at most (NAME_MAX of limits.h). */
+const LONGEST = 255;
+
 const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
 
 /**
@@ -13,6 +16,9 @@ const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
 export function expandRanges(name: string, origin: Origin): string[] {
   // Text and ranges in turn.
   const parts = name.split(/\[([^\]]*)\]/);
+  if (parts.reduce((length, part, i) => (i % 2 === 0 ? length + part.length : length), 0) > LONGEST) {
+    throw new ContentError(`"${short(name)}" is longer than the ${LONGEST} characters a host name may have`, origin, 'give the host a short name, and what is long in a variable');
+  }
   let names = [parts[0]!];
   for (let i = 1; i < parts.length; i += 2) {
     const each = members(parts[i]!, name, origin);
@@ -22,8 +28,10 @@ export function expandRanges(name: string, origin: Origin): string[] {
   return names;
 }
 
+const short = (name: string): string => (name.length > 60 ? `${name.slice(0, 60)}…` : name);
+
 function tooMany(name: string, origin: Origin): ContentError {
-  return new ContentError(`"${name.length > 60 ? `${name.slice(0, 60)}…` : name}" is more than ${MOST} hosts`, origin, 'write several smaller ranges, if that is meant');
+  return new ContentError(`"${short(name)}" is more than ${MOST} hosts`, origin, 'write several smaller ranges, if that is meant');
 }
 
 function members(range: string, name: string, origin: Origin): string[] {
@@ -54,7 +62,7 @@ function members(range: string, name: string, origin: Origin): string[] {
  * A bare IPv6 address keeps its colons.
  */
 export function expandHost(written: string, origin: Origin): { names: string[]; port: number | undefined } {
-  const bracketed = /^\[([0-9a-fA-F:.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)\](?::(\d+))?$/.exec(written);
+  const bracketed = /^\[([0-9a-fA-F:.]+)\](?::(\d+))?$/.exec(written);
   if (bracketed && isIpv6(bracketed[1]!)) return { names: [bracketed[1]!], port: bracketed[2] ? Number(bracketed[2]) : undefined };
   if (isIpv6(written)) return { names: [written], port: undefined };
   const match = /^((?:[^[\]:]|\[[^\]]*\])+)(?::(\d+))?$/.exec(written);

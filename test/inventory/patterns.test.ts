@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
 import { addHost, addToGroup, groupsOf, hostsOf, loadInventory, matchHosts } from '../../src/inventory/index.js';
@@ -117,6 +120,18 @@ test('a range has every step-th number from its start to its end, at its width',
     const wanted = Array.from({ length: Math.floor(length / step) + 1 }, (_, i) => `a${pad(start + i * step)}z`);
     t.deepEqual(names, wanted);
   }));
+});
+
+test('names too long for a file are refused, before ranges multiply them; whatever stands in brackets is read in one pass', async (t) => {
+  t.throws(() => expandRanges(`${'[1:3]'.repeat(9)}${'x'.repeat(70_000)}`, origin), { instanceOf: ContentError, message: /^"\[1:3\].*…" is longer than the 255 characters/ });
+  t.is(expandRanges('x'.repeat(255), origin).length, 1);
+  // Read in the cube of its length, this would take hours.
+  for (const text of [`[${':22'.repeat(60_000)}`, `[${':'.repeat(180_000)}]`]) {
+    const path = join(mkdtempSync(join(tmpdir(), 'muster-test-')), 'hosts');
+    t.teardown(() => rmSync(dirname(path), { recursive: true }));
+    writeFileSync(path, text);
+    await t.throwsAsync(loadInventory([path]), { instanceOf: ContentError });
+  }
 });
 
 test('ten thousand hosts load into one group and match', async (t) => {
