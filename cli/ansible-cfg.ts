@@ -35,6 +35,9 @@ export interface AnsibleSettings {
   gathering?: 'implicit' | 'explicit';
   strategy?: 'linear' | 'free' | 'host_pinned';
   force_handlers?: boolean;
+  any_errors_fatal?: boolean;
+  no_log?: boolean;
+  private_role_vars?: boolean;
   diff?: boolean;
   tags?: string[];
   skip_tags?: string[];
@@ -101,6 +104,9 @@ const KNOWN: { [name: string]: Known } = {
     into.strategy = one(text.replace(/^ansible\.builtin\.|^mitogen_/, ''), ['linear', 'free', 'host_pinned']);
   }),
   force_handlers: known('defaults.force_handlers', 'ANSIBLE_FORCE_HANDLERS', (text, _, into) => (into.force_handlers = bool(text))),
+  any_errors_fatal: known('defaults.any_errors_fatal', 'ANSIBLE_ANY_ERRORS_FATAL', (text, _, into) => (into.any_errors_fatal = bool(text))),
+  no_log: known('defaults.no_log', 'ANSIBLE_NO_LOG', (text, _, into) => (into.no_log = bool(text))),
+  private_role_vars: known('defaults.private_role_vars', 'ANSIBLE_PRIVATE_ROLE_VARS', (text, _, into) => (into.private_role_vars = bool(text))),
   diff: known('diff.always', 'ANSIBLE_DIFF_ALWAYS', (text, _, into) => (into.diff = bool(text))),
   tags: known('tags.run', 'ANSIBLE_RUN_TAGS', (text, _, into) => (into.tags = list(text))),
   skip_tags: known('tags.skip', 'ANSIBLE_SKIP_TAGS', (text, _, into) => (into.skip_tags = list(text))),
@@ -120,9 +126,6 @@ const MISSING: { ini: string; env: string; when: (text: string) => boolean; why:
   { ini: 'defaults.hash_behaviour', env: 'ANSIBLE_HASH_BEHAVIOUR', when: (text) => text === 'merge', why: 'dicts of the same name are replaced, not merged; use the combine filter' },
   { ini: 'defaults.error_on_undefined_vars', env: 'ANSIBLE_ERROR_ON_UNDEFINED_VARS', when: no, why: 'an undefined variable stays an error; use default()' },
   { ini: 'defaults.error_on_missing_handler', env: 'ANSIBLE_ERROR_ON_MISSING_HANDLER', when: no, why: 'a handler that is not there stays an error' },
-  { ini: 'defaults.any_errors_fatal', env: 'ANSIBLE_ANY_ERRORS_FATAL', when: yes, why: 'write any_errors_fatal into the plays' },
-  { ini: 'defaults.no_log', env: 'ANSIBLE_NO_LOG', when: yes, why: 'write no_log at the plays or tasks' },
-  { ini: 'defaults.private_role_vars', env: 'ANSIBLE_PRIVATE_ROLE_VARS', when: yes, why: 'variables of roles are seen by the roles behind them; include_role keeps them apart' },
   { ini: 'ssh_connection.ssh_executable', env: 'ANSIBLE_SSH_EXECUTABLE', when: () => true, why: 'Muster speaks SSH itself; what a wrapper adds goes into ~/.ssh/config' },
 ];
 
@@ -236,10 +239,6 @@ function bool(text: string): boolean {
   if (['yes', 'on', '1', 'true', 't', 'y'].includes(word)) return true;
   if (['no', 'off', '0', 'false', 'f', 'n'].includes(word)) return false;
   throw new Error(`"${text}" is neither true nor false`);
-}
-
-function yes(text: string): boolean {
-  return /^(?:yes|on|1|true|t|y)$/i.test(text);
 }
 
 function no(text: string): boolean {

@@ -49,7 +49,10 @@ export async function prepare(verb: RunOptions['verb'], given: string[], flags: 
     startAtTask: flags.startAtTask,
     lockTimeout: lockTimeoutOf(flags, settings),
     forceHandlers: (flags.forceHandlers ?? ansible.force_handlers) === true,
-    playDefaults: { gatherFacts: ansible.gathering === 'explicit' ? false : undefined, strategy: ansible.strategy },
+    playDefaults: {
+      gatherFacts: ansible.gathering === 'explicit' ? false : undefined, strategy: ansible.strategy,
+      anyErrorsFatal: ansible.any_errors_fatal, noLog: ansible.no_log, publicRoles: ansible.private_role_vars === undefined ? undefined : !ansible.private_role_vars,
+    },
     defaults: {
       become: (flags.become ?? ansible.become) === true,
       becomeUser: flags.becomeUser ?? ansible.become_user,

@@ -130,7 +130,7 @@ function one(call: Call, ahead?: Speculated): Wanted {
   if (!role) throw new ContentError('include_role names no role', task.origin, 'write include_role: with name: ROLE');
   const options = {
     from: from({ tasks: text('tasks_from'), vars: text('vars_from'), defaults: text('defaults_from'), handlers: text('handlers_from') }),
-    public: args.has('public') && truthy(args.get('public')!),
+    public: args.has('public') ? truthy(args.get('public')!) : (run.load.playDefaults?.publicRoles ?? false),
     validate: !args.has('rolespec_validate') || truthy(args.get('rolespec_validate')!),
   };
   return {

@@ -7,6 +7,16 @@ import { parseYaml } from '../yaml/index.js';
 import { caught, problem, warning, type Problem } from './problems.js';
 import type { Play, Role } from './types.js';
 
+/** What holds where plays do not say otherwise, from Ansible's configuration. */
+export interface PlayDefaults {
+  gatherFacts?: boolean | undefined;
+  strategy?: Play['strategy'] | undefined;
+  anyErrorsFatal?: boolean | undefined;
+  noLog?: boolean | undefined;
+  /** Whether the rest of the play sees the variables of roles that do not say so themselves; unless given, of those that are no include. */
+  publicRoles?: boolean | undefined;
+}
+
 /** What loading needs to know, and where it tells what is wrong. */
 export interface LoadContext {
   /** Folder of the project: its `roles/` and `playbooks/roles/` are searched last. */
@@ -15,8 +25,7 @@ export interface LoadContext {
   rolesPath: readonly string[];
   /** `-e`: the only variables that the name of an import may hold. */
   extraVars: Dict;
-  /** What holds for plays that do not say otherwise, from Ansible's configuration. */
-  playDefaults?: { gatherFacts?: boolean | undefined; strategy?: Play['strategy'] | undefined } | undefined;
+  playDefaults?: PlayDefaults | undefined;
   /** Everything found wrong, in the order it was met. */
   problems: Problem[];
 }

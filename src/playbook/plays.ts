@@ -96,7 +96,7 @@ async function loadPlay(dict: Dict, at: Origin, path: string, ctx: LoadContext, 
   const vars = layered(varsOf(dict, at, ctx) ?? new Map(), imported.vars);
   if (dict.has('user') && dict.has('remote_user')) complain(ctx, '"user" and "remote_user" of a play are one', keyPlace(dict, 'user', at), 'leave "user" out');
   const own = new Map([...dict].filter(([key]) => key !== 'vars' && key !== 'tags').map(([key, value]) => [key === 'user' ? 'remote_user' : key, value]));
-  const keywords = inherit({ ...nothingInherited(), when: imported.when, tags: [...imported.tags, ...tagsOf(dict, at, ctx)] }, own, at, ctx);
+  const keywords = inherit({ ...nothingInherited(), anyErrorsFatal: ctx.playDefaults?.anyErrorsFatal, noLog: ctx.playDefaults?.noLog, when: imported.when, tags: [...imported.tags, ...tagsOf(dict, at, ctx)] }, own, at, ctx);
   const frame: Frame = {
     inherit: keywords, role: undefined, fileDir: dirname(path), baseDir: dirname(path), via: imported.via, files: [path],
     handlers: false, play: { vars, roles: [], handlers: [], used: [] }, ctx,

@@ -65,7 +65,7 @@ async function useListed(list: Value | undefined, at: Origin, frame: Frame, pare
     const params: Dict = new Map([...dict].filter(([key]) => !isKeyword(String(key), ROLE) && key !== 'name'));
     checkKeywords(dict, ROLE, 'a role', origin, frame.ctx, () => true);
     const inner = { ...frame, inherit: inherit(frame.inherit, dict, origin, frame.ctx), via: idOf(origin, frame.via) };
-    const used = await useRole(name, { params, vars: isDict(dict.get('vars')) ? (dict.get('vars') as Dict) : new Map(), from: MAIN, parent, public: parent?.public ?? true, again: false, validate: true, origin }, inner);
+    const used = await useRole(name, { params, vars: isDict(dict.get('vars')) ? (dict.get('vars') as Dict) : new Map(), from: MAIN, parent, public: parent?.public ?? frame.ctx.playDefaults?.publicRoles ?? true, again: false, validate: true, origin }, inner);
     if (used === undefined) continue;
     if (parent) parent.dependencies.push(used.role);
     entries.push(...used.entries);
@@ -95,7 +95,7 @@ export async function importRole(args: Dict, origins: ReadonlyMap<string, Origin
   try {
     const { name, ...use } = parseArgs(await loadSpec('import_role'), toPlain(new Map(plain), true) as {}, origins);
     const from: From = { tasks: use.tasks_from, vars: use.vars_from, defaults: use.defaults_from, handlers: use.handlers_from };
-    const used = await useRole(name, { params: new Map(), vars: new Map(), from, parent: frame.role, public: use.public ?? true, again: use.allow_duplicates, validate: use.rolespec_validate, origin: at }, frame);
+    const used = await useRole(name, { params: new Map(), vars: new Map(), from, parent: frame.role, public: use.public ?? frame.ctx.playDefaults?.publicRoles ?? true, again: use.allow_duplicates, validate: use.rolespec_validate, origin: at }, frame);
     return used?.entries ?? [];
   } catch (error) {
     frame.ctx.problems.push(caught(error, at));

@@ -49,12 +49,12 @@ test('an ansible.cfg in a folder that anybody may write to is passed over, unles
 
 test('what would change the meaning of playbooks and is not there is a warning; a wrong value an error with its place', async (t) => {
   const dir = await folder(t, { 'ansible.cfg': '[defaults]\nhash_behaviour = merge\nerror_on_missing_handler = True\nstdout_callback = yaml\n' });
-  const warned = await muster(['inventory', 'list', '-i', 'x,'], { cwd: dir, env: { ANSIBLE_ANY_ERRORS_FATAL: 'yes' } });
+  const warned = await muster(['inventory', 'list', '-i', 'x,'], { cwd: dir, env: { ANSIBLE_ERROR_ON_UNDEFINED_VARS: 'no' } });
   t.is(warned.code, 0);
   t.is(
     warned.stderr,
     'muster: warning: ansible.cfg:2: hash_behaviour is not supported; dicts of the same name are replaced, not merged; use the combine filter\n' +
-      'muster: warning: ANSIBLE_ANY_ERRORS_FATAL is not supported; write any_errors_fatal into the plays\n',
+      'muster: warning: ANSIBLE_ERROR_ON_UNDEFINED_VARS is not supported; an undefined variable stays an error; use default()\n',
   );
   const wrong = await folder(t, { 'ansible.cfg': '[defaults]\nforks = many\n' });
   const refused = await muster(['inventory', 'list', '-i', 'x,'], { cwd: wrong });
@@ -75,4 +75,33 @@ test('what runs do by ansible.cfg: roles, gathering, tags, who one becomes', asy
   t.is(ran.stderr, 'muster: taken from ansible.cfg: roles_path, transport, become, become_user, gathering, strategy, skip_tags\n');
   const quiet = await muster(['drift', 'site.yml', '-i', 'here,', '-t', 'none'], { cwd: dir });
   t.deepEqual(quiet, { code: 0, stdout: '', stderr: '' });
+});
+
+test('any_errors_fatal and no_log of ansible.cfg hold for tasks that do not say otherwise', async (t) => {
+  const dir = await folder(t, {
+    'ansible.cfg': '[defaults]\ntransport = local\nany_errors_fatal = True\nno_log = True\n',
+    'site.yml': '- hosts: all\n  gather_facts: false\n  tasks:\n    - debug: msg=shut\n    - debug: msg=open\n      no_log: false\n    - fail: msg=one\n      when: inventory_hostname == "a"\n      any_errors_fatal: "{{ mild | default(omit) }}"\n    - debug: msg=behind\n      no_log: false\n',
+  });
+  const ran = await muster(['apply', 'site.yml', '-i', 'a,b,', '--output', 'json'], { cwd: dir });
+  t.is(ran.code, 3, ran.stderr);
+  t.false(ran.stdout.includes('shut'));
+  t.true(ran.stdout.includes('"msg":"open"'));
+  t.false(ran.stdout.includes('"msg":"behind"'));
+  const mild = await muster(['apply', 'site.yml', '-i', 'a,b,', '-e', 'mild=false', '--output', 'json'], { cwd: dir });
+  t.true(mild.stdout.includes('"msg":"behind"'));
+});
+
+test('private_role_vars of ansible.cfg keeps the variables of roles to them, or shows those of included ones', async (t) => {
+  const dir = await folder(t, {
+    'roles/a/defaults/main.yml': 'of_a: 1\n',
+    'roles/a/tasks/main.yml': '- debug: msg="in {{ of_a }}"\n',
+    'listed.yml': '- hosts: all\n  gather_facts: false\n  connection: local\n  roles: [a]\n  tasks:\n    - debug: msg="behind {{ of_a | default(\'nothing\') }}"\n',
+    'included.yml': '- hosts: all\n  gather_facts: false\n  connection: local\n  tasks:\n    - include_role: name=a\n    - debug: msg="behind {{ of_a | default(\'nothing\') }}"\n',
+  });
+  const behind = async (playbook: string, set?: string) => {
+    const { stdout } = await muster(['apply', playbook, '-i', 'x,', '--output', 'json'], { cwd: dir, env: set === undefined ? {} : { ANSIBLE_PRIVATE_ROLE_VARS: set } });
+    return /"msg":"behind (\w+)"/.exec(stdout)?.[1];
+  };
+  t.deepEqual([await behind('listed.yml'), await behind('listed.yml', 'yes'), await behind('listed.yml', 'no')], ['1', 'nothing', '1']);
+  t.deepEqual([await behind('included.yml'), await behind('included.yml', 'yes'), await behind('included.yml', 'no')], ['nothing', 'nothing', '1']);
 });
