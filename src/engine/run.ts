@@ -12,6 +12,7 @@ import type { Event, HostStats } from '../report/events.js';
 import { Variables } from '../variables/index.js';
 import { ContentError } from '../value/errors.js';
 import { toPlain, type Dict, type Origin } from '../value/value.js';
+import { keyring } from '../vault/index.js';
 import { prefetch } from './ahead.js';
 import type { Started } from './async.js';
 import { evaluate, truthy } from './evaluate.js';
@@ -237,7 +238,7 @@ export async function run(options: RunOptions): Promise<RunSummary> {
   const { verb, playbooks, limit, tags, skipTags, check } = options;
   run.emit({ event: 'run', verb, playbooks, inventory: options.inventory, limit, tags, skipTags, check, run: run.id, by: whoRuns(), process: thisProcess() });
   if (run.resume) run.note(`going on with run ${run.resume.run}`);
-  run.tell(problems);
+  run.tell([...problems, ...keyring.takeLocked().map(({ message, origin, hint }) => warning(`${message}; a task that reads it fails`, origin, hint))]);
   try {
     await askPrompts(run);
     for (const play of run.plays) {

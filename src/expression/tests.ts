@@ -133,7 +133,7 @@ const OWN = table<boolean>({
   'urn(value)': (_, value) => /^urn:[^:]+:.+/i.test(str(value)),
   // Nearly anything is: the scheme may be left out.
   'uri(value, schemes=null)': (_, value, schemes) => schemes === null || contains(schemes, /^([a-z][a-z0-9+.-]*):/i.exec(str(value))?.[1]?.toLowerCase() ?? ''),
-  'vault_encrypted(value)': (_, value) => isEncrypted(str(value)),
+  'vault_encrypted(value)': (_, value) => (value instanceof Secret && value.sealed !== undefined) || isEncrypted(str(value)),
   'nan|isnan(value)': (_, value) => Number.isNaN(numeric(plain(value)) ?? 0),
   'hashable(value)': (_, value) => !Array.isArray(plain(value)) && !(plain(value) instanceof Map) && keyOf(value) !== undefined,
 });

@@ -64,8 +64,14 @@ export class Source {
 /** A scalar that must never be shown. Every way of printing it by accident gives a placeholder. */
 export class Secret {
   #value: string | number | bigint | (() => string);
-  /** @param value or what finds it out, which is called at the first reading */
-  constructor(value: string | number | bigint | (() => string)) {
+  /**
+   * @param value or what finds it out, which is called at the first reading
+   * @param sealed the encrypted text of a value that stands in a vault's format, for what looks at that
+   */
+  constructor(
+    value: string | number | bigint | (() => string),
+    readonly sealed?: string,
+  ) {
     this.#value = value;
     if (typeof value !== 'function') Secret.listener?.(String(value));
   }

@@ -14,11 +14,12 @@ export class Keyring {
   #identities: readonly Identity[] = [];
   /** By encrypted text: a file that goes to a hundred hosts is opened once. */
   readonly #opened = new Map<string, { plain: Buffer; identity: Identity }>();
-  /** Vault ids of which a value was opened. */
-  readonly #proved = new Set<string | undefined>();
+  /** Vault ids of which opening a value was tried. */
+  readonly #tried = new Set<string | undefined>();
+  #locked: LockedError[] = [];
   /**
-   * Whether values that nobody has read yet must be such as can be opened, so that a missing or wrong password is found
-   * before any host is touched. Where values are only listed or checked they need not.
+   * Whether a missing or wrong password is looked for before values are read. Where they are only listed or checked it is not,
+   * and what cannot be opened is no more than a warning.
    */
   isStrict = true;
 
@@ -26,7 +27,8 @@ export class Keyring {
   use(identities: readonly Identity[]): void {
     this.#identities = identities;
     this.#opened.clear();
-    this.#proved.clear();
+    this.#tried.clear();
+    this.#locked = [];
   }
 
   /** Whether no password was given. */
@@ -60,7 +62,7 @@ export class Keyring {
       if (plain === undefined) continue;
       const opened = { plain, identity };
       this.#opened.set(text, opened);
-      this.#proved.add(envelope.id);
+      this.#tried.add(envelope.id);
       return opened;
     }
     const tried = candidates.map(({ id, from }) => `${id}@${from}`).join(', ');
@@ -68,14 +70,27 @@ export class Keyring {
   }
 
   /**
-   * A value of a `!vault` text, opened when it is first read. The first one of each vault id is opened at once.
-   * @throws ContentError as `open` does, in a strict keyring; where the text is damaged, in any
+   * A value of a `!vault` text, opened when it is first read: as in Ansible one that is never read needs no password. In a strict
+   * keyring the first one of each vault id is tried at once, and `locked` tells of it.
+   * @throws ContentError where the text is damaged
    */
   seal(text: string, origin: Origin): Secret {
-    const envelope = envelopeOf(text, 'the value', origin);
-    const secret = new Secret(() => this.open(text, 'the value', origin).plain.toString());
-    if (this.isStrict && !this.#proved.has(envelope.id)) secret.reveal();
+    const { id } = envelopeOf(text, 'the value', origin);
+    const secret = new Secret(() => this.open(text, 'the value', origin).plain.toString(), text);
+    if (!this.isStrict || this.#tried.has(id)) return secret;
+    this.#tried.add(id);
+    try {
+      secret.reveal();
+    } catch (error) {
+      if (!(error instanceof LockedError)) throw error;
+      this.#locked.push(error);
+    }
     return secret;
+  }
+
+  /** For each vault id of which a value could not be opened the first such, once. */
+  takeLocked(): LockedError[] {
+    return this.#locked.splice(0);
   }
 }
 

@@ -127,9 +127,7 @@ test('the filters vault and unvault', async (t) => {
 
 const refused: { [what: string]: { files: { [path: string]: string }; args: string[]; says: RegExp } } = {
   'a file without a password': { files: { 'group_vars/all.yml': seal('a: 1\n') }, args: [], says: /^group_vars\/all\.yml:1:1: the file is encrypted and no vault password was given; give its password with --vault-password-file/ },
-  'a value without a password': { files: { 'group_vars/all.yml': `x: 1\na: ${inline('1', 'dev')}` }, args: [], says: /^group_vars\/all\.yml:2:4: the value is encrypted \(vault id "dev"\) and no vault password was given;[^\n]*\n {4}a: !vault \|\n {7}\^/ },
   'a file with another password': { files: { 'group_vars/all.yml': seal('a: 1\n', undefined, 'x') }, args: ['--vault-password-file', 'pw'], says: /^group_vars\/all\.yml:1:1: the file is encrypted and no vault password fits; tried default@/ },
-  'a value with another password': { files: { 'group_vars/all.yml': `a: ${inline('1', undefined, 'x')}` }, args: ['--vault-password-file', 'pw'], says: /^group_vars\/all\.yml:1:4: the value is encrypted and no vault password fits/ },
   'a template without a password': { files: { 'templates/x.j2': seal('a\n'), 'site.yml': play('    - template: {src: x.j2, dest: "{{ playbook_dir }}/touched"}\n') }, args: [], says: /^templates\/x\.j2:1:1: the file is encrypted and no vault password was given/ },
   'a damaged file': { files: { 'group_vars/all.yml': seal('a: 1\n').slice(0, 300) }, args: ['--vault-password-file', 'pw'], says: /^group_vars\/all\.yml:1:1: the file is no vault text: / },
   'a damaged value': { files: { 'group_vars/all.yml': 'a: !vault abc\n' }, args: ['--vault-password-file', 'pw'], says: /^group_vars\/all\.yml:1:4: the value is no vault text: it does not begin/ },
@@ -151,6 +149,44 @@ for (const [what, { files, args, says }] of Object.entries(refused)) {
     await t.throwsAsync(readFile(join(cwd, 'touched')), { code: 'ENOENT' });
   });
 }
+
+test('a value that cannot be opened is told of before the run, and fails the task that reads it', async (t) => {
+  const { cwd, run } = await project(t, {
+    'group_vars/all.yml': `x: 1\na: ${inline('1', 'dev')}b: ${inline('2', 'dev')}c: ${inline('3', 'other', 'x')}`,
+    'unread.yml': play(`    - file: {path: "{{ playbook_dir }}/touched", state: touch}\n`),
+    'site.yml': play('    - debug: {msg: "{{ b }}"}\n'),
+  });
+  const unread = await run('apply', 'unread.yml');
+  t.is(unread.code, 0, unread.stderr);
+  t.is(await readFile(join(cwd, 'touched'), 'utf8'), '');
+  t.is(unread.stdout.split('is encrypted').length - 1, 2, unread.stdout);
+  t.regex(unread.stdout, /group_vars\/all\.yml:2:4[^]*the value is encrypted \(vault id "dev"\) and no vault password was given; a task that reads it fails; give its password/);
+  const read = await run('apply', 'site.yml');
+  t.is(read.code, 3);
+  t.regex(read.stdout, /the value is encrypted \(vault id "dev"\) and no vault password was given/);
+  const wrong = await run('apply', 'unread.yml', '--vault-password-file', 'pw');
+  t.is(wrong.code, 0);
+  t.regex(wrong.stdout + wrong.stderr, /the value is encrypted \(vault id "other"\) and no vault password fits; a task that reads it fails/);
+});
+
+test('what looks at the encrypted text of a value needs no password', async (t) => {
+  const { run } = await project(t, {
+    'group_vars/all.yml': `a: ${inline('one')}`,
+    'site.yml': play(
+      `    - assert:
+        that:
+          - a is vault_encrypted
+          - a | unvault('${PASSWORD}') == 'one'
+          - a | type_debug == 'AnsibleVaultEncryptedUnicode'
+          - "'x' | vault('p', wrap_object=True) | type_debug == 'AnsibleVaultEncryptedUnicode'"
+          - "'x' | vault('p', wrap_object=True) == 'x'"
+          - "'x' | vault('p') | type_debug != 'AnsibleVaultEncryptedUnicode'"
+`,
+    ),
+  });
+  const ran = await run('apply', 'site.yml');
+  t.is(ran.code, 0, ran.stdout + ran.stderr);
+});
 
 test('what is only listed or checked needs no password', async (t) => {
   const { run } = await project(t, { 'site.yml': play('    - debug: {var: a}\n'), 'group_vars/all/v.yml': seal('b: 1\n'), 'group_vars/all/p.yml': `a: ${inline('1')}` });

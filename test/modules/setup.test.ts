@@ -3,6 +3,7 @@ import { hostname, totalmem, userInfo } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { Gathered } from '../../src/modules/facts/gathered.js';
+import { network } from '../../src/modules/facts/network.js';
 import { python } from '../../src/modules/facts/python.js';
 import { system } from '../../src/modules/facts/platform.js';
 import setup from '../../src/modules/setup.js';
@@ -38,6 +39,18 @@ inShells(test, 'facts of this machine', async (t, place) => {
   t.regex(gone, /^Could not stat fact/);
   t.true(facts['mounts'].every((mount: { mount: string }) => mount.mount.startsWith('/')));
   t.is(typeof facts['distribution'], 'string');
+});
+
+test('facts: bridges, bonds and what is in them', (t) => {
+  const files = {
+    'br0/bridge/bridge_id': '8000.000000000000', 'br0/bridge/stp_state': '1', 'br0/brif/veth0/port_no': '0x1', 'br0/brif/eth1/port_no': '0x2', 'br1/bridge/bridge_id': '8000.1', 'br1/bridge/stp_state': '0',
+    'bond0/bonding/mode': '802.3ad 4', 'bond0/bonding/slaves': 'eth2 eth3', 'bond0/bonding/miimon': '100', 'bond0/bonding/lacp_rate': 'slow 0', 'bond0/bonding/primary': '', 'bond0/bonding/all_slaves_active': '0', 'eth2/bonding_slave/perm_hwaddr': '52:54:00:00:00:02',
+  };
+  const facts = network(new Gathered(new Map(), new Map(Object.entries(files).map(([path, text]) => [`/sys/class/net/${path}`, [text]]))));
+  t.like(facts['br0'], { type: 'bridge', id: '8000.000000000000', stp: true, interfaces: ['veth0', 'eth1'] });
+  t.like(facts['br1'], { type: 'bridge', stp: false, interfaces: [] });
+  t.like(facts['bond0'], { type: 'bonding', mode: '802.3ad', slaves: ['eth2', 'eth3'], miimon: '100', lacp_rate: 'slow', primary: undefined, all_slaves_active: false });
+  t.is((facts['eth2'] as { perm_macaddress: string }).perm_macaddress, '52:54:00:00:00:02');
 });
 
 test('facts: what runs the host', (t) => {

@@ -5,7 +5,7 @@ import { Secret, type Value } from '../../value/value.js';
 import { decrypt, encrypt as seal, FormatError, isEncrypted, parseEnvelope } from '../../vault/index.js';
 import { md5Crypt, shaCrypt } from '../crypt.js';
 import { bcrypt } from '../libraries.js';
-import { asInt, str } from '../python.js';
+import { asInt, str, truthy } from '../python.js';
 import { random } from '../random.js';
 import { table, type Env } from '../registry.js';
 import { fail, type Result } from '../undefined.js';
@@ -80,12 +80,14 @@ export const HASHES = table<Result>({
   'sha512(data)': (_, data) => digest(data, 'sha512'),
   'password_hash(password, hashtype="sha512", salt=null, salt_size=null, rounds=null, ident=null)': (env, password, kind, salt, size, rounds, ident) =>
     cryptPassword(env, str(password), str(kind), salt === null ? (size === null ? null : makeSalt(env, asInt(size, 'salt_size'))) : str(salt), rounds === null ? null : asInt(rounds, 'rounds'), ident === null ? null : str(ident)),
-  'vault(data, secret, salt=null, vault_id="filter_default", wrap_object=false, vaultid=null)': (env, data, secret, salt, id, _wrap, idBefore) => {
+  'vault(data, secret, salt=null, vault_id="filter_default", wrap_object=false, vaultid=null)': (env, data, secret, salt, id, wrap, idBefore) => {
     if (salt === null && env.scope.services.ahead) throw new NotAheadError('a vault text with a random salt');
-    return seal(Buffer.from(str(data)), password(secret), str(idBefore ?? id), salt === null ? undefined : Buffer.from(str(salt)));
+    const sealed = seal(Buffer.from(str(data)), password(secret), str(idBefore ?? id), salt === null ? undefined : Buffer.from(str(salt)));
+    return truthy(wrap) ? new Secret(str(data), sealed) : sealed;
   },
   'unvault(vault, secret, vault_id="filter_default", vaultid=null)': (_, given, secret) => {
-    const text = str(given);
+    // Of a value that stands encrypted in a file: what stands there.
+    const text = given instanceof Secret && given.sealed !== undefined ? given.sealed : str(given);
     if (!isEncrypted(text)) return given;
     try {
       const plain = decrypt(parseEnvelope(text), password(secret));

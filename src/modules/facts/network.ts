@@ -15,6 +15,19 @@ interface Interface {
   type: string;
   promisc: boolean;
   speed?: number;
+  /** Of a bridge: its id, whether it speaks the spanning tree protocol, what is in it. */
+  id?: string;
+  stp?: boolean;
+  interfaces?: string[];
+  /** Of a bond. */
+  slaves?: string[];
+  mode?: string;
+  miimon?: string;
+  lacp_rate?: string;
+  primary?: string;
+  all_slaves_active?: boolean;
+  /** Of a device in a bond: the address it has by itself. */
+  perm_macaddress?: string;
   ipv4?: Address4;
   ipv4_secondaries?: Address4[];
   ipv6?: { address: string; prefix: string; scope: string }[];
@@ -34,8 +47,15 @@ export function network(host: Gathered): Record<string, unknown> {
     else if (key === 'flags') link.promisc = (Number(value) & 0x100) !== 0;
     else if (key === 'speed' && Number(value) > 0) link.speed = Number(value);
     else if (key === 'type' && link.type === 'unknown') link.type = TYPES[value] ?? 'unknown';
-    else if (key === 'bridge/bridge_id') link.type = 'bridge';
-    else if (key === 'bonding/mode') link.type = 'bonding';
+    else if (key === 'bridge/bridge_id') Object.assign(link, { type: 'bridge', id: value, interfaces: link.interfaces ?? [] });
+    else if (key === 'bridge/stp_state') link.stp = value === '1';
+    else if (key.startsWith('brif/')) (link.interfaces ??= []).push(rest[1]!);
+    else if (key === 'bonding/mode') Object.assign(link, { type: 'bonding', slaves: link.slaves ?? [], mode: word(value) });
+    else if (key === 'bonding/slaves') link.slaves = value.split(/\s+/).filter(Boolean);
+    else if (key === 'bonding/miimon' || key === 'bonding/lacp_rate') link[rest[1] as 'miimon' | 'lacp_rate'] = word(value);
+    else if (key === 'bonding/primary' && value !== '') link.primary = value;
+    else if (key === 'bonding/all_slaves_active') link.all_slaves_active = value === '1';
+    else if (key === 'bonding_slave/perm_hwaddr') link.perm_macaddress = value;
   }
   const addresses = [...addressesOf(host.text('addr'))];
   for (const { device, family, address, prefix, broadcast, scope } of addresses) {
@@ -55,6 +75,8 @@ export function network(host: Gathered): Record<string, unknown> {
   for (const [name, link] of interfaces) facts[name.replaceAll('-', '_')] = link;
   return facts;
 }
+
+const word = (text: string): string => text.split(/\s/)[0]!;
 
 /** ARPHRD_ numbers of linux/if_arp.h. */
 const TYPES: { [number: string]: string } = { '1': 'ether', '772': 'loopback', '32': 'infiniband', '512': 'ppp', '768': 'tunnel', '776': 'sit', '65534': 'tunnel' };

@@ -22,7 +22,9 @@ const FILES: { [group in Group]: string } = {
 /sys/block/*/size /sys/block/*/removable /sys/block/*/queue/rotational /sys/block/*/queue/logical_block_size
 /sys/block/*/device/model /sys/block/*/device/vendor /sys/block/*/*/partition /sys/block/*/*/start /sys/block/*/*/size`,
   network: `/sys/class/net/*/address /sys/class/net/*/mtu /sys/class/net/*/operstate /sys/class/net/*/flags
-/sys/class/net/*/type /sys/class/net/*/speed /sys/class/net/*/bridge/bridge_id /sys/class/net/*/bonding/mode`,
+/sys/class/net/*/type /sys/class/net/*/speed /sys/class/net/*/bridge/bridge_id /sys/class/net/*/bridge/stp_state /sys/class/net/*/brif/*/port_no
+/sys/class/net/*/bonding/mode /sys/class/net/*/bonding/miimon /sys/class/net/*/bonding/lacp_rate /sys/class/net/*/bonding/primary
+/sys/class/net/*/bonding/slaves /sys/class/net/*/bonding/all_slaves_active /sys/class/net/*/bonding_slave/perm_hwaddr`,
   virtual: '/run/systemd/container',
 };
 /** Needed by more than one group. */
