@@ -11,11 +11,13 @@ export interface TemplateOptions {
   variable_end_string?: string;
   comment_start_string?: string;
   comment_end_string?: string;
+  line_statement_prefix?: string;
+  line_comment_prefix?: string;
   trim_blocks?: boolean;
   lstrip_blocks?: boolean;
 }
 
-const TEXTS = ['block_start_string', 'block_end_string', 'variable_start_string', 'variable_end_string', 'comment_start_string', 'comment_end_string'] as const;
+const TEXTS = ['block_start_string', 'block_end_string', 'variable_start_string', 'variable_end_string', 'comment_start_string', 'comment_end_string', 'line_statement_prefix', 'line_comment_prefix'] as const;
 const FLAGS = ['trim_blocks', 'lstrip_blocks'] as const;
 
 /** Options among the arguments of a task or lookup; undefined where one is not literal. Others are passed over. */
@@ -57,6 +59,10 @@ export function lexOptions(given: TemplateOptions, origin: Origin): LexOptions {
     const [from, to] = [given[`${kind}_start_string`], given[`${kind}_end_string`]];
     if (from === '' || to === '') throw new ContentError(`${kind}_${from === '' ? 'start' : 'end'}_string is empty`, origin, 'write what the template has there');
     if (from !== undefined || to !== undefined) options[kind] = [from ?? begin, to ?? end];
+  }
+  for (const [name, prefix] of [['lineStatement', given.line_statement_prefix], ['lineComment', given.line_comment_prefix]] as const) {
+    if (prefix === '') throw new ContentError('a prefix of lines is empty', origin, 'write what such lines of the template begin with, or leave it out');
+    if (prefix !== undefined) options[name] = prefix;
   }
   const begins = [options.block?.[0] ?? '{%', options.variable?.[0] ?? '{{', options.comment?.[0] ?? '{#'];
   if (new Set(begins).size < begins.length) throw new ContentError('blocks, variables and comments of the template begin alike', origin, 'give them different start strings');

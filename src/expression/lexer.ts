@@ -52,6 +52,9 @@ export interface LexOptions {
   block?: Marks;
   variable?: Marks;
   comment?: Marks;
+  /** What makes its whole line a block, and what makes the rest of its line a comment; nothing by default. */
+  lineStatement?: string;
+  lineComment?: string;
 }
 
 type Marks = readonly [begin: string, end: string];
@@ -60,17 +63,22 @@ const VARIABLE: Marks = ['{{', '}}'];
 const COMMENT: Marks = ['{#', '#}'];
 
 /** The earliest mark that opens something, the longest of those that stand at one place (`compile_rules` of jinja2/lexer.py). */
-function opener(options: LexOptions): (text: string, from: number) => { at: number; of: 'block' | 'variable' | 'comment'; begin: string } | undefined {
-  const { block = BLOCK, variable = VARIABLE, comment = COMMENT } = options;
-  const kinds = new Map([[comment[0], 'comment'], [block[0], 'block'], [variable[0], 'variable']] as const);
-  const begins = [...kinds.keys()].sort((a, b) => b.length - a.length);
-  const pattern = new RegExp(begins.map(literal).join('|'), 'g');
+function opener(options: LexOptions): (text: string, from: number) => { at: number; of: Opened; begin: string } | undefined {
+  const { block = BLOCK, variable = VARIABLE, comment = COMMENT, lineStatement, lineComment } = options;
+  const kinds: [mark: string, of: Opened, pattern: string][] = [[comment[0], 'comment', literal(comment[0])], [block[0], 'block', literal(block[0])], [variable[0], 'variable', literal(variable[0])]];
+  // White space before them belongs to them; a comment may also stand behind something else.
+  if (lineStatement !== undefined) kinds.push([lineStatement, 'line', `^[ \\t\\v]*${literal(lineStatement)}`]);
+  if (lineComment !== undefined) kinds.push([lineComment, 'lineComment', `(?:^|(?<=\\S))[^\\S\\r\\n]*${literal(lineComment)}`]);
+  kinds.sort((a, b) => b[0].length - a[0].length);
+  const pattern = new RegExp(kinds.map(([, , source]) => `(${source})`).join('|'), 'gm');
   return (text, from) => {
     pattern.lastIndex = from;
     const found = pattern.exec(text);
-    return found ? { at: found.index, of: kinds.get(found[0])!, begin: found[0] } : undefined;
+    return found ? { at: found.index, of: kinds[found.slice(1).findIndex((each) => each !== undefined)]![1], begin: found[0] } : undefined;
   };
 }
+
+type Opened = 'block' | 'variable' | 'comment' | 'line' | 'lineComment';
 
 const openDefault = opener({});
 
@@ -81,7 +89,7 @@ function literal(text: string): string {
 /** Tokens of a text with `{{ }}`, `{% %}` and `{# #}`, or with the marks that the options set. */
 export function lexTemplate(text: string, options: LexOptions = {}): Token[] {
   const { lstripBlocks = false, trimBlocks = true, keepBackslashes = false, block = BLOCK, comment = COMMENT, variable = VARIABLE } = options;
-  const open = options.block || options.variable || options.comment ? opener(options) : openDefault;
+  const open = options.block || options.variable || options.comment || options.lineStatement || options.lineComment ? opener(options) : openDefault;
   const tokens: Token[] = [];
   let at = 0;
   let trimNext = false;
@@ -108,6 +116,18 @@ export function lexTemplate(text: string, options: LexOptions = {}): Token[] {
       trimNext = text[end - 1] === '-' && end > inside;
       at = end + comment[1].length;
       if (!trimNext && text[end - 1] !== '+') at = afterBlock(at);
+      continue;
+    }
+    if (of === 'lineComment') {
+      const end = text.indexOf('\n', inside);
+      at = end < 0 ? text.length : end;
+      continue;
+    }
+    if (of === 'line') {
+      tokens.push({ kind: 'begin', of: 'block', at: begin });
+      at = lexCode(text, inside, tokens, 'line');
+      tokens.push({ kind: 'end', of: 'block', at });
+      at += match(LINE_END, text, at)![0].length;
       continue;
     }
     const raw = of === 'block' ? match(rawBegin(block), text, inside) : null;
@@ -145,6 +165,9 @@ const RAW_BEGIN = /\s*raw\s*(-)?%\}/y;
 const rawBegin = (block: Marks) => (block === BLOCK ? RAW_BEGIN : new RegExp(`\\s*raw\\s*(-)?${literal(block[1])}`, 'y'));
 const rawEnd = (block: Marks) => new RegExp(`${literal(block[0])}([-+])?\\s*endraw\\s*([-+])?${literal(block[1])}`, 'g');
 
+/** What ends a line statement; blank lines behind it go with it. */
+const LINE_END = /\s*(?:\n|$)/my;
+
 /** The offset behind a line break that stands there. */
 function afterBreak(text: string, at: number): number {
   if (text[at] === '\n') return at + 1;
@@ -152,20 +175,21 @@ function afterBreak(text: string, at: number): number {
 }
 
 /**
- * Tokens from `start` up to the closing mark (not consumed), or to the end of a bare expression.
+ * Tokens from `start` up to the closing mark or the end of a line statement (not consumed), or to the end of a bare expression.
  * Brackets are balanced, so that `}}` inside nested dicts closes those first.
  */
-function lexCode(text: string, start: number, tokens: Token[], inside: { of: 'variable' | 'block'; closer: string } | undefined, keepBackslashes = false): number {
+function lexCode(text: string, start: number, tokens: Token[], inside: { of: 'variable' | 'block'; closer: string } | 'line' | undefined, keepBackslashes = false): number {
   const open: { closer: string; at: number }[] = [];
   let at = start;
   for (;;) {
+    if (inside === 'line' && open.length === 0 && match(LINE_END, text, at)) return at;
     const space = match(SPACE, text, at);
     if (space) at += space[0].length;
     if (at >= text.length) {
-      if (!inside && open.length > 0) throw unclosed(text, open.at(-1)!.at);
+      if ((!inside || inside === 'line') && open.length > 0) throw unclosed(text, open.at(-1)!.at);
       return at;
     }
-    if (inside && open.length === 0) {
+    if (inside && inside !== 'line' && open.length === 0) {
       const signed = (text[at] === '-' || (text[at] === '+' && inside.of === 'block')) && text.startsWith(inside.closer, at + 1);
       if (signed || text.startsWith(inside.closer, at)) return at;
     }

@@ -37,6 +37,12 @@ export class TemplateParser extends ExpressionParser {
     this.at++;
   }
 
+  /** The end of the mark behind which a body begins; there may be a colon before it, as in Python (`parse_statements` of jinja2/parser.py). */
+  protected opened(): void {
+    this.skipOperator(':');
+    this.end('block');
+  }
+
   /** Closes a statement's body: `endif` and its like, and the block mark. */
   protected close(): void {
     this.at++;
@@ -98,12 +104,12 @@ export class TemplateParser extends ExpressionParser {
     let otherwise: Statement[] = [];
     for (;;) {
       const condition = this.tuple();
-      this.end('block');
+      this.opened();
       branches.push({ condition, body: this.body(['elif', 'else', 'endif']) });
       if (!this.skipName('elif')) break;
     }
     if (this.skipName('else')) {
-      this.end('block');
+      this.opened();
       otherwise = this.body(['endif']);
     }
     this.close();
@@ -116,11 +122,11 @@ export class TemplateParser extends ExpressionParser {
     const over = this.tuple(false);
     const condition = this.skipName('if') ? this.expression() : undefined;
     const recursive = this.skipName('recursive');
-    this.end('block');
+    this.opened();
     const body = this.body(['else', 'endfor']);
     let otherwise: Statement[] = [];
     if (this.skipName('else')) {
-      this.end('block');
+      this.opened();
       otherwise = this.body(['endfor']);
     }
     this.close();
@@ -158,7 +164,7 @@ export class TemplateParser extends ExpressionParser {
     }
     const filters: FilterUse[] = [];
     while (this.isOperator('|')) filters.push(this.filterUse());
-    this.end('block');
+    this.opened();
     const body = this.body(['endset']);
     this.close();
     return { kind: 'setBlock', at, target, filters, body };
@@ -167,7 +173,7 @@ export class TemplateParser extends ExpressionParser {
   protected filterBlock(at: number): Statement {
     const filters = [this.filterName()];
     while (this.isOperator('|')) filters.push(this.filterUse());
-    this.end('block');
+    this.opened();
     const body = this.body(['endfilter']);
     this.close();
     return { kind: 'filterBlock', at, filters, body };
@@ -181,7 +187,7 @@ export class TemplateParser extends ExpressionParser {
       bindings.push([target, this.expression()]);
       if (!this.skipOperator(',')) break;
     }
-    this.end('block');
+    this.opened();
     const body = this.body(['endwith']);
     this.close();
     return { kind: 'with', at, bindings, body };
@@ -201,7 +207,7 @@ export class TemplateParser extends ExpressionParser {
 
   protected macro(name: string, end: string): Macro {
     const params = this.params();
-    this.end('block');
+    this.opened();
     const body = this.body([end]);
     this.close();
     return { name, params, body };
@@ -211,7 +217,7 @@ export class TemplateParser extends ExpressionParser {
     const params = this.isOperator('(') ? this.params() : [];
     const call = this.expression();
     if (call.kind !== 'call') throw new GrammarError('"call" takes the call of a macro', at, 'write {% call name(…) %}');
-    this.end('block');
+    this.opened();
     const body = this.body(['endcall']);
     this.close();
     return { kind: 'callBlock', at, caller: { name: 'caller', params, body }, call };
@@ -267,7 +273,7 @@ export class TemplateParser extends ExpressionParser {
     const { text } = this.expectName('the name of the block');
     const scoped = this.skipName('scoped');
     const required = this.skipName('required');
-    this.end('block');
+    this.opened();
     const body = this.body(['endblock']);
     this.at++;
     if (this.token.kind === 'name') {

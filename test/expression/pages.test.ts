@@ -90,8 +90,22 @@ test('marks and white space as the template sets them', (t) => {
   writeFileSync(join(dir, 'marked.j2'), '[[ 1 + 1 ]]');
   t.is(render("[% include 'marked.j2' %]", {}, marks), '2');
   t.throws(() => render('x', {}, { variable_start_string: '{%' }), { message: /begin alike/ });
-  t.throws(() => render('#jinja2: line_statement_prefix: "#"\nx'), { message: /sets "line_statement_prefix"/ });
+  t.throws(() => render('#jinja2: newline_sequence: "x"\nx'), { message: /sets "newline_sequence"/ });
   t.throws(() => render('#jinja2: lstrip_blocks=True\nx'), { message: /failed to parse jinja2 override "lstrip_blocks=True"/ });
   t.throws(() => render('[[ x', {}, marks), { message: /"\[\[" is not closed/ });
   t.is(render('a\r\nb {{ 1 }}\r\n'), 'a\nb 1\n');
+});
+
+test('line statements and line comments, as Jinja renders them', (t) => {
+  const { render } = folder(t);
+  const lined = (text: string) => render(`#jinja2: line_statement_prefix: '#', line_comment_prefix: "##"\n${text}`);
+  t.is(lined('# for x in [1, 2]:\n  <{{ x }}>\n\n  # endfor\nend\n'), '  <1>\n\n  <2>\n\nend\n');
+  t.is(lined('a\n  # if true\n\n\nb ## c\n  ## whole\n# endif\n'), 'a\nb\n\n');
+  t.is(lined('# set y = [1,\n  2]\n{{ y }} # no\n'), '[1, 2] # no\n');
+  t.is(lined('a  \n#- if true\n b\n# else\n c\n# endif'), 'a b\n');
+  t.is(lined("# set z = {'a': 1}\n{{ z.a }}##"), '1');
+  t.is(lined('{% for x in [1]: %}{{ x }}{% endfor %}#\n'), '1#\n');
+  t.throws(() => lined('# if (1\n'), { message: /"\(" is not closed/ });
+  t.throws(() => render("#jinja2: line_statement_prefix: ''\nx"), { message: /a prefix of lines is empty/ });
+  t.is(render('# for x in y\n## no\n'), '# for x in y\n## no\n');
 });
