@@ -10,7 +10,7 @@ const COLLECTIONS: { [collection: string]: readonly string[] } = {
     'ping', 'pip', 'raw', 'replace', 'rpm_key', 'script', 'service', 'service_facts', 'setup', 'shell', 'slurp', 'stat', 'systemd', 'sysvinit', 'tempfile', 'template',
     'unarchive', 'uri', 'user', 'wait_for', 'yum_repository',
   ],
-  'ansible.posix': ['acl', 'at', 'authorized_key', 'mount', 'seboolean', 'selinux', 'synchronize', 'sysctl'],
+  'ansible.posix': ['acl', 'at', 'authorized_key', 'firewalld', 'mount', 'seboolean', 'selinux', 'synchronize', 'sysctl'],
   'community.general': ['alternatives', 'archive', 'cronvar', 'filesystem', 'git_config', 'haproxy', 'htpasswd', 'ini_file', 'locale_gen', 'modprobe', 'npm', 'pam_limits', 'sudoers', 'timezone', 'ufw', 'xattr'],
   'community.crypto': ['openssl_csr', 'openssl_dhparam', 'openssl_privatekey', 'x509_certificate'],
   'community.mysql': ['mysql_db', 'mysql_query', 'mysql_replication', 'mysql_user', 'mysql_variables'],
