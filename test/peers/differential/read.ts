@@ -61,7 +61,11 @@ export function readAnsible(output: string): Line[] {
     let said: unknown;
     if (json === '{') {
       const end = lines.indexOf('}', i);
-      const { changed, ...rest } = JSON.parse(lines.slice(i, end + 1).join('\n').slice(line.length - 1)) as { changed?: boolean };
+      // Python's JSON has numbers that JSON has not, and Muster writes integers beyond 2^53 as texts.
+      const text = lines.slice(i, end + 1).join('\n').slice(line.length - 1)
+        .replace(/^( +(?:"\w+": )?)(?:-?Infinity|NaN)(?=,?$)/gm, '$1null')
+        .replace(/^( +(?:"\w+": )?)(-?\d{16,})(?=,?$)/gm, (line, before: string, number: string) => (Number.isSafeInteger(Number(number)) ? line : `${before}"${number}"`));
+      const { changed, ...rest } = JSON.parse(text) as { changed?: boolean };
       said = rest;
       i = end;
     }

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { labSsh, type LabState } from '../../../src/lab/lab.js';
 import { run } from '../../../src/lab/run.js';
 import { sh } from '../../../src/shell/sh.js';
-import { compare, readAnsible, readMuster } from './read.js';
+import { caseLines } from '../../expression/lines.js';
+import { compare, readAnsible, readMuster, type Line } from './read.js';
 
 /** One run of a playbook by each: of which case, with which arguments, over which connection. */
 export interface Case {
@@ -42,19 +43,51 @@ export function cases(): Case[] {
       (args.length ? args : ['']).map((line) => ({ name: [playbook.replace('.yml', ''), line, connection === 'ssh' ? 'over SSH' : ''].filter(Boolean).join(' '), playbook, args: line, connection, differs })),
     );
   });
-  return [...found, ...['expressions', 'templates'].map((name): Case => ({ name, playbook: `${name}.json`, args: '', connection: 'local', differs: [] }))];
+  return [...found, ...['expressions', 'templates'].map((name): Case => ({ name, playbook: `${name}.json`, args: '', connection: 'local', differs: name === 'expressions' ? otherwise() : [] }))];
 }
 
-/** The expressions, and the Jinja templates, as tasks that show what comes out. */
-function generated(): { [playbook: string]: string } {
-  const playbook = (tasks: { name: string; msg: unknown }[]) =>
-    JSON.stringify([{ hosts: 'a', gather_facts: false, vars_files: ['../vars.yml'], tasks: tasks.map(({ name, msg }) => ({ name, debug: { msg }, ignore_errors: true })) }]);
-  const expressions = readFileSync(join(folder, 'expressions.txt'), 'utf8').split('\n').filter((line) => line !== '' && !line.startsWith('# '));
+/** The lines of which Muster gives something else on purpose. */
+function otherwise(): string[] {
+  return readFileSync(join(folder, 'otherwise.txt'), 'utf8').split('\n').filter((line) => line !== '' && !line.startsWith('# '));
+}
+
+/** The recorded lines that both are asked: expressions, and templates as the text of a variable. All but those of the filter that only Muster has. */
+const lines = caseLines().filter(({ file }) => file !== 'gtid');
+
+/**
+ * The text as it has to be in the braces of a playbook to mean the same: there a backslash stands for itself, so what
+ * texts escape is written out. Those that cannot be written so (a quote that is escaped) are left for both to see to.
+ */
+function inBraces(text: string): string {
+  return text.replace(/'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"/gs, (literal) => {
+    const quote = literal[0]!;
+    const plain = literal.slice(1, -1).replace(/\\(?:x(..)|u(....)|(.))/gs, (escaped, x: string, u: string, one: string) => (one ? ({ n: '\n', t: '\t', r: '\r', '\\': '\\', "'": "'", '"': '"' }[one] ?? escaped) : String.fromCharCode(parseInt(x ?? u, 16))));
+    return plain.includes(quote) || plain.endsWith('\\') ? literal : `${quote}${plain}${quote}`;
+  });
+}
+
+/** So many lines are variables at a time: Ansible takes longer the more there are. */
+const ABREAST = 100;
+
+/** Playbooks that show what comes out of the lines (each a variable and an item of a loop, so that an error is that item's), and of the templates in files; by their path. */
+function generated(): { [file: string]: string } {
+  const playbook = (tasks: object[]) => JSON.stringify([{ hosts: 'a', gather_facts: false, tasks: tasks.map((task) => ({ ...task, ignore_errors: true })) }]);
+  const files: { [file: string]: string } = {};
+  const asked: object[] = [];
+  for (let from = 0; from < lines.length; from += ABREAST) {
+    const part = lines.slice(from, from + ABREAST);
+    // The text tells 1 from 1.0.
+    const vars = part.flatMap(({ file, text }, i) => (file === 'templates' ? [[`line_${i}`, text], [`text_${i}`, text]] : [[`line_${i}`, `{{ ${inBraces(text)} }}`], [`text_${i}`, `{{ (${inBraces(text)}) | string }}`]]));
+    files[`vars/a-${from}.json`] = JSON.stringify(Object.fromEntries(vars));
+    // Lines that are wrong on purpose must not be seen before the run.
+    asked.push({ include_vars: `{{ inventory_hostname }}-${from}.json` });
+    asked.push({ name: 'lines', debug: { msg: ["{{ lookup('vars', 'line_' ~ item) }}", "{{ lookup('vars', 'text_' ~ item) }}"] }, loop: part.map((_, i) => i) });
+  }
   const templates = readdirSync(join(folder, 'cases/templates')).filter((name) => name.endsWith('.j2') && !name.startsWith('_')).toSorted();
   return {
-    // The text tells 1 from 1.0, and a list from a tuple.
-    'expressions.json': playbook(expressions.map((text, i) => ({ name: `${i}: ${text.replaceAll(/[{}]/g, ' ')}`, msg: [`{{ ${text} }}`, `{{ (${text}) | string }}`] }))),
-    'templates.json': playbook(templates.map((name) => ({ name, msg: `{{ lookup('template', '${name}') }}` }))),
+    ...files,
+    'expressions.json': playbook(asked),
+    'templates.json': playbook([{ include_vars: '../../vars.yml' }, ...templates.map((name) => ({ name, debug: { msg: `{{ lookup('template', '${name}') }}` } }))]),
   };
 }
 
@@ -63,7 +96,7 @@ const on = (lab: LabState, host: string, script: string): Promise<string> => run
 /** Ansible, Node and Muster on the host `ctl`; on `far` the Python that Ansible needs. */
 export async function prepare(lab: LabState): Promise<void> {
   const install = (packages: string) => `{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends ${packages}; } >/dev/null`;
-  await Promise.all([on(lab, 'ctl', install('ansible-core nodejs python3-passlib openssh-client')), on(lab, 'far', install('python3'))]);
+  await Promise.all([on(lab, 'ctl', install('ansible nodejs python3-passlib python3-netaddr python3-jmespath python3-fqdn openssh-client')), on(lab, 'far', install('python3'))]);
   const key = await on(lab, 'ctl', `[ -f /root/.ssh/id_ed25519 ] || ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519; ssh-keyscan -t ed25519 ${addressOf(lab)} >/root/.ssh/known_hosts 2>/dev/null; cat /root/.ssh/id_ed25519.pub`);
   await on(lab, 'far', `cat >>/root/.ssh/authorized_keys <<'END'\n${key}END\n`);
 }
@@ -71,7 +104,7 @@ export async function prepare(lab: LabState): Promise<void> {
 /** Runs the cases by both, one after the other, and tells for each where they part. */
 export async function compareRuns(lab: LabState, chosen: readonly Case[]): Promise<string[][]> {
   await on(lab, 'ctl', `rm -rf ${there} /opt/muster`);
-  await Promise.all([put(lab, '/opt/muster', 'package.json', 'dist/cli'), put(lab, there, '-C', folder, '.')]);
+  await Promise.all([put(lab, '/opt/muster', 'package.json', 'dist/cli', ...['bcryptjs', 'ip-address', 'jmespath'].map((name) => `node_modules/${name}`)), put(lab, there, '-C', folder, '.')]);
   await on(lab, 'ctl', Object.entries(generated()).map(([name, text]) => `cat >${there}/cases/${name} <<'END OF FILE'\n${text}\nEND OF FILE\n`).join(''));
   const theirs = await runAll(lab, chosen, 'ansible-playbook', 3);
   const ours = await runAll(lab, chosen, '/opt/muster/dist/cli/main.js apply --output json', 1);
@@ -82,9 +115,11 @@ function parted(each: Case, ours: Ran, theirs: Ran): string[] {
   const [mine, other] = [readMuster(ours.output), readAnsible(theirs.output)];
   if (other.length === 0) return [`ansible did nothing: ${theirs.output}${theirs.errors}`];
   if (ours.code === 1) return [`muster refuses it: ${ours.errors}`];
-  const found = compare(mine, other);
-  const notes = found.filter((text) => !each.differs.some((task) => text.startsWith(`[${task}]`)));
-  const stale = each.differs.filter((task) => !found.some((text) => text.startsWith(`[${task}]`))).map((task) => `[${task}] is noted as different and is not`);
+  // Each item of the loops over the lines is named by its line.
+  const named = (all: Line[]): Line[] => (each.name === 'expressions' ? all.filter(({ task }) => task === 'lines').map((line, i) => ({ ...line, task: lines[i]?.text ?? 'none' })) : all);
+  const found = compare(named(mine), named(other));
+  const notes = found.filter((text) => !each.differs.some((task) => text.startsWith(`[${task}]\n`)));
+  const stale = each.differs.filter((task) => !found.some((text) => text.startsWith(`[${task}]\n`))).map((task) => `[${task}] is noted as different and is not`);
   const files = [...theirs.files.filter((file) => !ours.files.includes(file)).map((file) => `only ansible: ${file}`), ...ours.files.filter((file) => !theirs.files.includes(file)).map((file) => `only muster: ${file}`)];
   return [...notes, ...stale, ...files, ...((ours.code === 0) === (theirs.code === 0) ? [] : [`exit codes: ansible ${theirs.code}, muster ${ours.code}`])];
 }
