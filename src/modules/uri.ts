@@ -5,6 +5,7 @@ import { attributeParams, ownership, setLabels } from './attributes.js';
 import { FETCH } from './http.js';
 import { SELINUX } from './look.js';
 import { defineCommand, ModuleError, type Output, type Returns } from './module.js';
+import { isOnHost, multipart, whole, written, type Multipart } from './multipart.js';
 import { any, bool, choice, dict, int, list, params, path, secret, str } from './params.js';
 import { unsafeWrites } from './replace_file.js';
 import { guard, guarded, guards } from './running.js';
@@ -28,10 +29,10 @@ const schema = params({
   url: str('Where to, http:// or https://.'),
   method: str('The HTTP method.').default('GET'),
   body: any('What is sent; a dict or list is written as body_format says.').optional(),
-  body_format: choice(['raw', 'json', 'form-urlencoded'], 'How the body is written, and its Content-Type.').default('raw'),
+  body_format: choice(['raw', 'json', 'form-urlencoded', 'form-multipart'], 'How the body is written, and its Content-Type. A field of form-multipart is a text, or a dict with filename, content, mime_type and multipart_encoding (base64, or 7or8bit as most servers want files).').default('raw'),
   headers: dict('Header fields to send.').default({}),
   src: path('A file to send as the body: of the project, or with remote_src of the host.').optional(),
-  remote_src: bool('Whether src is on the host.').default(false),
+  remote_src: bool('Whether src, and the files of form-multipart, are on the host.').default(false),
   status_code: codes.default([200]),
   return_content: bool('Whether the answer is returned as content.').default(false),
   dest: path('A file or folder on the host the answer is written to.').optional(),
@@ -63,20 +64,23 @@ const schema = params({
   if (!/^https?:\/\/[^\s]+$/i.test(url)) issue(`"${url}" is no http:// or https:// address`, 'url');
   if (!/^[A-Za-z]+$/.test(method)) issue(`"${method}" is no HTTP method`, 'method');
   if (body !== undefined && src !== undefined) issue('give body or src, not both', 'src');
-  if (body_format === 'raw' && typeof body === 'object' && body !== null) issue('a dict or list as body needs body_format: json or form-urlencoded', 'body_format');
+  if (body_format === 'raw' && typeof body === 'object' && body !== null) issue('a dict or list as body needs body_format: json, form-urlencoded or form-multipart', 'body_format');
+  if (body_format === 'form-multipart' && src === undefined && (typeof body !== 'object' || body === null || Array.isArray(body))) issue('body must be a dict with form-multipart', 'body');
   for (const [name, value] of Object.entries(headers)) if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(name) || /[\r\n]/.test(String(value))) issue(`"${name}" is no header field`, 'headers');
 });
 type Args = (typeof schema)['_zod']['output'];
 interface Wanted extends Args {
-  /** The file on the controller that is sent. */
-  upload?: string;
+  /** The file on the controller that is sent, or what is sent as one. */
+  upload?: { path: string } | { content: Buffer };
+  /** The form that is sent. */
+  form?: Multipart;
 }
 
-const TYPES = { json: 'application/json', 'form-urlencoded': 'application/x-www-form-urlencoded', raw: undefined };
+const TYPES = { json: 'application/json', 'form-urlencoded': 'application/x-www-form-urlencoded', raw: undefined, 'form-multipart': undefined };
 
 function bodyText(wanted: Wanted): string | undefined {
   const { body } = wanted;
-  if (body === undefined || body === null) return undefined;
+  if (body === undefined || body === null || wanted.form) return undefined;
   if (typeof body === 'string') return body;
   if (wanted.body_format === 'form-urlencoded') {
     const pairs = Array.isArray(body) ? (body as [string, unknown][]) : Object.entries(body as object);
@@ -95,6 +99,7 @@ function headerLines(wanted: Wanted): string[] {
   if (wanted.force) set('Cache-Control', 'no-cache');
   if (wanted.url_username !== undefined) set('Authorization', `Basic ${Buffer.from(`${wanted.url_username}:${wanted.url_password ?? ''}`).toString('base64')}`);
   for (const [name, value] of Object.entries(wanted.headers)) set(name, String(value));
+  if (wanted.form) set('Content-Type', wanted.form.type);
   return [...headers.values()].map(([name, value]) => `${name}: ${value}`);
 }
 
@@ -135,10 +140,9 @@ function perlFields(wanted: Wanted): string[] {
 
 function exchange(wanted: Wanted): Sh {
   const text = bodyText(wanted);
-  const sends = text !== undefined || wanted.src !== undefined;
-  const input = text !== undefined ? sh`printf %s ${text} |` : sh``;
-  const file = wanted.src === undefined ? sh`0` : wanted.upload === undefined ? hostPath(wanted.src) : sh`"$body"`;
-  const from = wanted.src === undefined ? sh`4<&0` : sh`4<${file}`;
+  const sends = text !== undefined || wanted.src !== undefined || wanted.form !== undefined;
+  const input = text !== undefined ? sh`printf %s ${text} |` : wanted.form && !wanted.upload ? sh`${written(wanted.form).body} |` : sh``;
+  const from = wanted.upload ? sh`4<"$body"` : wanted.src !== undefined ? sh`4<${hostPath(wanted.src)}` : sh`4<&0`;
   const plain = wanted.url.toLowerCase().startsWith('http://');
   const out = wanted.dest === undefined ? sh`` : sh`-o "$t"`;
   const perl = plain && wanted.dest === undefined;
@@ -197,14 +201,17 @@ export default defineCommand({
   ],
   changes: false,
   async prepare(args, controller): Promise<Wanted> {
-    return args.src === undefined || args.remote_src ? args : { ...args, upload: await controller.find(args.src, 'files') };
+    if (args.src !== undefined) return args.remote_src ? args : { ...args, upload: { path: await controller.find(args.src, 'files') } };
+    if (args.body_format !== 'form-multipart') return args;
+    const form = await multipart(args.body as { [name: string]: unknown }, args.remote_src, controller);
+    return isOnHost(form) ? { ...args, form } : { ...args, form, upload: { content: whole(form) } };
   },
   guard: (wanted) => guard({ creates: wanted.creates, removes: wanted.removes }),
   guarded: (output, wanted, check) => guarded(output, { creates: wanted.creates, removes: wanted.removes }, check),
   run: (wanted) => ({
-    script: wanted.dest === undefined ? join([sh`{ ${exchange(wanted)}
-printf '\\n@rc %s\\n' $?; } | base64`]) : saving(wanted),
-    ...(wanted.upload === undefined ? {} : { uploads: { body: { path: wanted.upload } } }),
+    script: join([wanted.form && !wanted.upload ? written(wanted.form).check : join([]), wanted.dest === undefined ? join([sh`{ ${exchange(wanted)}
+printf '\\n@rc %s\\n' $?; } | base64`]) : saving(wanted)]),
+    ...(wanted.upload === undefined ? {} : { uploads: { body: wanted.upload } }),
   }),
   result: (wanted, output) => answer(wanted, output),
 });

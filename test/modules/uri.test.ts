@@ -109,6 +109,34 @@ inShells(test, 'uri: name and password out of ~/.netrc', async (t, place) => {
   });
 });
 
+inShells(test, 'uri: a form of several parts', async (t, place) => {
+  if (place.shell === 'busybox') place.env['PATH'] = `${place.env['PATH']}:${process.env['PATH']}`;
+  await serving(async (base) => {
+    const file = join(place.dir, '..', 'picture.png');
+    await writeFile(file, Buffer.concat([binary, Buffer.alloc(60, 'ä')]));
+    const body = { text: "it's\ntwo", made: { filename: '/some/fake.json', content: '{}' }, file: { filename: file }, odd: { filename: file, mime_type: 'image/x', multipart_encoding: '7or8bit' } };
+    const args = { url: `${base}/echo`, method: 'POST', body_format: 'form-multipart', headers: { 'Content-Type': 'mine' } };
+    const sent = async (more: object): Promise<string[]> => {
+      const { json } = (await command(t, place, uri, { ...args, body, ...more })).result as any;
+      const boundary = /^multipart\/form-data; boundary="([=0-9]+)"$/.exec(json.headers['content-type'])![1]!;
+      return json.body.replaceAll(boundary, 'B').split('\r\n');
+    };
+    const base64 = (await readFile(file)).toString('base64');
+    const expected = [
+      '--B', 'Content-Transfer-Encoding: base64', 'Content-Type: image/png', 'Content-Disposition: form-data; name="file"; filename="picture.png"', '', base64.slice(0, 76), base64.slice(76), '',
+      '--B', 'Content-Type: application/json', 'Content-Disposition: form-data; name="made"; filename="fake.json"', '', '{}',
+      '--B', 'Content-Transfer-Encoding: 8bit', 'Content-Type: image/x', 'Content-Disposition: form-data; name="odd"; filename="picture.png"', '', (await readFile(file)).toString(),
+      '--B', 'Content-Type: text/plain', 'Content-Disposition: form-data; name="text"', '', "it's", 'two', '--B--', '',
+    ];
+    t.deepEqual(await sent({}), expected);
+    t.deepEqual(await sent({ remote_src: true }), expected);
+    await t.throwsAsync(sent({ remote_src: true, body: { file: { filename: '/no such' } } }), { message: /cannot read \/no such/ });
+    await t.throwsAsync(sent({ body: { number: 1 } }), { message: /value must be a string, or mapping, cannot be 1/ });
+    await t.throwsAsync(sent({ body: { a: { mime_type: 'x/y' } } }), { message: /at least one of filename or content/ });
+    await t.throwsAsync(sent({ body: 'text' }), { message: /body must be a dict with form-multipart/ });
+  });
+});
+
 inShells(test, 'uri: files sent and fetched', async (t, place) => {
   await serving(async (base) => {
     await writeFile(join(place.dir, '..', "it's"), 'from a file\n');
