@@ -1,7 +1,7 @@
-import { dirname } from 'node:path/posix';
+import { dirname, extname } from 'node:path/posix';
 import { join, raw, sh, type Sh } from '../shell/sh.js';
 import { fields } from './look.js';
-import { defineModule, ModuleError, type Change } from './module.js';
+import { defineModule, ModuleError, type Back, type Change } from './module.js';
 import { bool, int, list, params, path, str } from './params.js';
 import { expanding, hostPath } from './words.js';
 
@@ -29,12 +29,13 @@ const schema = params({
   ssh_opts: str('Options for ssh.').optional(),
   executable: path('The git to use.').optional(),
   umask: str('Mask for new files and folders, octal.').optional(),
-  archive: path('Not supported: run "git archive" with the command module.').optional(),
-  archive_prefix: str('Not supported, likewise.').optional(),
+  archive: path('A file that holds the version as an archive: .zip, .tar, .tar.gz or .tgz.').optional(),
+  archive_prefix: str('What stands before each path in the archive: app-1.0/.').optional(),
 }).check((context) => {
   const { value } = context;
   const issue = (message: string, at: string) => context.issues.push({ code: 'custom', message, input: value, path: [at] });
-  if (value.archive !== undefined || value.archive_prefix !== undefined) issue('archive is not supported; run "git archive" with the command module', 'archive');
+  if (value.archive !== undefined && formatOf(value.archive) === undefined) issue(`Unable to get file extension from archive file name : ${value.archive}; it can be one of .tar, .tar.gz, .tgz, .zip`, 'archive');
+  if (value.archive_prefix !== undefined && value.archive === undefined) issue('archive_prefix needs archive', 'archive');
   if (value.dest === undefined && value.clone) issue('the destination directory must be specified unless clone=no', 'dest');
   if (value.separate_git_dir !== undefined && value.bare) issue('separate_git_dir makes no sense for a bare repository', 'separate_git_dir');
   if (value.umask !== undefined && !/^[0-7]{1,4}$/.test(value.umask)) issue(`"${value.umask}" is no umask: write "0022"`, 'umask');
@@ -42,6 +43,12 @@ const schema = params({
   for (const name of ['version', 'remote', 'repo'] as const) if (/^-|[\n\0]/.test(value[name])) issue(`${name} cannot be "${value[name]}"`, name);
 });
 type Wanted = (typeof schema)['_zod']['output'];
+
+/** The format of an archive, by the end of its name, as `git archive` calls it. */
+function formatOf(archive: string): string | undefined {
+  const formats: { [end: string]: string } = { '.zip': 'zip', '.gz': 'tar.gz', '.tar': 'tar', '.tgz': 'tgz' };
+  return formats[extname(archive)];
+}
 
 interface Observed {
   /** The commit that is checked out; empty in a repository without commits; undefined where there is no repository. */
@@ -52,6 +59,8 @@ interface Observed {
   modified: string[];
   /** What the version is there. */
   there: { commit: string; branch: string | undefined } | undefined;
+  /** Whether the archive holds what the version is in the repository now. */
+  archive: 'same' | 'other' | 'none';
 }
 
 const COMMIT = /^[0-9a-f]{40}$/;
@@ -95,8 +104,19 @@ else printf 'none\\000\\000\\000\\000'
 fi
 l=
 ${COMMIT.test(version) ? join([]) : sh`${update ? join([]) : raw('[ "$r" ] || ')}l=$(g ls-remote --symref -- ${address(repo)} ${refs(version)}) || { r=$?; echo ${`cannot reach ${shown(repo)}`} >&2; exit $r; }`}
-printf '%s\\000' "$l"`;
+k=none
+${archiving(wanted, (file) => sh`if [ -e ${file} ]; then
+  k=other
+  if [ "$r" ] && ( cd "$d" && ${archived(wanted)} 2>/dev/null | cmp -s - ${file} ); then k=same; fi
+fi`)}
+printf '%s\\000' "$l" "$k"`;
 }
+
+/** Something done with the archive, where one is wanted. */
+const archiving = ({ archive }: Wanted, text: (file: Sh) => Sh): Sh => (archive === undefined ? join([]) : text(hostPath(archive)));
+
+/** Writes the version as an archive: the same bytes for the same commit. */
+const archived = ({ archive = '', archive_prefix, version }: Wanted): Sh => sh`g archive --format ${formatOf(archive)!} ${archive_prefix === undefined ? [] : ['--prefix', archive_prefix]} ${version}`;
 
 /** An address without a password in it. */
 const shown = (repo: string): string => repo.replace(/(?<=:\/\/[^/@:]*:)[^/@]*(?=@)/, '********');
@@ -135,27 +155,44 @@ export const gitModule = defineModule<typeof schema, Observed>({
   ],
   inspect,
   parse(output, wanted) {
-    const [kind, before, url, modified, listing] = fields(output, `looking at ${wanted.dest ?? shown(wanted.repo)}`) as [string, string, string, string, string];
+    const [kind, before, url, modified, listing, archive] = fields(output, `looking at ${wanted.dest ?? shown(wanted.repo)}`) as [string, string, string, string, string, Observed['archive']];
     const found = there(wanted.version, listing);
     const asked = wanted.update || kind === 'none';
     // A commit written short, or one that only the refspec brings, is found when all is fetched.
     if (found === undefined && asked && wanted.refspec === undefined && !/^[0-9a-f]{7,39}$/.test(wanted.version)) throw new ModuleError(`${shown(wanted.repo)} has no version ${wanted.version}`);
-    return { before: kind === 'none' ? undefined : before, url, modified: modified.split('\n').filter((line) => line !== ''), there: found };
+    return { before: kind === 'none' ? undefined : before, url, modified: modified.split('\n').filter((line) => line !== ''), there: found, archive };
   },
   compare: differences,
-  apply: (wanted, observed, changes) => ({ script: observed.before === undefined && !wanted.clone ? raw(':') : join([git(wanted), observed.before === undefined ? cloning(wanted, observed) : updating(wanted, observed, changes), finishing(wanted)]) }),
-  touches: ({ dest, separate_git_dir }) => ({ trees: [dest, separate_git_dir].flatMap((folder) => (folder === undefined ? [] : [hostPath(folder)])) }),
+  apply(wanted, observed, changes) {
+    if (observed.before === undefined && !wanted.clone) return { script: raw(':') };
+    const isMoved = changes.some(({ field }) => field !== 'archive');
+    const bringing = !isMoved ? sh`cd ${hostPath(wanted.dest!)} || exit` : observed.before === undefined ? cloning(wanted, observed) : updating(wanted, observed, changes);
+    return {
+      script: join([
+        git(wanted), bringing, isMoved ? finishing(wanted) : join([]),
+        changes.some(({ field }) => field === 'archive') ? archiving(wanted, (file) => sh`a=${file}
+trap 'rm -f -- "$a.muster.$$"' EXIT
+${archived(wanted)} >"$a.muster.$$" && mv -f -- "$a.muster.$$" "$a" || { echo 'Failed to perform archive operation' >&2; exit 1; }`) : join([]),
+        telling(wanted),
+      ]),
+    };
+  },
+  touches: ({ dest, separate_git_dir, archive }) => ({ ...(archive === undefined ? {} : { paths: [hostPath(archive)] }), trees: [dest, separate_git_dir].flatMap((folder) => (folder === undefined ? [] : [hostPath(folder)])) }),
   verify: ({ clone }) => clone,
-  undo({ dest, repo, force, clone }, { before, url }) {
+  undo({ dest, repo, force, clone, archive }, { before, url, archive: had }, changes) {
+    const has = (field: string): boolean => changes.some((change) => change.field === field);
+    const packed: Back[] = !has('archive') ? [] : had === 'none' ? [{ module: 'file', args: { path: archive!, state: 'absent' } }] : [{ module: 'copy', args: { dest: archive! }, old: hostPath(archive!) }];
+    if (changes.every(({ field }) => field === 'archive')) return packed;
     if (before === undefined && !clone) return [];
-    if (before === undefined) return [{ module: 'file', args: { path: dest!, state: 'absent' }, above: hostPath(dest!) }];
-    return before === '' ? [{ cannot: `${dest} held no commit` }] : [{ module: 'git', args: { repo: url || repo, dest, version: before, force } }];
+    if (before === undefined) return [...packed, { module: 'file', args: { path: dest!, state: 'absent' }, above: hostPath(dest!) }];
+    return [...packed, before === '' ? { cannot: `${dest} held no commit` } : { module: 'git', args: { repo: url || repo, dest, version: before, force } }];
   },
   result(wanted, observed, output) {
     const after = output === undefined ? undefined : /^after ([0-9a-f]+)$/m.exec(output.stdout)?.[1];
     const { before, url, there } = observed;
-    const moves = output !== undefined || differences(wanted, observed).length > 0;
-    return { before: before || null, after: after ?? (moves || before === undefined ? (there?.commit ?? null) : before), remote_url_changed: moves && before !== undefined && url !== wanted.repo };
+    const changes = differences(wanted, observed);
+    const moves = before === undefined || changes.some(({ field }) => field === 'version');
+    return { before: before || null, after: after ?? (moves ? (there?.commit ?? null) : before || null), remote_url_changed: before !== undefined && changes.some(({ field }) => field !== 'archive') && url !== wanted.repo };
   },
 });
 export default gitModule;
@@ -214,7 +251,7 @@ else g checkout -q --force --track -b ${branch} ${`${remote}/${branch}`} --; fi 
 g checkout -q --force ${at} -- || exit`;
 }
 
-/** Submodules and signatures, and the commit there is now. */
+/** Submodules and signatures. */
 function finishing({ bare, recursive, track_submodules, verify_commit, gpg_allowlist, version }: Wanted): Sh {
   const modules = sh`if [ -f .gitmodules ]; then g submodule -q sync --recursive && g submodule -q update --init --recursive ${track_submodules ? ['--remote'] : []} || exit; fi`;
   const allowed = sh`case " $(printf '%s\\n' "$s" | sed -n 's/^\\[GNUPG:\\] VALIDSIG //p') " in
@@ -227,20 +264,23 @@ esac`;
       ? sh`if g rev-parse -q --verify ${`refs/tags/${version}`} >/dev/null && [ "$(g cat-file -t ${`refs/tags/${version}`})" = tag ]; then s=$(g verify-tag --raw ${version} 2>&1); else s=$(g verify-commit --raw HEAD 2>&1); fi || { printf '%s\\n' "$s" >&2; echo 'the signature is not valid' >&2; exit 1; }`
       : join([]),
     verify_commit && gpg_allowlist.length > 0 ? allowed : join([]),
-    sh`printf 'after %s\\n' "$(g rev-parse ${bare && version !== 'HEAD' ? `${version}^{commit}` : 'HEAD'})"`,
   ]);
 }
 
-function differences(wanted: Wanted, { before, url, modified, there }: Observed): Change[] {
+/** The commit there is now. */
+const telling = ({ bare, version }: Wanted): Sh => sh`printf 'after %s\\n' "$(g rev-parse ${bare && version !== 'HEAD' ? `${version}^{commit}` : 'HEAD'})"`;
+
+function differences(wanted: Wanted, { before, url, modified, there, archive }: Observed): Change[] {
   const changes: Change[] = [];
   const to = there?.commit ?? wanted.version;
-  if (before === undefined) return [{ field: 'version', from: null, to }];
-  if (!wanted.update) return [];
+  const packed = (isMoved: boolean): Change[] => (wanted.archive === undefined || (archive === 'same' && !isMoved) ? [] : [{ field: 'archive', from: archive === 'none' ? null : `${wanted.archive} of another version`, to: wanted.archive }]);
+  if (before === undefined) return [{ field: 'version', from: null, to }, ...(wanted.clone ? packed(true) : [])];
+  if (!wanted.update) return packed(false);
   if (modified.length > 0) {
     if (!wanted.force) throw new ModuleError(`Local modifications exist in the destination: ${wanted.dest} (force=no): ${modified.map((line) => line.slice(3)).join(', ')}`);
     changes.push({ field: 'modifications', from: modified.map((line) => line.slice(3)).join(', '), to: 'none' });
   }
   if (url !== wanted.repo && !wanted.repo.startsWith('~')) changes.push({ field: 'remote', from: shown(url) || null, to: shown(wanted.repo) });
   if (there === undefined ? !(before !== '' && before.startsWith(wanted.version)) : before !== to) changes.push({ field: 'version', from: before || null, to });
-  return changes;
+  return [...changes, ...packed(changes.some(({ field }) => field === 'version'))];
 }

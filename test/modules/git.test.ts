@@ -64,6 +64,33 @@ inShells(test, 'a repository is cloned, followed, and put at tags, branches and 
   await t.throwsAsync(look(t, place, git, { repo: '--upload-pack=x', dest }), { message: /cannot be/ });
 });
 
+inShells(test, 'an archive of the version', async (t, place) => {
+  const { bare, work, run, commit } = origin(place);
+  const one = commit('one');
+  run(work, 'tag', 'v1');
+  const dest = join(place.dir, 'clone');
+  const archive = join(place.dir, "it's.tar.gz");
+  const args = { repo: bare, dest, archive, archive_prefix: 'app/' };
+  const first = await converge(t, place, git, args);
+  t.deepEqual(first.changes.map(({ field, from }) => [field, from]), [['version', null], ['archive', null]]);
+  const held = (): string => execFileSync('tar', ['-xzOf', archive, 'app/file'], { encoding: 'utf8' });
+  t.is(held(), 'one');
+  t.is((await readdir(place.dir)).length, 2);
+
+  const two = commit('two');
+  const second = await converge(t, place, git, args);
+  t.deepEqual(second.changes, [{ field: 'version', from: one, to: two }, { field: 'archive', from: `${archive} of another version`, to: archive }]);
+  t.deepEqual(git.undo!(second.wanted, second.observed, second.changes).map((back) => ('module' in back ? back.module : back.cannot)), ['copy', 'git']);
+  t.is(held(), 'two');
+  writeFileSync(archive, '');
+  const third = await converge(t, place, git, { ...args, update: false });
+  t.deepEqual(third.changes.map(({ field }) => field), ['archive']);
+  t.like(third.result, { before: two, after: two, remote_url_changed: false });
+  t.is(held(), 'two');
+  t.deepEqual((await look(t, place, git, { ...args, clone: false, dest: `${dest}2` })).changes.map(({ field }) => field), ['version']);
+  t.regex(git.params.safeParse({ ...args, archive: '/a.rar' }).error!.issues[0]!.message, /Unable to get file extension/);
+});
+
 inShells(test, 'shallow, bare, and with submodules', async (t, place) => {
   const { bare, work, run, commit } = origin(place);
   commit('one');
