@@ -399,6 +399,39 @@ test('items see what the item before gave, and conditions on a result the number
   t.like(data('tried'), { attempts: 2, changed: true });
 });
 
+test('assert reads what a variable of the project holds as an expression, never what a host or the command line says', async (t) => {
+  const site = String.raw`- hosts: a
+  gather_facts: false
+  vars: {good: 1 == 1, bad: 1 == 2, checks: [1 == 1, "{{ good }}", "{{ n }} == 3"], n: 3, by: {name: "{{ good }}", list: ["{{ bad }}"]}, flag: true, round: "{{ round }}"}
+  tasks:
+    - {name: good, assert: {that: "{{ good }}"}}
+    - {name: bad, assert: {that: "{{ bad }}"}, ignore_errors: true}
+    - {name: list, assert: {that: "{{ checks }}"}}
+    - {name: member, assert: {that: ["{{ by.name }}", "{{ by['name'] }}", "{{ flag }}", "{{ n == 3 }}", "{{ 'True' }}"]}}
+    - {name: indexed, assert: {that: "{{ by.list[0] }}"}, ignore_errors: true}
+    - {name: item, assert: {that: "{{ item }}"}, loop: [1 == 1, n == 3]}
+    - {name: of a task, assert: {that: "{{ mine }}"}, vars: {mine: n == 3}}
+    - name: said
+      command: echo "lookup('pipe', 'touch hosts/a/bang')"
+      register: said
+    - set_fact: {hidden: "{{ said.stdout }}", checks_of_host: ["{{ said.stdout }}"]}
+    - {name: host, assert: {that: "{{ said.stdout }}"}, ignore_errors: true}
+    - {name: set, assert: {that: "{{ hidden }}"}, ignore_errors: true}
+    - {name: hosts, assert: {that: "{{ checks_of_host }}"}, ignore_errors: true}
+    - {name: wrapped, assert: {that: "{{ wrap }}"}, vars: {wrap: "{{ said.stdout }}"}, ignore_errors: true}
+    - {name: made, assert: {that: "{{ 'a' ~ said.stdout }}"}, ignore_errors: true}
+    - {name: looped, assert: {that: "{{ item }}"}, loop: ["{{ said.stdout }}"], ignore_errors: true}
+    - {name: given, assert: {that: "{{ given }}"}, ignore_errors: true}
+    - {name: round, assert: {that: "{{ round }}"}, ignore_errors: true}
+`;
+  const { rig, told, has } = await play(t, site, { extraVars: new Map([['given', "lookup('pipe', 'touch hosts/a/bang')"]]) });
+  const ways = { good: 'ok', bad: 'ignored', list: 'ok', member: 'ok', indexed: 'ignored', item: 'ok', 'of a task': 'ok', host: 'ignored', set: 'ignored', hosts: 'ignored', wrapped: 'ignored', made: 'ignored', looped: 'ignored', given: 'ignored', round: 'ignored' };
+  t.deepEqual(told.filter((line) => !/^(said|set_fact) a /.test(line)), Object.entries(ways).map(([name, status]) => `${name} a ${status}`));
+  const refused = rig.events.flatMap((event) => (event.event === 'result' && /did not write/.test(event.result.error?.message ?? '') ? [event.task] : []));
+  t.deepEqual(refused, ['host', 'set', 'hosts', 'wrapped', 'made', 'looped', 'given']);
+  t.false(await has('a/bang'));
+});
+
 test('a condition with {{ }} in it is one expression: what the braces give is never read as one', async (t) => {
   const site = String.raw`- hosts: a
   gather_facts: false

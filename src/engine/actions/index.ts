@@ -1,10 +1,11 @@
+import { assert } from './assert.js';
 import type { Outcome } from '../outcome.js';
 import type { Call } from '../call.js';
 import { validateArgumentSpec } from './argument_spec.js';
 import { asyncStatus } from './async.js';
 import { addHost, groupBy } from './inventory.js';
 import { includeVars } from './include_vars.js';
-import { assert, debug, fail, setFact } from './say.js';
+import { debug, fail, setFact } from './say.js';
 import { fetch } from './fetch.js';
 import { setStats } from './stats.js';
 import { pause, reboot, waitForConnection } from './wait.js';

@@ -1,11 +1,9 @@
 import { compileExpression, Record } from '../../expression/index.js';
-import { embedded, loadSpec } from '../../playbook/index.js';
-import type { Condition } from '../../playbook/types.js';
+import { loadSpec } from '../../playbook/index.js';
 import { parseArgs } from '../../modules/index.js';
-import { originOf } from '../../yaml/index.js';
 import { UndefinedError } from '../../value/errors.js';
-import { Source, toPlain, type Dict, type Origin, type Value } from '../../value/value.js';
-import { evaluate, firstFalse } from '../evaluate.js';
+import { toPlain, type Dict, type Value } from '../../value/value.js';
+import { evaluate } from '../evaluate.js';
 import { argumentsOf, factsOf, isTrue, scopeFor, type Call } from '../call.js';
 import { failed, outcome, type Outcome } from '../outcome.js';
 
@@ -65,29 +63,6 @@ export async function setFact(call: Call): Promise<Outcome> {
     }
   }
   return outcome({ ansible_facts: facts });
-}
-
-export async function assert(call: Call): Promise<Outcome> {
-  const { args } = await parsedArguments(call);
-  const scope = scopeFor(call);
-  const written = call.task.args.get('that');
-  const origin = call.task.argOrigins.get('that') ?? call.task.origin;
-  const false_ = firstFalse(conditionsOf(args.that, written, origin), scope);
-  if (!false_) return outcome({ msg: args.success_msg ?? 'All assertions passed', changed: false });
-  const message = args.fail_msg ?? args.msg ?? 'Assertion failed';
-  const text = Array.isArray(message) ? message.join('\n') : String(message);
-  return failed(text, { doing: `asserting that ${false_.expression}`, origin: false_.origin, fields: { assertion: String(false_.expression), evaluated_to: false } });
-}
-
-/** What is asserted. Of a condition with {{ }} among other text the text that comes of it is not read as an expression again. */
-function conditionsOf(that: unknown, written: Value | undefined, origin: Origin): Condition[] {
-  const one = (expression: unknown, source: Value | undefined, at: Origin): Condition => {
-    const inline = source instanceof Source && !/^\s*\{\{(?:(?!\}\})[^])*\}\}\s*$/.test(source.text) ? embedded(source.text.trim()) : undefined;
-    // An empty entry of the list asserts nothing.
-    return { expression: inline ?? ((expression ?? true) as string | boolean), origin: at };
-  };
-  if (!Array.isArray(that)) return [one(that, written, origin)];
-  return that.map((each, i) => (Array.isArray(written) ? one(each, written[i], originOf(written, i) ?? origin) : one(each, undefined, origin)));
 }
 
 export async function fail(call: Call): Promise<Outcome> {
