@@ -28,10 +28,10 @@ export function parseIni(text: string): Map<string, Map<string, { value: string;
       sections.set(header[1]!, (section = known));
       return;
     }
-    const pair = /^\s*([^=:]+?)\s*[=:]\s*(.*)$/.exec(line);
+    const pair = /^([^=:]+)[=:](.*)$/.exec(line);
     if (!pair || !section) return;
     indent = depth;
-    section.set(pair[1]!.toLowerCase(), (open = { value: pair[2]!.trim(), line: index + 1 }));
+    section.set(pair[1]!.trim().toLowerCase(), (open = { value: pair[2]!.trim(), line: index + 1 }));
   });
   for (const keys of sections.values()) for (const entry of keys.values()) entry.value = entry.value.trim();
   return sections;

@@ -41,16 +41,26 @@ function asDict(value: Value, flag: string): Dict {
   return value;
 }
 
+/** What a value is made of. One piece at a time: an expression that may begin anew within one takes time without end. */
+const PIECE = /"(?:\\.|[^"\\])*"|'[^']*'|\{\{.*?\}\}|\\.|[^\s"'\\]/sy;
+
 /** `a=1 b="two words" c='{{ d }}'` */
 function pairs(text: string): Dict {
   const vars: Dict = new Map();
   let rest = text;
   while (rest !== '') {
-    const match = /^([A-Za-z_]\w*)=((?:"(?:\\.|[^"\\])*"|'[^']*'|\{\{.*?\}\}|\\.|[^\s"'\\])*)(?:\s+|$)/s.exec(rest);
-    if (!match) throw new UsageError(`muster: -e ${text}: expected key=value, JSON, YAML or @file at "${rest}"`);
-    const value = match[2]!.replace(/"((?:\\.|[^"\\])*)"|'([^']*)'|\\(.)/gs, (_, double?: string, single?: string, plain?: string) => double?.replace(/\\(.)/gs, '$1') ?? single ?? plain ?? '');
-    vars.set(match[1]!, /\{\{|\{%/.test(value) ? new Source(value, { file: '-e', line: 1, column: text.length - rest.length + match[1]!.length + 2 }) : value);
-    rest = rest.slice(match[0].length);
+    const name = /^[A-Za-z_]\w*(?==)/.exec(rest)?.[0];
+    let end = (name?.length ?? 0) + 1;
+    for (let from = end; from > 1; ) {
+      PIECE.lastIndex = end = from;
+      while (PIECE.test(rest)) end = PIECE.lastIndex;
+      // What is left over may stand in braces all the same: those before it do not end at the }} of {{ '}}' }}.
+      from = /^\S/.test(rest.slice(end, end + 1)) && rest.slice(0, end).includes('{{') ? rest.indexOf('}}', end) + 2 : 0;
+    }
+    if (name === undefined || /^\S/.test(rest.slice(end, end + 1))) throw new UsageError(`muster: -e ${text}: expected key=value, JSON, YAML or @file at "${rest}"`);
+    const value = rest.slice(name.length + 1, end).replace(/"((?:\\.|[^"\\])*)"|'([^']*)'|\\(.)/gs, (_, double?: string, single?: string, plain?: string) => double?.replace(/\\(.)/gs, '$1') ?? single ?? plain ?? '');
+    vars.set(name, /\{\{|\{%/.test(value) ? new Source(value, { file: '-e', line: 1, column: text.length - rest.length + name.length + 2 }) : value);
+    rest = rest.slice(end).trimStart();
   }
   if (vars.size === 0) throw new ContentError('-e holds no variable', undefined, 'write key=value');
   return vars;

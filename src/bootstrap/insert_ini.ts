@@ -31,7 +31,7 @@ function find(lines: readonly string[]): { line: number; host: string; section: 
 }
 
 function withVar(line: string, [name, value]: HostVars[number]): string {
-  const there = new RegExp(`(\\s${name}=)(?:"(?:\\\\.|[^"])*"|'[^']*'|\\\\.|[^\\s"'#])*`);
+  const there = new RegExp(`(\\s${name}=)(?:"(?:\\\\.|[^"\\\\])*"|'[^']*'|\\\\.|[^\\s"'#])*`);
   if (there.test(line)) return line.replace(there, (_, lead: string) => lead + written(value));
   const [, body, comment] = /^(.*?)(\s+#.*)?$/.exec(line)!;
   return `${body!.trimEnd()} ${name}=${written(value)}${comment ?? ''}`;

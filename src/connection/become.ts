@@ -70,7 +70,7 @@ export function checkBecome(become: Become, host: string): void {
 
 /** Whether becoming failed since the user is not there (yet): no password was tried then. */
 export function isNobody(stderr: string): boolean {
-  return /unknown user|user .* does not exist|no passwd entry|unknown login|user not found/i.test(stderr);
+  return /unknown user|user [^\n]{0,300} does not exist|no passwd entry|unknown login|user not found/i.test(stderr);
 }
 
 /**
@@ -87,7 +87,7 @@ export function becomeError(become: Become, host: string, rc: number, stderr: st
   if (/must have a tty|requiretty/i.test(said)) return fail('it wants a terminal', `take "requiretty" out of sudoers for this user`);
   if (isNobody(said))
     return fail(`there is no user ${user}`, 'correct become_user, or create the user first');
-  if (/not in the sudoers|is not allowed to|may not run|not permitted|I'm sorry .*\. I'm afraid I can't do that/i.test(said))
+  if (/not in the sudoers|is not allowed to|may not run|not permitted|I'm sorry [^\n]{0,300}\. I'm afraid I can't do that/i.test(said))
     return fail('the rules on the host forbid it', `allow the login user to run /bin/sh as ${user}`);
   if (become.password === undefined && /password|authenticat|conversation|terminal is required/i.test(said))
     return fail('a password is needed', 'give it with -K or ansible_become_password, or allow it without one');

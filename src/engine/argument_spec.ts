@@ -171,7 +171,7 @@ function convert(value: Value, type: string): Value {
       throw cannot('a json string');
     case 'bytes':
     case 'bits':
-      if (/^\s*\d+(\.\d+)?\s*([A-Za-z]*)\s*$/.test(String(value))) return value;
+      if (/^\d+(\.\d+)?\s*([A-Za-z]*)$/.test(String(value).trim())) return value;
       throw cannot(type === 'bytes' ? 'a Byte value' : 'a Bit value');
     default:
       throw new TypeError(`unknown type "${type}"`);

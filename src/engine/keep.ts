@@ -3,6 +3,7 @@ import type { KeptBack, KeptUndo, Reached, UndoStore } from '../journal/index.js
 import { loadModule, parseArgs } from '../modules/index.js';
 import { ModuleError, type Back, type Change, type Controller, type Declarative, type Output, type Step } from '../modules/module.js';
 import { join, raw, sh } from '../shell/sh.js';
+import { trimmedEnd } from '../value/text.js';
 import type { Plain } from '../value/value.js';
 import { ContentError } from '../value/errors.js';
 import type { Way } from './machine.js';
@@ -144,7 +145,8 @@ async function expectation(module: Declarative<any, any, any>, back: Back, conte
 /** The folders from the one a path stands in up to, but without, the one that was there. */
 function foldersBetween(path: string, top: string): KeptBack[] {
   const folders: KeptBack[] = [];
-  for (let at = path.replace(/\/+[^/]*\/*$/, ''); at.length > top.length && at.startsWith(top); at = at.replace(/\/+[^/]*$/, '')) folders.push({ module: 'file', args: { path: at, state: 'absent', only: 'empty' } });
+  const above = (inner: string) => trimmedEnd(inner.slice(0, Math.max(0, inner.lastIndexOf('/'))), '/');
+  for (let at = above(trimmedEnd(path, '/')); at.length > top.length && at.startsWith(top); at = above(at)) folders.push({ module: 'file', args: { path: at, state: 'absent', only: 'empty' } });
   return folders;
 }
 

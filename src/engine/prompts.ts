@@ -32,7 +32,7 @@ async function answerOf(run: Run, { name, options, origin }: Prompt, scope: Scop
   };
   const hidden = truthy(option('private') ?? true);
   const preset = option('default');
-  const shown = option('prompt') === undefined ? `input for ${name}` : String(toPlain(option('prompt')!, true)).replace(/\s*:?\s*$/, '');
+  const shown = option('prompt') === undefined ? `input for ${name}` : String(toPlain(option('prompt')!, true)).trimEnd().replace(/:$/, '').trimEnd();
   const question = preset === undefined || preset instanceof Secret ? shown : `${shown} [${String(toPlain(preset, true))}]`;
   const ask = async (text: string) => {
     const typed = await run.options.ask?.(text, hidden);

@@ -1,4 +1,5 @@
 /** Python's two ways of formatting: `'%05.2f' % x` and `'{:>5}'.format(x)`. */
+import { trimmedEnd } from '../value/text.js';
 import { attribute, member } from './access.js';
 import { asInt, characters, floatText, isFloat, keyOf, numeric, read, repr, str, typeName } from './python.js';
 import { defined, fail } from './undefined.js';
@@ -100,7 +101,7 @@ function floatFormat(value: number, type: string, precision: number, keepZeros =
       text = exponent(text);
     } else {
       text = fixed(value, digits - 1 - size);
-      if (!keepZeros && text.includes('.')) text = text.replace(/\.?0+$/, '');
+      if (!keepZeros && text.includes('.')) text = trimmedEnd(trimmedEnd(text, '0'), '.');
     }
   }
   return upper ? text.toUpperCase() : text;
@@ -108,6 +109,12 @@ function floatFormat(value: number, type: string, precision: number, keepZeros =
 
 function fixed(value: number, digits: number): string {
   return Math.abs(value) < 1e21 ? value.toFixed(Math.min(100, digits)) : `${BigInt(value)}${digits > 0 ? `.${'0'.repeat(digits)}` : ''}`;
+}
+
+/** The digits of a number in groups of three, counted from its end. */
+function threes(digits: string): string[] {
+  const first = digits.length % 3;
+  return [...(first === 0 ? [] : [digits.slice(0, first)]), ...(digits.slice(first).match(/.../g) ?? [])];
 }
 
 function exponent(text: string): string {
@@ -135,6 +142,7 @@ export function braceFormat(format: string, args: Value[], named: Map<string, Va
     if (first === '') value = pick(args[automatic], automatic++);
     else if (/^\d+$/.test(first!)) value = pick(args[Number(first)], Number(first));
     else value = named.get(first!) ?? (named.has(first!) ? null : fail(`the format names "${first}", which was not given`));
+    if (rest!.lastIndexOf('[') > rest!.lastIndexOf(']')) fail("expected ']' before the end of a format field", 'write it as {name[key]}');
     for (const step of rest!.matchAll(/\.([^.[]+)|\[([^\]]*)\]/g)) {
       const key = step[2];
       value = defined(key === undefined ? attribute(value, step[1]!) : member(value, /^\d+$/.test(key) ? Number(key) : keyOf(key)));
@@ -190,7 +198,7 @@ export function formatSpec(given: Value, spec: string): string {
     text = characters(str(value)).slice(0, precision === undefined ? undefined : Number(precision)).join('');
   } else {
     text = formatNumber(value, number, type, precision === undefined ? undefined : Number(precision), alternate !== undefined);
-    if (group) text = text.replace(/^(-?)(\d+)/, (_, minus: string, digits: string) => minus + digits.replace(/\B(?=(\d{3})+$)/g, group));
+    if (group) text = text.replace(/^(-?)(\d+)/, (_, minus: string, digits: string) => minus + threes(digits).join(group));
     if (sign && sign !== '-' && !text.startsWith('-')) text = sign + text;
   }
   const align = alignGiven ?? (zero ? '=' : number === undefined ? '<' : '>');

@@ -41,7 +41,7 @@ export function templateOptions(given: ReadonlyMap<Value, Value>): TemplateOptio
 export function headerOptions(header: string, origin: Origin): TemplateOptions {
   const options: TemplateOptions = {};
   for (const pair of header.split(',').filter((one) => one.trim() !== '')) {
-    const [, name, value] = /^\s*(\w+)\s*:\s*(.*?)\s*$/.exec(pair) ?? [];
+    const [, name, value] = /^(\w+)\s*:\s*(?!\s)(.*)$/.exec(pair.trim()) ?? [];
     if (name === undefined || value === undefined) throw new ContentError(`failed to parse jinja2 override "${pair.trim()}"`, origin, 'give a name, a colon and the value: trim_blocks: False');
     const flag = FLAGS.find((one) => one === name);
     const text = TEXTS.find((one) => one === name);

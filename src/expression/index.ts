@@ -217,7 +217,9 @@ function sealed(body: Exec): Exec {
 }
 
 function trailingBreaks(text: string): number {
-  return /(?:\r?\n)*$/.exec(text)![0].replaceAll('\r', '').length;
+  let [breaks, end] = [0, text.length];
+  for (; text[end - 1] === '\n'; breaks++) end -= text[end - 2] === '\r' ? 2 : 1;
+  return breaks;
 }
 
 function rendered(value: Value): { text: string; secrets: [number, number][] } {

@@ -23,8 +23,8 @@ const SETS: { [name: string]: string } = {
 
 /** @param term the path, optionally with `length=… chars=… encrypt=… seed=…` behind it */
 export function lookupPassword(env: Env, term: string, options: Dict): Value {
-  const inline = [...term.matchAll(/\s+(length|chars|encrypt|seed|ident)=(\S+)/g)];
-  const path = term.split(/\s+(?:length|chars|encrypt|seed|ident)=/)[0]!.trim();
+  const inline = [...term.matchAll(/(?<!\s)\s+(length|chars|encrypt|seed|ident)=(\S+)/g)];
+  const path = term.split(/(?<!\s)\s+(?:length|chars|encrypt|seed|ident)=/)[0]!.trim();
   const option = (name: string): Value => options.get(name) ?? inline.find((one) => one[1] === name)?.[2] ?? null;
   for (const name of options.keys()) if (!['length', 'chars', 'encrypt', 'seed', 'ident'].includes(str(name))) fail(`the lookup "password" has no option "${str(name)}"`, 'it takes length, chars, encrypt, ident and seed');
   const encrypt = option('encrypt') === null ? undefined : str(option('encrypt'));

@@ -231,7 +231,7 @@ export function parseInteger(text: string, base = 10): number | bigint | undefin
 /** `float(text)`; undefined when it is none. */
 export function parseFloatText(text: string): number | undefined {
   const plain = text.trim().toLowerCase();
-  if (/^[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:e[-+]?\d+)?$/.test(plain)) return Number(plain.replaceAll('_', ''));
+  if (/^[-+]?(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:e[-+]?\d+)?$/.test(plain)) return Number(plain.replaceAll('_', ''));
   if (/^[-+]?(?:inf|infinity)$/.test(plain)) return plain.startsWith('-') ? -Infinity : Infinity;
   return /^[-+]?nan$/.test(plain) ? NaN : undefined;
 }

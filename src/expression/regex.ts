@@ -94,11 +94,11 @@ function translate(pattern: string, flags: string): RegExp {
     // To Python only \n ends a line; to JavaScript \r and two others do too.
     else if (character === '^') out += on.has('m') ? '(?<![^\\n])' : '(?<![^])';
     else if (character === '$') out += on.has('m') ? '(?![^\\n])' : '(?=\\n?(?![^]))';
-    else if (character === '{' && !/^\{\d*,?\d*\}/.test(source.slice(i))) out += '\\{';
+    else if (character === '{' && !/^\{\d*(?:,\d*)?\}/.test(source.slice(i))) out += '\\{';
     else if (character === '{') {
-      const counts = /^\{(\d*)(,?)(\d*)\}/.exec(source.slice(i))!;
+      const counts = /^\{(\d*)(,\d*)?\}/.exec(source.slice(i))!;
       if (counts[0] === '{}' || counts[0] === '{,}') out += counts[0].replace('{', '\\{').replace('}', '\\}');
-      else out += `{${counts[1] === '' ? '0' : counts[1]}${counts[2]}${counts[3]}}`;
+      else out += `{${counts[1] === '' ? '0' : counts[1]}${counts[2] ?? ''}}`;
       i += counts[0].length - 1;
       if (source[i + 1] === '+') return possessive(pattern);
     } else if (character === '}') out += '\\}';

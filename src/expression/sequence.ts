@@ -11,7 +11,7 @@ const MOST = 1_000_000;
 function optionsOf(term: string): Map<string, string> {
   const short = /^(?:([^\s=/:-]+)-)?([^\s=/:-]+)(?:\/(-?[^\s=:]+))?(?::(\S.*))?$/.exec(term.trim());
   if (short) return new Map([['start', short[1]], ['end', short[2]], ['stride', short[3]], ['format', short[4]]].filter((one): one is [string, string] => one[1] !== undefined));
-  const options = new Map([...term.matchAll(/(\w+)=("[^"]*"|'[^']*'|\S+)/g)].map(([, key, value]): [string, string] => [key!, value!.replace(/^(["'])(.*)\1$/, '$2')]));
+  const options = new Map([...term.matchAll(/(?<!\w)(\w+)=("[^"]*"|'[^']*'|\S+)/g)].map(([, key, value]): [string, string] => [key!, value!.replace(/^(["'])(.*)\1$/, '$2')]));
   const unknown = [...options.keys()].filter((name) => !['start', 'end', 'count', 'stride', 'format'].includes(name));
   if (unknown.length > 0) fail(`unrecognized arguments to with_sequence: [${unknown.map((name) => `'${name}'`).join(', ')}]`, 'it takes start, end, count, stride and format');
   return options;

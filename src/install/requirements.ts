@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { ContentError, didYouMean } from '../value/errors.js';
+import { trimmedEnd } from '../value/text.js';
 import { isDict, type Dict, type Origin, type Value } from '../value/value.js';
 import { keyOrigin, originOf, parseYaml } from '../yaml/index.js';
 
@@ -69,7 +70,7 @@ function roleOf(each: Value, origin: Origin, base: string): Requirement {
   if (texts.has('scm') && texts.get('scm') !== 'git') throw new ContentError(`${texts.get('scm')} repositories are not read`, origin, 'only git is');
   const from = sourceOf(src, texts.get('scm') === 'git' || /\.git$/.test(src.split('#')[0]!) || isHub(src), origin, base);
   if (!from) throw galaxy(src, 'role', origin);
-  const name = shortName ?? (texts.has('src') ? texts.get('name') : undefined) ?? src.replace(/[#,].*$/, '').replace(/\/+$/, '').split(/[/:]/).at(-1)!.replace(/\.git$|\.tar(\.\w+)?$|\.tgz$/, '');
+  const name = shortName ?? (texts.has('src') ? texts.get('name') : undefined) ?? trimmedEnd(src.replace(/[#,].*$/, ''), '/').split(/[/:]/).at(-1)!.replace(/\.git$|\.tar(\.\w+)?$|\.tgz$/, '');
   if (!/^[\w.-]+$/.test(name) || /^\.+$/.test(name)) throw new ContentError(`"${name}" cannot name a role`, origin, 'give it a "name" of letters, digits, - and _');
   return { kind: 'role', name, from, version, origin };
 }

@@ -43,7 +43,7 @@ export function readIni(text: string, file: string, loading: Loading): void {
       const valueOrigin = { ...origin, column: start + equals + 2 + (value.length - value.trimStart().length) };
       setVar(group, name, parseLiteral(value.trim(), valueOrigin), valueOrigin);
     } else if (kind === 'children') {
-      const child = /^([^:\]\s]+)\s*(?:#.*)?$/.exec(line)?.[1];
+      const child = /^([^:\]\s]+)\s*(?:#[^]*)?$/.exec(line)?.[1];
       if (child === undefined) throw new ContentError(`"${line}" is no group name`, origin, `under [${group.name}:children] each line is one group`);
       addChild(inventory, group, ensureGroup(inventory, child));
       loading.mention(child, origin, `section "[${group.name}:children]" names`);

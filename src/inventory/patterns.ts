@@ -44,7 +44,10 @@ export function splitPattern(pattern: string | string[]): string[] {
   if (Array.isArray(pattern)) return pattern.flatMap(splitPattern);
   if (pattern.includes(',')) return pattern.split(',').map((part) => part.trim()).filter(Boolean);
   if (/^[&!]?[0-9a-fA-F]*(?::[0-9a-fA-F]*){2,7}$/.test(pattern) && (pattern.includes('::') || pattern.split(':').length === 8)) return [pattern];
-  return pattern.trim().startsWith('@') ? [pattern.trim()] : (pattern.match(/(?:[^\s:[\]]|\[[^\]]*\])+/g) ?? []);
+  if (pattern.trim().startsWith('@')) return [pattern.trim()];
+  // A bracket that nothing closes parts as a colon does; looking for the end of each would take the square of their number.
+  const closed = pattern.lastIndexOf(']') + 1;
+  return (pattern.slice(0, closed) + pattern.slice(closed).replaceAll('[', ':')).match(/(?:[^\s:[\]]|\[[^\]]*\])+/g) ?? [];
 }
 
 function fromFile(part: string): string[] {

@@ -31,7 +31,7 @@ export interface Observed {
 }
 
 /** A URL names its package in the file it ends in: `name_version_arch.deb`. */
-const debUrl = (deb: string) => (deb.includes('://') ? /([^/_]+)_([^/_]+)_[^/_]+\.deb(?:[?#].*)?$/.exec(deb) : undefined);
+const debUrl = (deb: string) => (deb.includes('://') ? /(?<![^/_])([^/_]+)_([^/_]+)_[^/_]+\.deb(?:[?#].*)?$/.exec(deb) : undefined);
 
 /** Tasks that ask for packages and nothing else are answered together: what dpkg says of more packages does no harm. */
 const packages = (wanted: Wanted): Kind<Wanted> => ({

@@ -194,7 +194,7 @@ function edits(wanted: Wanted, observed: Observed): Edit[] {
 
 /** `deb [arch=amd64] https://apt.example.org/debian stable main` -> `apt_example_org_debian`, as Ansible names it. */
 function nameOf(source: string): string {
-  const address = source.replace(/\[[^\]]+\]/g, '').replace(/\w+:\/\//g, '').split(/\s+/).find((word) => word !== '' && !/^deb(-src)?$/.test(word))!;
+  const address = source.replace(/\[[^\]]+\]/g, '').replace(/(?<!\w)\w+:\/\//g, '').split(/\s+/).find((word) => word !== '' && !/^deb(-src)?$/.test(word))!;
   return address.replace(/^[^@]*@/, '').split(/[^a-zA-Z0-9]+/).filter((part) => part !== '').join('_');
 }
 

@@ -1,4 +1,5 @@
 import { join, raw, sh, type Sh } from '../shell/sh.js';
+import { withoutEndSlashes } from '../value/text.js';
 import { findSources, isPattern, readSources, type Found, type Wanted as Source } from './archive_members.js';
 import { DETECT, listThere, parseListing, type Member } from './archives.js';
 import { attributeParams, compareAttributes, labelsOf, describe, newMode, resolveMode, applyAttributes } from './attributes.js';
@@ -48,7 +49,7 @@ interface Observed extends Found {
 function destination({ dest, path, format }: Wanted): string {
   if (dest !== undefined) return dest;
   if (path.length !== 1 || isPattern(path[0]!)) throw new ModuleError('Error, must specify "dest" when archiving multiple files or trees', { path: path.join(', ') });
-  return `${path[0]!.replace(/(?<=.)\/+$/, '')}.${format}`;
+  return `${withoutEndSlashes(path[0]!)}.${format}`;
 }
 
 /**

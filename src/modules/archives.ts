@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { open, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { raw, sh, type Sh } from '../shell/sh.js';
+import { trimmedEnd } from '../value/text.js';
 import { ModuleError } from './module.js';
 
 export type Format = 'tar' | 'zip';
@@ -110,7 +111,7 @@ export function parseListing(listing: string, format: Format, strip: number, sum
     const member = format === 'tar' ? parseTar(line) : parseZip(line);
     if (member === undefined) continue;
     const sum = member.kind === 'file' ? sums[file++]?.slice(0, 64) : undefined;
-    const name = member.name.replace(/^(?:\.?\/)+/, '').replace(/\/+$/, '').split('/').slice(strip).join('/');
+    const name = trimmedEnd(member.name.replace(/^(?:\.?\/)+/, ''), '/').split('/').slice(strip).join('/');
     if (name !== '' && name !== '.') members.push({ ...member, name, ...(sum ? { sha256: sum } : {}) });
   }
   return members;

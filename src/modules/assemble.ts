@@ -2,6 +2,7 @@ import { readFile, readdir, stat } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import { pythonRegex } from '../expression/regex.js';
 import { join, sh } from '../shell/sh.js';
+import { withoutEndSlashes } from '../value/text.js';
 import { attributeParams } from './attributes.js';
 import { flagsLook } from './flags.js';
 import { fields, look, seenFields, type Entry } from './look.js';
@@ -68,7 +69,7 @@ export const assemble = defineModule<typeof schema, Observed, Wanted>({
   ],
   async prepare(args, controller) {
     if (args.remote_src) return { args, file: undefined };
-    const folder = await controller.find(args.src.replace(/(?<=.)\/+$/, ''), 'files');
+    const folder = await controller.find(withoutEndSlashes(args.src), 'files');
     if (!(await stat(folder)).isDirectory()) throw new ModuleError(`${folder} is not a folder`);
     const fragments: Fragment[] = [];
     for (const name of await readdir(folder)) {

@@ -88,7 +88,7 @@ const TYPE = /^(?:sk-)?(?:ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-nistp(?:256|384|521
 
 /** Parses a line; undefined for comments and what is no key. */
 export function parseKey(line: string): Key | undefined {
-  const words = /^(?<first>(?:[^\s"]|"(?:\\"|[^"])*")+)\s+(?<rest>.*)$/s.exec(line.trim());
+  const words = /^(?<first>(?:[^\s"]|"(?:\\"|\\(?!")|[^"\\])*")+)\s+(?<rest>.*)$/s.exec(line.trim());
   if (!words || line.trim().startsWith('#')) return undefined;
   const { first, rest } = words.groups as { first: string; rest: string };
   if (TYPE.test(first)) {

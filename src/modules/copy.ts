@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
+import { withoutEndSlashes } from '../value/text.js';
 import { attributeParams, labelsOf } from './attributes.js';
 import { applyTree, compareTree, inspectTree, parseTree, touchesTree, treeResult, undoTree, type Item, type Tree } from './copy_tree.js';
 import { inspectDestination, makeFolder, parseDestination, type Destination, type Found } from './destination.js';
@@ -64,7 +65,7 @@ export const copy = defineModule<typeof schema, Observed, Wanted>({
     if (content !== undefined && dest.endsWith('/')) throw new ModuleError(NO_FOLDER);
     if (content !== undefined) return { kind: 'one', src, dest, base: undefined, follow, force, file: wholeFile(Buffer.from(text(content)), { ...args, source: 'content' }) };
     if (args.remote_src) return { ...args, kind: 'remote', src: src!, base: basename(src!) };
-    const found = await controller.find(src!.replace(/(?<=.)\/+$/, ''), 'files');
+    const found = await controller.find(withoutEndSlashes(src!), 'files');
     if (!(await stat(found)).isDirectory()) {
       const file = await sourceFile(found, { ...args, source: src }, { summed: controller.registers || args.checksum !== undefined, decrypt: args.decrypt });
       if (args.checksum !== undefined && args.checksum !== checksumOf(file)) throw new ModuleError(`${found} has the checksum ${checksumOf(file)}, not ${args.checksum}`);

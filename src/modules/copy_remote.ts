@@ -1,5 +1,6 @@
 /** A file or folder of the host copied on the host: `copy` with `remote_src`. */
 import { join, raw, sh, type Sh } from '../shell/sh.js';
+import { trimmedEnd } from '../value/text.js';
 import { labelsOf, octal, type Attributes } from './attributes.js';
 import type { Item, Tree } from './copy_tree.js';
 import { inspectDestination, parseDestination, type Destination, type Found } from './destination.js';
@@ -31,7 +32,7 @@ const SOURCE_FIELDS = 6;
 
 /** A folder goes into dest under its own name; with a slash behind it, what is in it goes there. */
 function root({ src, dest, base }: Remote): string {
-  return src.endsWith('/') ? dest : `${dest.replace(/\/+$/, '')}/${base}`;
+  return src.endsWith('/') ? dest : `${trimmedEnd(dest, '/')}/${base}`;
 }
 
 /** Looks at the source, then at the destination; of folders at all that is in them. Names with newlines end in an error. */

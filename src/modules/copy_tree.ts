@@ -1,5 +1,6 @@
 /** A folder of the controller brought to a host: the recursive half of `copy`. */
 import { join, raw, sh, type Sh } from '../shell/sh.js';
+import { trimmedEnd } from '../value/text.js';
 import { applyAttributes, compareAttributes, makeFolders, newMode, ownership, setAttributes, setLabels, type Labels } from './attributes.js';
 import { flagsLook } from './flags.js';
 import { fields, look, seenFields, type Entry, type Seen } from './look.js';
@@ -31,7 +32,7 @@ export type Item = { name: string } & (
 );
 
 function paths(tree: Tree): Sh[] {
-  return tree.items.map(({ name }) => hostPath(`${tree.dest.replace(/\/+$/, '')}/${name}`));
+  return tree.items.map(({ name }) => hostPath(`${trimmedEnd(tree.dest, '/')}/${name}`));
 }
 
 const files = { checksum: true };

@@ -49,11 +49,11 @@ echo looked`,
     if (rc !== 0 || lines.pop() !== 'looked') throw new ModuleError(`cannot ask debconf about ${name}: ${stderr.trim() || `exit status ${rc}`}`, { rc, stderr });
     const answers = new Map<string, string>();
     for (const line of lines) {
-      const [, key, value] = /^[* ]*([^:\s]+):\s*(.*)$/.exec(line) ?? [];
+      const [, key, value] = /^[* ]*([^:\s*][^:\s]*):(.*)$/.exec(line) ?? [];
       const [, status, password] = /^password (\d*) ?(.*)$/.exec(line) ?? [];
       if (status !== undefined) {
         if (status === '0') answers.set(question!, password!);
-      } else if (key !== undefined) answers.set(key, value!.trimEnd());
+      } else if (key !== undefined) answers.set(key, value!.trim());
     }
     return answers;
   },

@@ -1,5 +1,6 @@
 /** Where one file goes when its destination may be a folder: the rule copy, template and get_url share. */
 import { join, sh, type Sh } from '../shell/sh.js';
+import { trimmedEnd } from '../value/text.js';
 import { look, seen, type Entry, type LookOptions } from './look.js';
 import { ModuleError, type Output } from './module.js';
 import { hostPath } from './words.js';
@@ -19,7 +20,7 @@ export interface Found {
 /** What has to be looked at: the file itself or, where that may be a folder, the file inside it. */
 export function candidates({ dest, base }: Destination): Sh[] {
   if (base === undefined) return [hostPath(dest)];
-  const inside = hostPath(`${dest.replace(/\/+$/, '')}/${base}`);
+  const inside = hostPath(`${trimmedEnd(dest, '/')}/${base}`);
   return dest.endsWith('/') ? [inside] : [hostPath(dest), hostPath(`${dest}/.`), inside];
 }
 

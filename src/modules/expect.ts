@@ -1,4 +1,5 @@
 import { bytes, join, sh } from '../shell/sh.js';
+import { trimmedEnd } from '../value/text.js';
 import { defineCommand, ModuleError } from './module.js';
 import { bool, dict, int, params, str } from './params.js';
 import { COMMAND, enter, guard, guarded, guards, returned, RETURNS, timed } from './running.js';
@@ -85,7 +86,7 @@ done('ended', $? & 127 ? 128 + ($? & 127) : $? >> 8);`;
 function spoken({ command, responses, timeout, echo }: Wanted): Buffer {
   const words = splitWords(command);
   const events = Object.entries(responses).flatMap(([expression, given]) => {
-    const answers = (Array.isArray(given) ? given : [given]).map((answer) => String(answer).replace(/\n+$/, ''));
+    const answers = (Array.isArray(given) ? given : [given]).map((answer) => trimmedEnd(String(answer), '\n'));
     return [expression.replaceAll('(?P<', '(?<').replace(/\(\?P=(\w+)\)/g, '\\k<$1>'), Array.isArray(given) ? '1' : '', String(answers.length), ...answers];
   });
   return Buffer.from([String(timeout), echo ? '1' : '', String(words.length), ...words, ...events].map((field) => `${field}\0`).join(''));

@@ -1,4 +1,5 @@
 /** fstab(5) and /proc/self/mountinfo (proc(5)): what is to be mounted, and what is. */
+import { withoutEndSlashes } from '../value/text.js';
 import { decode, splitLines } from './edited_file.js';
 
 export interface Row {
@@ -47,7 +48,7 @@ export interface Mounted {
 
 /** What is mounted at a path, by the lines of /proc/self/mountinfo. */
 export function mountedAt(mountinfo: string, path: string): Mounted[] {
-  const wanted = path.replace(/(?<=.)\/+$/, '');
+  const wanted = withoutEndSlashes(path);
   return mountinfo.split('\n').flatMap((line) => {
     const [own, behind] = line.split(' - ');
     const [, , , root, point, options] = own!.split(' ');

@@ -285,6 +285,7 @@ export function parseStat([line, owner, group]: string[]): Stat {
     throw new ModuleError(`cannot read the output of stat: ${JSON.stringify([line, owner, group])}`);
   }
   const [uid, gid, nlink, size, atime, mtime, ctime, inode, dev] = numbers.slice(1).map(Number) as [number, number, number, number, number, number, number, number, number];
-  const [, name = group, context] = /^(.*) (\S+:\S+:\S+)$/.exec(group) ?? [];
+  const [behind = '', context] = / ([^\s:]+:[^\s:]+:\S+)$/.exec(group) ?? [];
+  const name = group.slice(0, group.length - behind.length);
   return { ...parseKind(numbers[0]!), uid, gid, owner, group: name, nlink, size, atime, mtime, ctime, inode, dev, ...(context === undefined ? {} : { context }) };
 }

@@ -1,4 +1,5 @@
 import { join, sh } from '../shell/sh.js';
+import { trimmedEnd } from '../value/text.js';
 import { applyEdit, beforeEdit, compareEdit, inspectText, parseText, type Edited } from './edited_file.js';
 import { edit, mountedAt, type Mounted, type Row } from './fstab.js';
 import { fields } from './look.js';
@@ -154,5 +155,5 @@ function edited(wanted: Wanted, { content }: Observed): Buffer | undefined {
 
 /** Whether this is what a task calls by that name: a device is told by its path only, a bind mount by its root. */
 function sameSource(src: string, { source, root }: Mounted): boolean {
-  return src === source || src === root || (root !== '/' && src.replace(/\/+$/, '').endsWith(root)) || /^(?:LABEL|UUID|PARTUUID|PARTLABEL|ID)=/.test(src) || src.startsWith('/dev/disk/by-');
+  return src === source || src === root || (root !== '/' && trimmedEnd(src, '/').endsWith(root)) || /^(?:LABEL|UUID|PARTUUID|PARTLABEL|ID)=/.test(src) || src.startsWith('/dev/disk/by-');
 }

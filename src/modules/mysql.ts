@@ -165,7 +165,7 @@ export function clientSection(text: string): Record<string, string> {
   for (const line of text.split('\n')) {
     const header = /^\s*\[([^\]]+)\]/.exec(line);
     if (header) section = header[1]!.trim();
-    const option = /^\s*([\w-]+)\s*=\s*(.*?)\s*$/.exec(line);
+    const option = /^([\w-]+)\s*=\s*(?!\s)(.*)$/.exec(line.trim());
     if (section !== 'client' || !option) continue;
     const value = /^(["'])(.*)\1$/.exec(option[2]!)?.[2] ?? option[2]!;
     options[option[1]!.replaceAll('-', '_')] = value;

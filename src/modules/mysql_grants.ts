@@ -82,7 +82,7 @@ function splitPrivileges(text: string): string[] {
 }
 
 function objectName(on: string): string {
-  const [, kind, rest] = /^\s*(?:(FUNCTION|PROCEDURE)\s+)?(.*?)\s*$/i.exec(on)!;
+  const [, kind, rest] = /^(?:(FUNCTION|PROCEDURE)\s+)?(.*)$/is.exec(on.trim())!;
   const name = rest!.replaceAll('`', '');
   if (!name.includes('.')) throw new ModuleError(`priv "${on}" names no table; write ${on}.*`);
   return `${kind ? `${kind.toUpperCase()} ` : ''}${name}`;

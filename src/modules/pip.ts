@@ -175,7 +175,7 @@ function isKnown({ editable, extra_args }: Args, name: string): boolean {
 
 /** PEP 508, of which addresses and markers are left to pip: undefined for these. */
 function requirement(name: string): { project: string; versions: string } | undefined {
-  const [, project, versions] = /^\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^\]]*\])?\s*\(?\s*((?:(?:===|[=!<>~]=|[<>])[^;()@]+)?)\)?\s*$/.exec(name) ?? [];
+  const [, project, versions] = /^([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^\]]*\]\s*)?(?:\(\s*)?((?:(?:===|[=!<>~]=|[<>])[^;()@]+)?)\)?$/.exec(name.trim()) ?? [];
   return project === undefined ? undefined : { project: canonical(project), versions: versions!.trim() };
 }
 

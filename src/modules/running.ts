@@ -122,14 +122,18 @@ exit $rc`;
 const ERRNO: { [rc: number]: { rc: number; why: string } } = { 126: { rc: 13, why: 'Permission denied' }, 127: { rc: 2, why: 'No such file or directory' } };
 
 /** Before it executes a file that is there, bash gives up its traps. */
-const BASH_126 = /: exec: .*: cannot execute: Permission denied\n$/;
+function isRefusedByBash(stderr: string): boolean {
+  const said = stderr.slice(stderr.lastIndexOf('\n', stderr.length - 2) + 1);
+  const why = ': cannot execute: Permission denied\n';
+  return said.endsWith(why) && said.slice(0, -why.length).includes(': exec: ');
+}
 
 /** What `register` sees of a command, without the marks. @throws ModuleError when it did not run, for want of its folder or program */
 export function returned(output: Output, cmd: string | readonly string[], strip = true): Returns {
   if (output.stdout.startsWith(NOWHERE)) throw new ModuleError(`Unable to change directory before execution: ${output.stderr.trim()}`, { cmd, rc: output.rc, stdout: '', stderr: output.stderr });
   const times = TIMES.exec(output.stdout);
   const printed = times ? output.stdout.slice(0, times.index) + output.stdout.slice(times.index + times[0].length) : output.stdout;
-  const error = printed === NO_PROGRAM || (output.rc === 126 && printed === '' && BASH_126.test(output.stderr)) ? ERRNO[output.rc] : undefined;
+  const error = printed === NO_PROGRAM || (output.rc === 126 && printed === '' && isRefusedByBash(output.stderr)) ? ERRNO[output.rc] : undefined;
   if (error) {
     const words = typeof cmd === 'string' ? cmd : cmd.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : quote(word))).join(' ');
     throw new ModuleError(`[Errno ${error.rc}] ${error.why}: b'${typeof cmd === 'string' ? cmd : cmd[0]}'`, { cmd: words, rc: error.rc, stdout: '', stderr: '' });

@@ -72,7 +72,7 @@ export default defineCommand({
 
 /** The script's name, which may be quoted, and the untouched rest of the line. */
 export function firstWord(line: string): [string, string] {
-  const match = /^\s*((?:'[^']*'|"(?:\\.|[^"])*"|\\.|[^\s'"\\])+)(.*)$/s.exec(line);
+  const match = /^\s*((?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+)(.*)$/s.exec(line);
   const name = match && splitWords(match[1]!)[0];
   return [name ?? '', match?.[2] ?? ''];
 }

@@ -1,4 +1,5 @@
 import { sh } from '../shell/sh.js';
+import { trimmedEnd } from '../value/text.js';
 import { applyEdit, beforeEdit, compareEdit, inspectText, parseText, type EditOptions, type Edited } from './edited_file.js';
 import { defineModule } from './module.js';
 import { bool, choice, list, params, path, str } from './params.js';
@@ -55,7 +56,7 @@ export const sudoers = defineModule<typeof schema, Edited, Wanted>({
 });
 export default sudoers;
 
-const fileOf = ({ sudoers_path, name }: Wanted): string => `${sudoers_path.replace(/\/+$/, '')}/${name}`;
+const fileOf = ({ sudoers_path, name }: Wanted): string => `${trimmedEnd(sudoers_path, '/')}/${name}`;
 
 function options(wanted: Wanted): EditOptions {
   const check = { absent: undefined, required: 'visudo -c -f %s', detect: `sh -c 'command -v visudo >/dev/null || exit 0; exec visudo -c -f "$1"' sh %s` }[wanted.validation];

@@ -1,4 +1,5 @@
 import { sh } from '../shell/sh.js';
+import { withoutEndSlashes } from '../value/text.js';
 import { defineSession, ModuleError, type Channel, type Change } from './module.js';
 import { bool, choice, int, list, params, path, str } from './params.js';
 import { findRsync, onHost, overChannel, type Rsync, type Transfer } from './rsync.js';
@@ -78,7 +79,7 @@ export const synchronize = defineSession<typeof schema, Rsync, string[], Wanted>
     const isPull = args.mode === 'pull';
     const slash = args.src.endsWith('/') ? '/' : '';
     const here = async (written: string): Promise<string> => (written.startsWith('/') || written.startsWith('~') ? written.replace(/^~(?=\/|$)/, process.env['HOME'] ?? '~') : await find(written, 'files'));
-    const src = isOnHost || isPull ? args.src : `${(await here(args.src)).replace(/(?<=.)\/+$/, '')}${slash}`;
+    const src = isOnHost || isPull ? args.src : `${withoutEndSlashes(await here(args.src))}${slash}`;
     if (isPull && !isOnHost && !/^[/~]/.test(args.dest)) throw new ModuleError(`give dest with its whole path: "{{ playbook_dir }}/${args.dest}"`);
     const dest = isPull && !isOnHost ? await here(args.dest) : args.dest;
     return { args, isOnHost, options: optionsOf(args), src, dest, isPull };

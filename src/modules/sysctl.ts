@@ -128,6 +128,6 @@ function edit({ name, value, state }: Wanted, { content }: Edited): { after: Buf
 
 /** The parameter a line of sysctl.conf(5) sets; a leading - (ignore errors) does not count. */
 function keyOf(line: string): string | undefined {
-  const match = /^\s*-?\s*([^#;=\s][^=\s]*)\s*=/.exec(line);
+  const match = /^\s*(?:-\s*)?([^#;=\s][^=\s]*)\s*=/.exec(line);
   return match && !match[1]!.split(/[./]/).includes('') ? inKernel(match[1]!) : undefined;
 }

@@ -1,4 +1,5 @@
 import { join, raw, sh, type Sh } from '../shell/sh.js';
+import { trimmedEnd } from '../value/text.js';
 import { differingThere, formatOf, listThere, membersHere, parseListing, unescape, unpack, type Format, type Member } from './archives.js';
 import { attributeParams, compareAttributes, describe, ownership, setLabels } from './attributes.js';
 import { flagsLook } from './flags.js';
@@ -192,7 +193,7 @@ function topFolders(members: readonly Member[]): Pick<Member, 'name' | 'kind'>[]
 const isHashed = (members: readonly Member[]): boolean => members.some(({ sha256 }) => sha256 !== undefined);
 
 function inside(dest: string, name: string): Sh {
-  return hostPath(`${dest.replace(/\/+$/, '')}/${name}`);
+  return hostPath(`${trimmedEnd(dest, '/')}/${name}`);
 }
 
 function unpacked(member: Member, { stat, target, sha256 }: Entry): boolean {
@@ -215,7 +216,7 @@ function unpacked(member: Member, { stat, target, sha256 }: Entry): boolean {
 /** A member appended twice is unpacked twice: the last one counts. */
 function chosen({ include, exclude }: Wanted['args'], members: Member[]): Member[] {
   const matches = (patterns: readonly string[], anywhere: boolean) => {
-    const regexps = patterns.map((pattern) => new RegExp(`^${anywhere ? '(?:.*/)?' : ''}${glob(pattern.replace(/^\.\//, '').replace(/\/+$/, ''))}(?:/.*)?$`, 's'));
+    const regexps = patterns.map((pattern) => new RegExp(`^${anywhere ? '(?:.*/)?' : ''}${glob(trimmedEnd(pattern.replace(/^\.\//, ''), '/'))}(?:/.*)?$`, 's'));
     return ({ name }: Member): boolean => regexps.some((regexp) => regexp.test(name));
   };
   const [inside, outside] = [matches(include, false), matches(exclude, true)];

@@ -257,7 +257,7 @@ function answer(wanted: Wanted, output: Output): Returns {
 function headerFields(block: string): Record<string, string> {
   const fields: Record<string, string> = {};
   for (const line of block.split(/\r?\n/).slice(1)) {
-    const match = /^([^:\s]+):\s*(.*?)\s*$/.exec(line);
+    const match = /^([^:\s]+):\s*(?!\s)(.*)$/.exec(line.trimEnd());
     if (!match) continue;
     const name = match[1]!.toLowerCase().replaceAll('-', '_');
     fields[name] = name in fields ? `${fields[name]}, ${match[2]}` : match[2]!;

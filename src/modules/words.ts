@@ -1,5 +1,6 @@
 /** Words of a command line: split as Python's shlex.split does, and put into shell text so that nothing but `$NAME` and `~` is looked at. */
 import { join, quote, raw, type Sh } from '../shell/sh.js';
+import { withoutEndSlashes } from '../value/text.js';
 
 /**
  * Splits a command line by the rules of Python's `shlex.split` in POSIX mode: blanks separate, `'…'` is literal,
@@ -76,7 +77,7 @@ export function line(words: readonly Sh[]): Sh {
  */
 export function hostPath(written: string): Sh {
   if (written === '') throw new RangeError('a path is empty');
-  const path = written.replace(/(?<=.)\/+$/s, '');
+  const path = withoutEndSlashes(written);
   const home = HOME.exec(path)?.[0];
   if (home !== undefined) return raw(home + (path === home ? '' : quote(path.slice(home.length))));
   if (/^\$\{?[A-Za-z_]/.test(path)) return expanding(path);

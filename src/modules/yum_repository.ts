@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { join, sh } from '../shell/sh.js';
+import { trimmedEnd } from '../value/text.js';
 import { attributeParams } from './attributes.js';
 import { applyEdit, beforeEdit, compareEdit, decode, inspectText, parseText, splitLines, type Edited } from './edited_file.js';
 import { defineModule, type Change } from './module.js';
@@ -94,7 +95,7 @@ export const yumRepository = defineModule<typeof schema, Edited, Wanted>({
     gpgkey: https://mirror.example.org/epel/RPM-GPG-KEY-EPEL
 `,
   ],
-  prepare: async (args) => ({ ...args, path: `${args.reposdir.replace(/\/+$/, '')}/${args.file ?? args.name}.repo`, backup: false }),
+  prepare: async (args) => ({ ...args, path: `${trimmedEnd(args.reposdir, '/')}/${args.file ?? args.name}.repo`, backup: false }),
   inspect: ({ path, reposdir }) => join([sh`[ -d ${hostPath(reposdir)} ] || { printf '%s\\n' ${`Repo directory '${reposdir}' does not exist.`} >&2; exit 1; }`, inspectText(path)]),
   parse: (output, { path }) => parseText(output, path),
   compare(wanted, observed) {
@@ -131,8 +132,8 @@ function parseIni(text: string): Section[] {
       last = undefined;
     } else if (section && last !== undefined && /^\s/.test(line)) section.options.set(last, `${section.options.get(last)}\n${line.trim()}`);
     else if (section) {
-      const [, name, value] = /^\s*([^=:]+?)\s*[=:]\s*(.*)$/.exec(line) ?? [];
-      if (name !== undefined) section.options.set((last = name.toLowerCase()), value!);
+      const [, name, value] = /^([^=:]+)[=:]\s*(?!\s)(.*)$/.exec(line) ?? [];
+      if (name !== undefined) section.options.set((last = name.trim().toLowerCase()), value!);
     }
   }
   return sections;

@@ -1,3 +1,4 @@
+import { trimmedEnd } from '../value/text.js';
 import { Source, type Origin } from '../value/value.js';
 import { placeIn } from '../yaml/index.js';
 
@@ -67,13 +68,13 @@ export function parseLine(text: string, keys?: ReadonlySet<string>): Line {
   words.forEach((word, i) => {
     const next = words[i + 1]?.start ?? text.length;
     // Aliases have dashes (daemon-reload=yes); set_fact takes names with expressions in them: port_{{ item }}=80
-    const match = /^((?:[A-Za-z_]|\{\{.*?\}\})(?:[\w-]|\{\{.*?\}\})*)=/.exec(word.text);
+    const match = /^(?!=)((?:[A-Za-z_][\w-]*)?(?:\{\{.*?\}\}[\w-]*)?)=/.exec(word.text);
     if (match !== null && (keys === undefined || keys.has(match[1]!))) {
       line.args.set(match[1]!, unquote(decoded(word.text.slice(match[0].length))));
       line.offsets.set(match[1]!, word.start + match[0].length);
     } else if (word.text !== '\\') line.rest += text.slice(word.start, next);
   });
-  line.rest = line.rest.trim() === '' ? '' : line.rest.replace(/[ \t]+$/, '');
+  line.rest = line.rest.trim() === '' ? '' : trimmedEnd(line.rest, ' \t');
   return line;
 }
 

@@ -14,7 +14,7 @@ const HOW = 'write seconds or a duration: 60, 90s, 2m, 1m30s';
 export function durationOf(value: unknown): number | undefined {
   if (value === false || value === null) return 0;
   const text = String(value).trim();
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)\s*(sec|min|[smh]|(?=\s*$))\s*/gy)];
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)\s*(sec|min|[smh]|$)\s*/gy)];
   if (parts.length === 0 || parts.map(([part]) => part).join('') !== text) return undefined;
   return parts.reduce((sum, [, number, unit]) => sum + Number(number) * UNITS[unit!]!, 0);
 }

@@ -5,7 +5,8 @@
  * @returns undefined where braces are left open or hold statements; those in quotes that nothing closes are text
  */
 export function embedded(text: string): string | undefined {
-  if (!/\{\{[^]*\}\}/.test(text)) return /\{%/.test(text.replace(/'[^']*'|"[^"]*"/g, '')) ? undefined : text;
+  const open = text.indexOf('{{');
+  if (open < 0 || text.indexOf('}}', open + 2) < 0) return /\{%/.test(text.replace(/'[^']*'|"[^"]*"/g, '')) ? undefined : text;
   let made = '';
   let quote = '';
   for (let i = 0; i < text.length; i++) {

@@ -77,10 +77,10 @@ function condition(value: Value, key: string, origin: Origin, ctx: LoadContext):
   if (typeof value === 'boolean') return { expression: value, origin };
   if (Array.isArray(value) || isDict(value) || value === null) return undefined;
   if (!(value instanceof Source)) return { expression: String(value).trim(), origin };
-  const whole = /^\s*\{\{-?\s*((?:(?!\{\{|\}\})[\s\S])*?)\s*-?\}\}\s*$/.exec(value.text);
-  if (whole !== null) {
-    warn(ctx, `"${key}" is an expression already`, origin, `write it without {{ }}: ${whole[1]}`);
-    return { expression: whole[1]!, origin: placeIn(value, value.text.indexOf(whole[1]!)) };
+  const whole = /^\{\{-?((?:(?!\{\{|\}\})[^])*)\}\}$/.exec(value.text.trim())?.[1]?.replace(/-$/, '').trim();
+  if (whole !== undefined) {
+    warn(ctx, `"${key}" is an expression already`, origin, `write it without {{ }}: ${whole}`);
+    return { expression: whole, origin: placeIn(value, value.text.indexOf(whole)) };
   }
   const expression = embedded(value.text.trim());
   if (expression !== undefined) {

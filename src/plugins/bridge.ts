@@ -13,7 +13,7 @@ const ABSENT = 'there is no Python on this host';
 /** Whether a file holds a module in Python that Ansible packs with what it imports. */
 export function isPythonModule(path: string): boolean {
   const text = readFileSync(path, 'latin1');
-  return /^\s*(?:from\s+(?:ansible\.module_utils|ansible_collections|\.+)|import\s+ansible(?:\.module_utils|_collections))|#<<INCLUDE_ANSIBLE_MODULE_COMMON>>/m.test(text);
+  return /^[^\S\n]*(?:from\s+(?:ansible\.module_utils|ansible_collections|\.+)|import\s+ansible(?:\.module_utils|_collections))|#<<INCLUDE_ANSIBLE_MODULE_COMMON>>/m.test(text);
 }
 
 /**

@@ -8,8 +8,8 @@ export interface Import {
   optional: boolean;
 }
 
-const STRING = /(?:'''|""")(?:\\[\s\S]|(?!'''|""")[\s\S])*(?:'''|""")|'(?:\\[\s\S]|[^'\\\n])*'|"(?:\\[\s\S]|[^"\\\n])*"|#[^\n]*/g;
-const FROM = /(^|[;:])([ \t]*)from[ \t]+(\.*)[ \t]*([\w.]*)[ \t]+import[ \t]*(\([^)]*\)|[^\n;]*)/gm;
+const STRING = /(?:'''|""")(?:\\[\s\S]|(?!'''|""")[^\\])*(?:'''|""")|'(?:\\[\s\S]|[^'\\\n])*'|"(?:\\[\s\S]|[^"\\\n])*"|#[^\n]*/g;
+const FROM = /(^|[;:])([ \t]*)from[ \t]+(?![ \t])(\.*)(?!\.)(?:[ \t]*(?![ \t])([\w.]+))?[ \t]+import[ \t]*(\([^)]*\)|[^\n;]*)/gm;
 const PLAIN = /(^|[;:])([ \t]*)import[ \t]+([^\n;]+)/gm;
 
 /**
@@ -20,8 +20,8 @@ export function importsOf(text: string, module: string, isPackage: boolean): Imp
   // Line ends that a backslash hides, and what stands in strings and comments, would be in the way.
   const code = text.replace(/\\\r?\n/g, ' ').replace(STRING, (found) => (found.startsWith('#') ? '' : "''"));
   const found: Import[] = [];
-  for (const [, begin, indent, dots, from, names] of code.matchAll(FROM) as Iterable<RegExpExecArray & string[]>) {
-    const base = dots === '' ? from! : relative(module, isPackage, dots!.length, from!);
+  for (const [, begin, indent, dots, from, names] of code.matchAll(FROM)) {
+    const base = dots === '' ? from : relative(module, isPackage, dots!.length, from ?? '');
     if (base === undefined || base === '') continue;
     const optional = begin !== '' || indent !== '';
     found.push({ name: base, maybe: false, optional });

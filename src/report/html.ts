@@ -243,7 +243,7 @@ function failure(error: Failure): Html {
 
 /** The end of a long output, where the reason mostly stands. */
 function end(text: string): string {
-  const lines = text.replace(/\s+$/, '').split('\n');
+  const lines = text.trimEnd().split('\n');
   return lines.length <= 100 ? lines.join('\n') : `(${lines.length - 100} lines before)\n${lines.slice(-100).join('\n')}`;
 }
 

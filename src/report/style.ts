@@ -33,7 +33,7 @@ export function harmless(text: string): string {
 
 /** `harmless`, and on one line. */
 export function oneLine(text: string): string {
-  return harmless(text.trim()).replace(/\s*\n\s*/g, ' ⏎ ').replaceAll('\t', ' ');
+  return harmless(text.trim()).replace(/(?<!\s)\s*\n\s*/g, ' ⏎ ').replaceAll('\t', ' ');
 }
 
 /** Columns a text takes, escape sequences not counted; wide (East Asian) characters and emoji take two. */

@@ -27,8 +27,12 @@ export function jinjaStatement(text: string): { offset: number; error: (origin: 
   };
 }
 
+/** A longer mustache is no slip of spelling, and searching it costs more than its length. */
+const LONGEST = 400;
+
 /** What to write instead of a mustache the parser refused. */
 export function spelling(mustache: string): string | undefined {
+  if (mustache.length > LONGEST) return undefined;
   const inner = mustache.replace(/^\{\{[#~^{]*\s*|\s*[~}]*\}\}$/g, '').trim();
   const filter = /^([\w.]+)\s*\|\s*(\w+)\s*(?:\((.*)\))?$/.exec(inner);
   if (filter) return `that is Jinja; write {{${[filter[2], filter[1], ...args(filter[3])].join(' ')}}}`;

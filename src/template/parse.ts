@@ -19,14 +19,15 @@ export function parse(text: string, file: string): hbs.AST.Program {
 /** The parser's time grows with the third power of the depth, the second of a word's length: what is beyond reason does not come to it. */
 function checkDepth(text: string, file: string): void {
   let [blocks, branches, brackets, inside] = [0, 0, 0, false];
-  for (const { 0: mark, index } of text.matchAll(/\{\{+~?\s*(?:[#^](?=[^}~])|\/|else\s+\w)?|\}\}|[()]|[^\s{}()]{2000,}/g)) {
+  for (const { 0: mark, index } of text.matchAll(/\{\{+~?\s*(?:[#^](?=[^}~])|\/|else\s+\w)?|\}\}|[()]|[^\s{}()]+/g)) {
     if (mark === '}}') inside = false;
     else if (mark.startsWith('{{')) {
       [inside, brackets] = [true, 0];
       if (/\w$/.test(mark)) branches++;
       else if (/[#^/]$/.test(mark)) [blocks, branches] = [blocks + (mark.endsWith('/') ? -1 : 1), 0];
-    } else if (inside && mark.length > 1) throw new ContentError('a word inside {{ }} is longer than 2000 characters', originAt(text, index, file), 'keep long text in variables');
-    else if (inside) brackets += mark === '(' ? 1 : -1;
+    } else if (mark !== '(' && mark !== ')') {
+      if (inside && mark.length >= 2000) throw new ContentError('a word inside {{ }} is longer than 2000 characters', originAt(text, index, file), 'keep long text in variables');
+    } else if (inside) brackets += mark === '(' ? 1 : -1;
     if (Math.max(blocks, branches, brackets) > DEEPEST) throw new ContentError(`the template nests more than ${DEEPEST} deep`, originAt(text, index, file), 'close every {{#block}} with {{/block}}; move inner blocks into partials');
   }
 }

@@ -310,8 +310,9 @@ function explain(error: unknown, text: Text): ContentError {
 function hintFor(reason: string, line: string, column: number, before: string): string {
   if (/maxDepth/.test(reason)) return `lists and dicts nest at most ${MAX_DEPTH} deep`;
   if (/\t/.test(line.slice(0, Math.max(column, (/^\s*/.exec(line)?.[0].length ?? 0)) ))) return 'indent with spaces, not tabs';
-  if (/:\s+\{\{[^"']*$/.test(line) || /:\s+\{\{[^"'\n]*\n?\s*$/.test(before.slice(-200))) return 'a value that begins with "{{" must be quoted: "{{ … }}"';
-  if (/:\s+[^"'|>].*:\s/.test(line)) return 'quote a value that holds ": "';
+  const unquoted = (text: string) => text.slice(Math.max(text.lastIndexOf('"'), text.lastIndexOf("'")) + 1);
+  if (/:\s+\{\{/.test(unquoted(line)) || /:\s+\{\{[^\n]*$/.test(unquoted(before.slice(-200)).trimEnd())) return 'a value that begins with "{{" must be quoted: "{{ … }}"';
+  if (/:\s+(?!\s)[^"'|>].*:\s/.test(line)) return 'quote a value that holds ": "';
   if (/^\s*[\w-]+:\s*["'].*["']\s*\S/.test(line)) return 'where a value begins with a quote, quote it whole';
   if (/:\s+[%@`]/.test(line)) return 'quote a value that begins with %, @ or `';
   return 'check the indentation and the quotes of this line and the one above';

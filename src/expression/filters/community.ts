@@ -1,4 +1,5 @@
 /** Filters of community.general. */
+import { trimmedEnd } from '../../value/text.js';
 import type { Dict, Value } from '../../value/value.js';
 import { member } from '../access.js';
 import { arithmetic } from '../arithmetic.js';
@@ -68,7 +69,7 @@ function timeIn(given: Value, unit: string, options: Dict): Value {
   for (const name of options.keys()) if (name !== 'month' && name !== 'year') fail(`conversion of times has no argument "${str(name)}"`, 'it takes month and year, in days');
   const days = (name: string) => (options.has(name) ? asInt(options.get(name)!, name) * 86_400_000 : undefined);
   const size = (name: string): number => {
-    const short = NAMES[name.replace(/s+$/, '')] ?? name;
+    const short = NAMES[trimmedEnd(name, 's')] ?? name;
     return (short === 'mo' ? days('month') : short === 'y' ? days('year') : undefined) ?? UNITS[short] ?? fail(`"${name}" is no unit of time`, `known are ${Object.keys(NAMES).join(', ')} and ${Object.keys(UNITS).join(', ')}`);
   };
   const text = str(given);

@@ -86,7 +86,7 @@ function targets(value: Value, what: string): Value[] {
 const container = (value: Value, what: string): Value => (Array.isArray(read(value)) || read(value) instanceof Map ? value : fail(`${what} takes a list or dict, not ${typeName(value)}`));
 
 function holds(env: Env, entry: Value, written: string, value: Value): boolean {
-  const [, not, name] = /^(!|not\s+)?(.*)$/.exec(written)!;
+  const [, not, name] = /^(!|not\s+)?(.*)$/s.exec(written)!;
   const test = name === '=' ? '==' : name!;
   const right = test === 'in' && !Array.isArray(read(value)) ? [value] : value;
   return env.test(test, right === null ? [entry] : [entry, right], new Map()) === (not === undefined);

@@ -62,7 +62,9 @@ export const ENCODING = table<Result>({
   'urlsplit(value, query="")': (_, value, query) => {
     const found = /^(?:([a-zA-Z][a-zA-Z0-9+.-]*):)?(?:\/\/([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?$/s.exec(str(value))!;
     const [, scheme = '', netloc = '', path = '', search = '', fragment = ''] = found;
-    const [, user, host = '', port] = /^(?:(.*)@)?(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(netloc) ?? [];
+    const at = netloc.lastIndexOf('@');
+    const [whole, host = '', port] = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(netloc.slice(at + 1)) ?? [];
+    const user = at < 0 || whole === undefined ? undefined : netloc.slice(0, at);
     const [username, password] = user === undefined ? [null, null] : (/^([^:]*)(?::(.*))?$/s.exec(user)!.slice(1, 3).map((one) => one ?? null) as [Value, Value]);
     const parts = new Map<Value, Value>([
       ['fragment', fragment],

@@ -71,7 +71,7 @@ export const MATHS = table<Result>({
     return fail('human_readable found no unit');
   },
   'human_to_bytes(size, default_unit=null, isbits=false)': (_, size, fallback, _isbits) => {
-    const found = /^\s*([-+]?\d*\.?\d+)\s*([A-Za-z]*)\s*$/.exec(str(size));
+    const found = /^([-+]?(?:\d+(?:\.\d+)?|\.\d+))\s*([A-Za-z]*)$/.exec(str(size).trim());
     if (!found) return fail(`human_to_bytes cannot read "${str(size)}"`, 'write a number and a unit, as in 10M');
     const unit = (found[2] || (fallback === null ? '' : str(fallback))).toUpperCase();
     const power = unit === '' || /^(?:B|BYTES?|BITS?)$/.test(unit) ? 0 : UNITS.indexOf(unit.charAt(0));

@@ -2,6 +2,7 @@
 import { realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { posix } from 'node:path';
+import { trimmedEnd } from '../../value/text.js';
 import { iterate, read, str } from '../python.js';
 import { table } from '../registry.js';
 import { fail, type Result } from '../undefined.js';
@@ -11,7 +12,7 @@ import { globPaths } from '../glob.js';
 const split = (path: string) => {
   const at = path.lastIndexOf('/') + 1;
   const head = path.slice(0, at);
-  return { dir: /^\/*$/.test(head) ? head : head.replace(/\/+$/, ''), base: path.slice(at) };
+  return { dir: /^\/*$/.test(head) ? head : trimmedEnd(head, '/'), base: path.slice(at) };
 };
 
 /** A path of Windows, as Python's ntpath takes it apart. */
@@ -20,7 +21,7 @@ function windows(path: string): { drive: string; rest: string; dir: string; base
   const rest = path.slice(drive.length);
   const at = Math.max(rest.lastIndexOf('\\'), rest.lastIndexOf('/')) + 1;
   const head = rest.slice(0, at);
-  return { drive, rest, dir: drive + (head.replace(/[\\/]+$/, '') || head), base: rest.slice(at) };
+  return { drive, rest, dir: drive + (trimmedEnd(head, '\\/') || head), base: rest.slice(at) };
 }
 
 export const PATHS = table<Result>({

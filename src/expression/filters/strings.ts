@@ -1,4 +1,5 @@
 /** Text. */
+import { trimmedEnd } from '../../value/text.js';
 import type { Value } from '../../value/value.js';
 import { percentFormat } from '../format.js';
 import { capitalize, replaceText, splitText, strip } from '../methods.js';
@@ -57,7 +58,7 @@ export const STRINGS = table<Result>({
     const rels = [...new Set(['noopener', ...(truthy(nofollow) ? ['nofollow'] : []), ...(rel === null ? [] : str(rel).split(/\s+/))])].sort();
     return urlize(str(value), limit === null ? undefined : asInt(limit, 'trim_url_limit'), rels.join(' '), target === null ? undefined : str(target), schemes === null ? [] : iterate(schemes).map(str));
   },
-  'striptags(value)': (_, value) => str(value).replace(/<!--.*?-->|<[^>]*>/gs, '').split(/\s+/).filter((word) => word !== '').join(' '),
+  'striptags(value)': (_, value) => withoutTags(str(value)).split(/\s+/).filter((word) => word !== '').join(' '),
   'quote(value)': (_, value) => {
     const text = value === null ? '' : str(value);
     return text !== '' && /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`;
@@ -77,6 +78,23 @@ export const STRINGS = table<Result>({
   },
 });
 
+/** Without `<!-- … -->` and `<…>`; what nothing closes stays. */
+function withoutTags(text: string): string {
+  let kept = '';
+  let from = 0;
+  let comments = true;
+  for (let at = text.indexOf('<'); at >= 0; at = text.indexOf('<', from)) {
+    let end = comments && text.startsWith('<!--', at) ? text.indexOf('-->', at + 4) + 2 : 1;
+    // Once nothing closes a comment, nothing behind closes another.
+    if (end === 1 && text.startsWith('<!--', at)) comments = false;
+    if (end === 1) end = text.indexOf('>', at);
+    if (end < 0) break;
+    kept += text.slice(from, at);
+    from = end + 1;
+  }
+  return kept + text.slice(from);
+}
+
 function escapeHtml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll("'", '&#39;').replaceAll('"', '&#34;');
 }
@@ -89,7 +107,13 @@ function urlize(text: string, limit: number | undefined, rel: string, target: st
     .split(/(\s+)/)
     .map((word) => {
       const [, head, rest] = /^((?:[(<]|&lt;)*)([^]*)$/.exec(word)!;
-      let [, middle, tail] = /^([^]*?)((?:[)>.,\n]|&gt;)*)$/.exec(rest!) as unknown as [string, string, string];
+      let middle = rest!;
+      for (let length = -1; length !== middle.length; ) {
+        length = middle.length;
+        middle = trimmedEnd(middle, ')>.,\n');
+        if (middle.endsWith('&gt;')) middle = middle.slice(0, -4);
+      }
+      let tail = rest!.slice(middle.length);
       // What is bracketed inside keeps its closing brackets.
       for (const [open, close] of [['(', ')'], ['<', '>'], ['&lt;', '&gt;']] as const) {
         for (let missing = middle.split(open).length - middle.split(close).length; missing > 0 && tail.includes(close); missing--) {

@@ -66,7 +66,7 @@ function cutAliases(line: string): string {
 export function assignments(lines: readonly string[]): Map<string, string> {
   const found = new Map<string, string>();
   for (const line of lines) {
-    const match = /^\s*([A-Za-z_]\w*)\s*=\s*(.*?)\s*$/.exec(line);
+    const match = /^([A-Za-z_]\w*)\s*=\s*(?!\s)(.*)$/.exec(line.trim());
     if (match) found.set(match[1]!, match[2]!.replace(/^(["'])(.*)\1$/, '$2').replace(/\\(["$`\\])/g, '$1'));
   }
   return found;

@@ -204,7 +204,10 @@ export function local(host: Gathered): Facts {
   for (const section of host.names()) {
     const path = /^local (.*)$/s.exec(section)?.[1];
     if (path === undefined) continue;
-    const [, text = '', status, stderr] = /^(?:([^]*)\n)?(\S+) ?(.*)$/.exec(host.text(section)) ?? [];
+    const whole = host.text(section);
+    const last = whole.lastIndexOf('\n');
+    const text = whole.slice(0, Math.max(0, last));
+    const [, status, stderr] = /^(\S+) ?(.*)$/s.exec(whole.slice(last + 1)) ?? [];
     const name = path.slice(path.lastIndexOf('/') + 1).replace('.fact', '');
     if (status === 'dangling') facts[name] = `Could not stat fact (${path}): the link leads nowhere`;
     else if (status !== '0') facts[name] = `Failure executing fact script (${path}), rc: ${status}, err: ${stderr}`;
