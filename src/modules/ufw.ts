@@ -4,6 +4,11 @@ import { bool, choice, int, params, str } from './params.js';
 
 const DIRECTIONS = { in: 'incoming', incoming: 'incoming', out: 'outgoing', outgoing: 'outgoing', routed: 'routed' } as const;
 
+/** To Ansible's module an empty text is none: roles write `to_port: "{{ item.to_port | default('') }}"`. */
+function isGiven(text: string | undefined): text is string {
+  return text !== undefined && text !== '';
+}
+
 const schema = params({
   state: choice(['enabled', 'disabled', 'reloaded', 'reset'], 'Whether the firewall is on, now and at boot; reloaded reads its files again, reset takes all rules away and turns it off.').optional(),
   default: choice(['allow', 'deny', 'reject'], 'What happens to packets no rule is about.').meta({ aliases: ['policy'] }).optional(),
@@ -30,11 +35,11 @@ const schema = params({
   const { direction } = wanted;
   const issue = (message: string, path: string): unknown => context.issues.push({ code: 'custom', message, input: wanted, path: [path] });
   if (wanted.state === undefined && wanted.default === undefined && wanted.rule === undefined && wanted.logging === undefined) issue('give state, default, rule or logging', 'rule');
-  if (wanted.interface !== undefined && direction === undefined) issue('interface needs direction', 'direction');
-  if (direction !== undefined && (wanted.interface_in ?? wanted.interface_out) !== undefined) issue('give direction, or interface_in and interface_out', 'direction');
+  if (isGiven(wanted.interface) && direction === undefined) issue('interface needs direction', 'direction');
+  if (direction !== undefined && (isGiven(wanted.interface_in) || isGiven(wanted.interface_out))) issue('give direction, or interface_in and interface_out', 'direction');
   if (wanted.rule !== undefined && direction !== undefined && direction !== 'in' && direction !== 'out') issue('of a rule the direction is in or out', 'direction');
   if (wanted.default !== undefined && (direction === 'in' || direction === 'out')) issue('of a default the direction is incoming, outgoing or routed', 'direction');
-  if (!wanted.route && wanted.interface_in !== undefined && wanted.interface_out !== undefined) issue('interface_in and interface_out together need route: true', 'route');
+  if (!wanted.route && isGiven(wanted.interface_in) && isGiven(wanted.interface_out)) issue('interface_in and interface_out together need route: true', 'route');
   if (wanted.insert_relative_to !== 'zero') issue('insert_relative_to is not supported but for zero; give the number of the rule', 'insert_relative_to');
   if (wanted.name !== undefined && wanted.proto !== undefined && wanted.logging !== undefined) issue('name, proto and logging exclude each other', 'name');
 });
@@ -42,14 +47,14 @@ type Wanted = (typeof schema)['_zod']['output'];
 
 /** What a rule is made of: ufw(8), "RULE SYNTAX". */
 function ruleOf(wanted: Wanted): string[] {
-  const word = (before: string[], value: string | undefined): string[] => (value === undefined ? [] : [...before, value]);
+  const word = (before: string[], value: string | undefined): string[] => (isGiven(value) ? [...before, value] : []);
   return [
     ...(wanted.route ? ['route'] : []),
     ...(wanted.delete ? ['delete'] : word(['insert'], wanted.insert?.toString())),
     wanted.rule!,
     ...word([], wanted.direction), ...word(['on'], wanted.interface), ...word(['in', 'on'], wanted.interface_in), ...word(['out', 'on'], wanted.interface_out),
     ...(wanted.log ? ['log'] : []),
-    'from', wanted.from_ip, ...word(['port'], wanted.from_port), 'to', wanted.to_ip, ...word(['port'], wanted.to_port),
+    ...word(['from'], wanted.from_ip), ...word(['port'], wanted.from_port), ...word(['to'], wanted.to_ip), ...word(['port'], wanted.to_port),
     ...word(['proto'], wanted.proto), ...word(['app'], wanted.name), ...word(['comment'], wanted.comment),
   ];
 }

@@ -58,7 +58,7 @@ export function json(value: unknown): string {
  * @throws ModuleError where it failed, or printed no such thing
  */
 export function answerOf(name: string, output: Output): Returns {
-  const data = objectIn(output.stdout);
+  const { data, behind } = objectIn(output.stdout);
   if (data === undefined) {
     const last = output.stderr.trim().split('\n').at(-1);
     throw new ModuleError(`${name} gave no result (a JSON object on its standard output)${last ? `: ${last}` : ''}`, {
@@ -69,6 +69,7 @@ export function answerOf(name: string, output: Output): Returns {
   const { failed, rc, msg, exception } = returns;
   const bad = failed === undefined ? typeof rc === 'number' && rc !== 0 : truth(failed);
   returns['changed'] = truth(returns['changed']);
+  if (behind !== '') returns['warnings'] = [...(Array.isArray(returns['warnings']) ? (returns['warnings'] as unknown[]) : []), `${name}: trailing junk after module output: ${behind}`];
   if (!bad) return { ...returns, failed: false };
   const trace = typeof exception === 'string' ? { stderr: exception } : {};
   throw new ModuleError(typeof msg === 'string' && msg !== '' ? msg : `${name} failed`, { ...trace, ...returns });
@@ -94,15 +95,17 @@ function truth(value: unknown): boolean {
   return value === true || value === 1 || (typeof value === 'string' && /^(yes|true|on|1|y|t)$/i.test(value));
 }
 
-function objectIn(text: string): { [key: string]: unknown } | undefined {
+/** The object, and what stands behind it. */
+function objectIn(text: string): { data: { [key: string]: unknown } | undefined; behind: string } {
   const lines = text.split('\n');
   const first = lines.findIndex((line) => line.trimStart().startsWith('{'));
   const last = lines.findLastIndex((line) => line.trimEnd().endsWith('}'));
-  if (first < 0 || last < first) return undefined;
+  const nothing = { data: undefined, behind: '' };
+  if (first < 0 || last < first) return nothing;
   try {
     const data: unknown = JSON.parse(lines.slice(first, last + 1).join('\n'));
-    return typeof data === 'object' && data !== null && !Array.isArray(data) ? (data as { [key: string]: unknown }) : undefined;
+    return typeof data === 'object' && data !== null && !Array.isArray(data) ? { data: data as { [key: string]: unknown }, behind: lines.slice(last + 1).join('\n').trim() } : nothing;
   } catch {
-    return undefined;
+    return nothing;
   }
 }

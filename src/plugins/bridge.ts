@@ -28,7 +28,7 @@ export function pythonModule(path: string, module: string, sources: Sources) {
   const step = ({ args, controller }: Wanted, check: boolean): Step => {
     const input = json(argumentsFor(args, name, controller, check, version));
     return {
-      script: join([python(controller.variable('ansible_python_interpreter')), sh`${bytes(input)} | $muster_python "$module" ${module}`]),
+      script: join([python(controller.variable('ansible_python_interpreter')), openFiles(controller.variable('ansible_python_module_rlimit_nofile')), sh`${bytes(input)} | $muster_python "$module" ${module}`]),
       uploads: { module: { content: archive } },
       hangsUp: true,
     };
@@ -54,6 +54,15 @@ export function pythonModule(path: string, module: string, sources: Sources) {
 interface Wanted {
   args: object;
   controller: Controller;
+}
+
+/** Sets how many files the module may have open, at most what the host lets: Ansible's PYTHON_MODULE_RLIMIT_NOFILE. */
+export function openFiles(given: unknown): Sh {
+  const most = Math.trunc(Number(given ?? 0));
+  if (!(most > 0)) return sh``;
+  return sh`n=$(ulimit -H -n)
+[ "$n" != unlimited ] && [ "$n" -lt ${most} ] || n=${most}
+ulimit -S -n "$n"`;
 }
 
 /** Sets `muster_python`; ends where the host has none. */

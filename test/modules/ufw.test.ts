@@ -83,3 +83,9 @@ test('what cannot be is said before', (t) => {
   t.regex(refused({ rule: 'allow', direction: 'incoming' }), /in or out/);
   t.regex(refused({ rule: 'allow', interface_in: 'a', interface_out: 'b' }), /need route: true/);
 });
+
+inShells(test, 'an empty text is none, as to the module of Ansible', async (t, place) => {
+  const calls = await stand(place);
+  await converge(t, place, ufw, { rule: 'allow', interface: '', direction: 'in', from_port: '', to_port: '', name: '', comment: '' });
+  t.deepEqual(await calls(), ['allow in from any to any']);
+});

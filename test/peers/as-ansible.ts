@@ -16,7 +16,7 @@ const VERBS: { [command: string]: string[] } = {
   'ansible-vault': ['vault'],
 };
 /** Ansible's exit codes for Muster's. */
-const CODES: { [code: number]: number } = { 2: 0, 3: 2 };
+const CODES: { [code: number]: number } = { 1: 4, 2: 0, 3: 2 };
 
 const [command = '', ...given] = process.argv.slice(2);
 const verb = VERBS[command];
