@@ -14,10 +14,12 @@ const schema = params({
   default: bool('It is what files made in the folder get.').default(false),
   recursive: bool('All that is in the folder gets it too.').meta({ aliases: ['recurse'] }).default(false),
   follow: bool('Links are followed.').default(true),
+  use_nfsv4_acls: bool('Not supported where true: there are POSIX lists only.').default(false),
   recalculate_mask: choice(['default', 'mask', 'no_mask'], 'Whether the mask is reckoned anew: as setfacl thinks best, in any case, or never.').default('default'),
 }).check((context) => {
   const { state, etype, entity, permissions, entry, recursive, recalculate_mask } = context.value;
   const issue = (message: string, path: string) => context.issues.push({ code: 'custom', message, input: context.value, path: [path] });
+  if (context.value.use_nfsv4_acls) issue('NFSv4 lists are not supported; run nfs4_setfacl with the command module', 'use_nfsv4_acls');
   if (state === 'query') {
     if (recursive) issue("'recursive' MUST NOT be set when 'state=query'.", 'recursive');
     if (recalculate_mask !== 'default') issue("'recalculate_mask' MUST NOT be set to 'mask' or 'no_mask' when 'state=query'.", 'recalculate_mask');

@@ -6,7 +6,7 @@ import { flagsLook } from './flags.js';
 import { fields, look, seenFields, type Entry } from './look.js';
 import { addressOf, type Download } from './download.js';
 import { defineModule, ModuleError, type Change, type Returns } from './module.js';
-import { bool, list, params, path } from './params.js';
+import { bool, int, list, params, path } from './params.js';
 import { replaced, replaceFiles, unsafeWrites } from './replace_file.js';
 import { decrypted } from './source.js';
 import { fetchAndUnpack } from './unarchive_fetched.js';
@@ -25,6 +25,7 @@ const schema = params({
   list_files: bool('Return the names of the members.').default(false),
   extra_opts: list('More options for tar or unzip.').default([]),
   validate_certs: bool('Check the certificate of the server that it is fetched from.').default(true),
+  io_buffer_size: int("Taken for Ansible's sake: the host's own tools read the archive.").optional(),
   ...attributeParams,
   unsafe_writes: unsafeWrites,
 }).check((context) => {
