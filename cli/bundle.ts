@@ -16,11 +16,7 @@ const BUNDLE = fileURLToPath(new URL('./muster.cjs', import.meta.url));
 export function load(argv: readonly string[]): typeof import('./muster.js') {
   const kept = codeFile(argv[0]);
   const cachedData = read(kept);
-  const source = readFileSync(BUNDLE, 'utf8');
-  const script = new Script(`(function (exports, require, module, __filename, __dirname, bundleUrl) {${source}\n})`, {
-    filename: BUNDLE,
-    ...(cachedData ? { cachedData } : {}),
-  });
+  const script = new Script(readFileSync(BUNDLE, 'latin1'), { filename: BUNDLE, ...(cachedData ? { cachedData } : {}) });
   if (kept && (!cachedData || script.cachedDataRejected)) {
     process.on('exit', (code) => {
       // A run that ended at its command line has compiled next to nothing.

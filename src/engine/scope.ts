@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import type { Services } from '../expression/index.js';
+import type { Record, Services, TemplateOptions } from '../expression/index.js';
 import { display, searchPath, type Place } from '../playbook/index.js';
 import type { Task } from '../playbook/types.js';
 import { templates } from '../template/index.js';
 import { ContentError } from '../value/errors.js';
-import type { Dict } from '../value/value.js';
-import type { Reads, VariableScope } from '../variables/index.js';
+import type { Dict, Origin, Value } from '../value/value.js';
+import type { Context, Reads, VariableScope } from '../variables/index.js';
 import type { PlayRun } from './play.js';
 import type { Run } from './run.js';
 import { settingOf } from './settings.js';
@@ -47,51 +47,100 @@ export const AHEAD: Speculated = { extra: new Map(), facts: undefined };
 
 /** Variables and services as a task sees them. */
 export function scopeOf(run: Run, where: Where): VariableScope {
-  const { play, task, reads } = where;
-  const onlyAhead = reads && (() => void (reads.onlyAhead = true));
-  const services: Services = {
-    find: (name, folder) => findFile(run, play, task, name, folder),
-    names: task?.action === 'include_tasks' ? 'tasks' : task?.action === 'include_vars' ? 'vars' : undefined,
-    baseDir: task ? (task.role?.path ?? task.fileDir) : play.play.baseDir,
-    render: (file, record, overrides, options) => {
-      const extra = new Map([...(where.extra ?? []), ...templateVariables(file, undefined, scopeOf(run, where)), ...overrides]);
-      return templates.value(display(file), scopeOf(run, { ...where, extra }), record, options);
-    },
-    template: (file, options) => templates.jinja(display(file), options),
-    ahead: where.ahead,
-    setting: (name) => settingOf(run.options, name),
+  return run.variables.scope(new Seen(run, where));
+}
+
+/** What a task sees, for whom and where. Several are made for every task on every host: what they tell is worked out when it is asked for. */
+class Seen implements Context, Services {
+  constructor(
+    readonly run: Run,
+    readonly where: Where,
+  ) {}
+
+  get services(): Services {
+    return this;
+  }
+  get host() {
+    return this.where.host;
+  }
+  get play() {
+    return this.where.play.play;
+  }
+  get task() {
+    return this.where.task;
+  }
+  get loop() {
+    return this.where.loop;
+  }
+  get extra() {
+    return this.where.extra;
+  }
+  get facts() {
+    return this.where.facts;
+  }
+  get includeParams() {
+    return this.where.includes;
+  }
+  get reads() {
+    return this.where.reads;
+  }
+  get playHostsAll() {
+    return this.where.play.members;
+  }
+  get playHosts() {
+    const { play } = this.where;
+    return play.alive(play.members);
+  }
+  get batch() {
+    const { play } = this.where;
+    return play.alive(play.batch);
+  }
+  get varsFiles() {
+    return this.where.play.varsFilesOf(this.where.host);
+  }
+  get playbookDir() {
+    return this.where.play.play.baseDir;
+  }
+  get connection() {
+    return this.where.task?.connection ?? this.run.options.defaults.connection;
+  }
+  get options() {
+    return this.run.options;
+  }
+
+  get names() {
+    const action = this.where.task?.action;
+    return action === 'include_tasks' ? 'tasks' : action === 'include_vars' ? 'vars' : undefined;
+  }
+  get baseDir() {
+    const { task, play } = this.where;
+    return task ? (task.role?.path ?? task.fileDir) : play.play.baseDir;
+  }
+  get ahead() {
+    return this.where.ahead;
+  }
+  find(name: string, folder: string) {
+    return findFile(this.run, this.where.play, this.where.task, name, folder);
+  }
+  render(file: string, record: Record, overrides: Map<string, Value>, options?: TemplateOptions) {
+    const { run, where } = this;
+    const extra = new Map([...(where.extra ?? []), ...templateVariables(file, undefined, scopeOf(run, where)), ...overrides]);
+    return templates.value(display(file), scopeOf(run, { ...where, extra }), record, options);
+  }
+  template(file: string, options?: TemplateOptions) {
+    return templates.jinja(display(file), options);
+  }
+  setting(name: string) {
+    return settingOf(this.run.options, name);
+  }
+  remark(message: string, origin: Origin) {
     // What is to be said is said when the turn has come.
-    remark: where.ahead ? onlyAhead : run.remark,
-    outside: onlyAhead,
-  };
-  return run.variables.scope({
-    host: where.host,
-    play: play.play,
-    playHostsAll: play.members,
-    get playHosts() {
-      return play.alive(play.members);
-    },
-    get batch() {
-      return play.alive(play.batch);
-    },
-    task,
-    loop: where.loop,
-    extra: where.extra,
-    facts: where.facts,
-    includeParams: where.includes,
-    varsFiles: play.varsFilesOf(where.host),
-    services,
-    connection: task?.connection ?? run.options.defaults.connection,
-    check: run.options.check,
-    diff: run.options.diff,
-    forks: run.options.forks,
-    verbosity: run.options.verbosity,
-    limit: run.options.limit,
-    runTags: run.options.tags,
-    skipTags: run.options.skipTags,
-    playbookDir: play.play.baseDir,
-    reads,
-  });
+    if (this.where.ahead) this.outside();
+    else this.run.remark(message, origin);
+  }
+  outside() {
+    if (this.where.reads) this.where.reads.onlyAhead = true;
+  }
 }
 
 /** From where a task's files are looked up; a play's own values have the playbook's folder alone. */

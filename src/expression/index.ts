@@ -63,16 +63,34 @@ export function noServices(baseDir: string): Services {
   return { find: () => undefined, baseDir, render: () => '', template: (path) => fail(`the template "${path}" cannot be read here`), ahead: false };
 }
 
-/** What an evaluation read. One is made for each argument, condition or template rendered. */
+/**
+ * What an evaluation read. One is made for each argument, condition or template rendered, for every task on every host: what
+ * it holds is made when it is needed.
+ */
 export class Record {
   /** A secret was read into the value; tests and comparisons don't count. */
   secret = false;
+  readonly #whole: Record;
+  #hosts: Set<string> | undefined;
+  #kept: Map<object, Map<string, Value>> | undefined;
+
+  /** @param whole the evaluation this one is part of: what it finds is that one's, save secrecy, which goes with the value */
+  constructor(whole?: Record) {
+    this.#whole = whole ? whole.#whole : this;
+  }
+
   /** Inventory names of other hosts whose variables were read. */
-  readonly hosts = new Set<string>();
-  /** Names of facts that were read. */
-  readonly facts = new Set<string>();
-  /** Origins of the variables that were read, by name, for "where did this value come from". */
-  readonly origins = new Map<string, Origin>();
+  get hosts(): Set<string> {
+    return (this.#whole.#hosts ??= new Set());
+  }
+
+  /** What variables came to, since one evaluation evaluates each once. @param scope where they were read */
+  kept(scope: object): Map<string, Value> {
+    const all = (this.#whole.#kept ??= new Map());
+    let kept = all.get(scope);
+    if (!kept) all.set(scope, (kept = new Map()));
+    return kept;
+  }
 }
 
 /** A text or expression, parsed once and evaluated often. */

@@ -85,11 +85,8 @@ const OWN = table<Value[]>({
       const written = templateOptions(options) ?? fail('an option of the lookup "template" is of the wrong type', 'marks are texts, trim_blocks and lstrip_blocks booleans');
       for (const name of options.keys()) if (!Object.hasOwn(written, str(name))) fail(`the lookup "template" has no option "${str(name)}"`);
       const overrides = new Map([...asDict(vars, 'template_vars')].map(([key, value]) => [str(key), value]));
-      const record = new Record();
+      const record = new Record(env.record);
       const value = env.scope.services.render(findFile(env, str(term), 'templates'), record, overrides, written);
-      for (const host of record.hosts) env.record.hosts.add(host);
-      for (const fact of record.facts) env.record.facts.add(fact);
-      for (const [name, origin] of record.origins) env.record.origins.set(name, origin);
       const isText = typeof value === 'string';
       if (isText && record.secret) return new Secret(value);
       return isText && (convert === null || truthy(convert)) && !truthy(native) ? spelled(value) : value;
@@ -119,12 +116,12 @@ const OWN = table<Value[]>({
     }
     for (const name of names(files)) candidates.push({ name, paths: names(paths) });
     // What is no file of the task's kind would shadow the next name: vars/debian.yml of a role around is no task file.
-    const { find, names: kind } = env.scope.services;
-    const kinds = kind === undefined ? (['files', 'templates', 'vars', ''] as const) : ([kind, 'files'] as const);
+    const { services } = env.scope;
+    const kinds = services.names === undefined ? (['files', 'templates', 'vars', ''] as const) : ([services.names, 'files'] as const);
     for (const { name, paths: folders } of candidates) {
       for (const path of folders.length === 0 ? [name] : folders.map((folder) => `${folder.replace(/\/$/, '')}/${name}`)) {
         for (const each of kinds) {
-          const found = find(path, each);
+          const found = services.find(path, each);
           if (found) return [found];
         }
       }

@@ -3,7 +3,7 @@ import { localhost } from '../value/host-names.js';
 import type { Play, Task } from '../playbook/types.js';
 import { ContentError } from '../value/errors.js';
 import { holdsSource, Source, type Dict, type Value } from '../value/value.js';
-import { originOfFound, valueOf, type Found, type Layer, type Level } from './layers.js';
+import { valueOf, type Found, type Layer, type Level } from './layers.js';
 import { lazily, LazyDict, VariablesDict } from './lazy.js';
 import { hasMagic, MAGIC, magicNames } from './magic.js';
 import type { Reads } from './reads.js';
@@ -33,17 +33,22 @@ export interface Context {
   varsFiles?: Dict | undefined;
   /** How the task's keyword or the settings say that the host is reached; a variable wins. */
   connection?: Value | undefined;
-  check?: boolean | undefined;
-  diff?: boolean | undefined;
-  forks?: number | undefined;
-  verbosity?: number | undefined;
-  limit?: string | undefined;
-  runTags?: readonly string[] | undefined;
-  skipTags?: readonly string[] | undefined;
+  options?: Options | undefined;
   /** Folder of the playbook. */
   playbookDir?: string | undefined;
   /** Told of everything that is read. */
   reads?: Reads | undefined;
+}
+
+/** How a run was asked for, as far as variables tell of it. */
+export interface Options {
+  check?: boolean;
+  diff?: boolean;
+  forks?: number;
+  verbosity?: number;
+  limit?: string | undefined;
+  tags?: readonly string[];
+  skipTags?: readonly string[];
 }
 
 /** Magic variables that hold others: what is read of them is noted, not they themselves. */
@@ -67,10 +72,10 @@ interface Busy {
  */
 export class VariableScope implements Scope {
   readonly services: Services;
+  /** The scope that `hostvars` was read from. */
+  readonly #parent: VariableScope | undefined;
   readonly #busy: Busy[];
-  readonly #hostScopes: Map<string, VariableScope>;
-  /** By the hosts set of the record, which the records of inner evaluations share. */
-  readonly #kept = new WeakMap<object, Map<string, Value>>();
+  #hostScopes: Map<string, VariableScope> | undefined;
   #layers: readonly Layer[] | undefined;
   /** Whose variables, and whether as others see them: how `reads` tells scopes apart. */
   readonly #view: string;
@@ -81,14 +86,13 @@ export class VariableScope implements Scope {
     parent?: VariableScope,
   ) {
     this.services = context.services;
+    this.#parent = parent;
     this.#busy = parent ? parent.#busy : [];
-    this.#hostScopes = parent ? parent.#hostScopes : new Map();
     this.#view = parent ? `${HOSTVARS}${context.host}` : context.host;
   }
 
   get(name: string, record: Record): Value | undefined {
-    let kept = this.#kept.get(record.hosts);
-    if (!kept) this.#kept.set(record.hosts, (kept = new Map()));
+    const kept = record.kept(this);
     const known = kept.get(name);
     if (known !== undefined) return known;
     const value = this.#read(name, record);
@@ -106,9 +110,6 @@ export class VariableScope implements Scope {
     // A task always knows its host's address and how it is reached; `hostvars` only what was written, as in Ansible.
     if (!found && this.context.task && name === 'ansible_connection') return this.#connection(record);
     if (!found) return name === 'ansible_host' && this.context.task ? this.context.host : undefined;
-    if (found.layer.level === 'facts') record.facts.add(found.key);
-    const origin = originOfFound(found);
-    if (origin) record.origins.set(name, origin);
     return this.#evaluate(valueOf(found), name, record);
   }
 
@@ -164,8 +165,8 @@ export class VariableScope implements Scope {
     yield* seen;
   }
 
-  /** Facts as `ansible_facts`; each one read is noted. */
-  facts(record: Record): Dict {
+  /** Facts as `ansible_facts`. */
+  facts(): Dict {
     const facts = this.#facts;
     const { reads } = this.context;
     const noting = reads && {
@@ -175,10 +176,7 @@ export class VariableScope implements Scope {
         return facts.keys();
       },
     };
-    return new LazyDict(noting ?? facts, (key) => {
-      record.facts.add(String(key));
-      return facts.get(key)!;
-    });
+    return new LazyDict(noting ?? facts, (key) => facts.get(key)!);
   }
 
   /** All variables as a dict: `vars`. */
@@ -207,11 +205,12 @@ export class VariableScope implements Scope {
   }
 
   #other(host: string): VariableScope {
-    let scope = this.#hostScopes.get(host);
+    if (this.#parent) return this.#parent.#other(host);
+    let scope = this.#hostScopes?.get(host);
     if (!scope) {
-      const { services, check, diff, forks, verbosity, limit, runTags, skipTags, playbookDir, reads } = this.context;
-      scope = new VariableScope(this.variables, { host, services, check, diff, forks, verbosity, limit, runTags, skipTags, playbookDir, reads }, this);
-      this.#hostScopes.set(host, scope);
+      const { services, options, playbookDir, reads } = this.context;
+      scope = new VariableScope(this.variables, { host, services, options, playbookDir, reads }, this);
+      (this.#hostScopes ??= new Map()).set(host, scope);
     }
     return scope;
   }
@@ -248,7 +247,7 @@ export class VariableScope implements Scope {
     }
     this.#busy.push({ host, label });
     try {
-      return evaluateData(source, this, within(record));
+      return evaluateData(source, this, new Record(record));
     } finally {
       this.#busy.pop();
     }
@@ -275,12 +274,6 @@ export class VariableScope implements Scope {
     for (const role of roles) layers.push(...roleLayers(role, 'role defaults', 'alone'));
     return (this.#layers = layers);
   }
-}
-
-/** A record whose findings are the reader's, save secrecy: that goes with the value. */
-function within(record: Record): Record {
-  const inner = Object.create(Record.prototype) as Record;
-  return Object.assign(inner, { secret: false, hosts: record.hosts, facts: record.facts, origins: record.origins });
 }
 
 function pushReversed(layers: Layer[], level: Level, dicts: readonly Dict[] | undefined): void {

@@ -47,7 +47,7 @@ test('without secrets nothing is marked, and what was read is noted', (t) => {
   const record = new Record();
   t.deepEqual(render(t, '{{#if on}}{{name}}{{/if}}', { on: true, name: 'x', other: 1 }, record), { text: 'x', secrets: [] });
   t.false(record.secret);
-  t.deepEqual([...record.facts].sort(), ['name', 'on']);
+  t.deepEqual([...record.hosts].sort(), ['name', 'on']);
 });
 
 test('what only a real run could tell makes the rendering unknown', (t) => {
