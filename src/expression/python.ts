@@ -118,9 +118,20 @@ function reprText(text: string): string {
   return out + quote;
 }
 
-/** Characters as Python counts them: code points. */
+/** A list of more characters takes more memory than a run has to spare. */
+const MOST_CHARACTERS = 30_000_000;
+
+/** Characters as Python counts them: code points. Longer than any output that is kept, a text can only have been made to grow. */
 export function characters(text: string): string[] {
+  if (text.length > MOST_CHARACTERS) fail(`a text of ${text.length} characters is too long to be taken apart`, `at most ${MOST_CHARACTERS} are`);
   return /[\ud800-\udfff]/.test(text) ? [...text] : text.split('');
+}
+
+/** How many characters a text has; no list of them is made. */
+export function countCharacters(text: string): number {
+  let pairs = 0;
+  for (const _ of text.matchAll(/[\ud800-\udbff][\udc00-\udfff]/g)) pairs++;
+  return text.length - pairs;
 }
 
 /** The key under which a dict holds a value; lists and dicts cannot be keys. */

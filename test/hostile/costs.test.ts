@@ -23,6 +23,7 @@ import { importsOf } from '../../src/plugins/imports.js';
 import { oneLine } from '../../src/report/style.js';
 import { Template } from '../../src/template/compile.js';
 import { spelling } from '../../src/template/hints.js';
+import { ContentError } from '../../src/value/errors.js';
 import { trimmedEnd, withoutEndSlashes } from '../../src/value/text.js';
 import { Source, type Value } from '../../src/value/value.js';
 import { parseYaml } from '../../src/yaml/index.js';
@@ -106,4 +107,11 @@ test('what ends a text falls off', (t) => {
   t.is(withoutEndSlashes('/a//'), '/a');
   t.is(withoutEndSlashes('///'), '/');
   t.is(withoutEndSlashes(''), '');
+});
+
+test('a text that was made to grow is not taken apart into characters; how many they are can be told', (t) => {
+  const scope = scopeOf({ a: '\ud83d\ude00'.repeat(16_000_000) });
+  const error = t.throws(() => compileExpression('a | list', here).evaluate(scope, new Reads()), { instanceOf: ContentError });
+  t.regex(error.message, /32000000 characters is too long to be taken apart/);
+  t.is(compileExpression('"x\ud83d\ude00\ud83d" | length', here).evaluate(scope, new Reads()), 3);
 });

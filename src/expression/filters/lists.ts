@@ -2,7 +2,7 @@
 import type { Value } from '../../value/value.js';
 import { attributePath, Group, member } from '../access.js';
 import { arithmetic } from '../arithmetic.js';
-import { asInt, compare, equals, isNumber, iterate, keyOf, numeric, read, str, truthy, typeName, characters } from '../python.js';
+import { asInt, characters, compare, countCharacters, equals, isNumber, iterate, keyOf, numeric, read, str, truthy, typeName } from '../python.js';
 import { random, shuffle } from '../random.js';
 import { table, type Env } from '../registry.js';
 import { defined, fail, Undefined, type Result } from '../undefined.js';
@@ -148,7 +148,7 @@ export function subelements(given: Value, path: Value, skipMissing: boolean): Va
 export const LISTS = table<Result>({
   'length|count(value)': (_, given) => {
     const value = read(given);
-    if (typeof value === 'string') return characters(value).length;
+    if (typeof value === 'string') return countCharacters(value);
     if (Array.isArray(value)) return value.length;
     return value instanceof Map ? value.size : fail(`object of type '${typeName(value)}' has no length`, 'only texts, lists and dicts have one');
   },
