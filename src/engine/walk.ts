@@ -67,14 +67,14 @@ function abandoned(hosts: readonly HostRun[]): NonNullable<HostRun['failed']> {
   return hosts.find((host) => host.failed)?.failed ?? hosts.find((host) => host.lost)!.lost!;
 }
 
-/** A role that is listed again: a host that ran something of it (not only skips) does not run it twice. */
+/** A role that is listed again: a host that ran something of it (not only skips), and came to its end, does not run it twice. */
 async function walkOnce(run: Run, frame: Frame, block: Block, hosts: readonly HostRun[]): Promise<void> {
   const { once } = block;
   if (once === undefined) return walkBlock(run, frame, block, hosts);
   const taking = hosts.filter((host) => !host.rolesDone.has(once));
   const before = taking.map((host) => host.done);
   if (taking.length) await walkBlock(run, frame, block, taking);
-  taking.forEach((host, i) => host.done > before[i]! && host.rolesDone.add(once));
+  taking.forEach((host, i) => host.done > before[i]! && !host.failed && !host.lost && host.rolesDone.add(once));
 }
 
 async function walkBlock(run: Run, frame: Frame, block: Block, hosts: readonly HostRun[]): Promise<void> {

@@ -95,7 +95,7 @@ export async function importRole(args: Dict, origins: ReadonlyMap<string, Origin
   try {
     const { name, ...use } = parseArgs(await loadSpec('import_role'), toPlain(new Map(plain), true) as {}, origins);
     const from: From = { tasks: use.tasks_from, vars: use.vars_from, defaults: use.defaults_from, handlers: use.handlers_from };
-    const used = await useRole(name, { params: new Map(), vars: new Map(), from, parent: frame.role, public: use.public ?? frame.ctx.playDefaults?.publicRoles ?? true, again: use.allow_duplicates, validate: use.rolespec_validate, origin: at }, frame);
+    const used = await useRole(name, { params: new Map(), vars: new Map(), from, parent: frame.role, public: use.public ?? frame.ctx.playDefaults?.publicRoles ?? true, again: use.allow_duplicates, validate: use.rolespec_validate, origin: at }, { ...frame, imported: true });
     return used?.entries ?? [];
   } catch (error) {
     frame.ctx.problems.push(caught(error, at));
@@ -121,8 +121,8 @@ export async function useRole(name: string, use: RoleUse, frame: Frame): Promise
   };
   const key = role.allowDuplicates ? undefined : JSON.stringify([path, toPlain(role.params, false), toPlain(use.vars, false)]);
   const before = frame.play.used.filter((each) => each.key !== undefined && each.key === key);
-  if (before.some((each) => covers(each.inherit, frame.inherit))) return { role, entries: [] };
-  frame.play.used.push({ key, inherit: frame.inherit });
+  if (before.some((each) => !each.imported && covers(each.inherit, frame.inherit))) return { role, entries: [] };
+  frame.play.used.push({ key, inherit: frame.inherit, imported: frame.imported === true });
   const entries = await useListed(given(meta, 'dependencies'), place(meta, 'dependencies', use.origin), { ...frame, role: undefined }, role);
   frame.play.roles.push(role);
 
@@ -144,7 +144,8 @@ export async function useRole(name: string, use: RoleUse, frame: Frame): Promise
 
 /**
  * A role listed again with the same parameters runs once. It is left out at once where the earlier use is sure to
- * run when the later would: same tags, and no condition (the same one may hold later). Else its block's `once` decides.
+ * run when the later would, and to its end: not imported into what may be rescued, same tags, and no condition (the same one
+ * may hold later). Else its block's `once` decides.
  */
 function covers(earlier: Inherited, later: Inherited): boolean {
   const tags = new Set(later.tags);

@@ -31,7 +31,9 @@ export interface Frame {
   files: readonly string[];
   handlers: boolean;
   /** The play's variables, and what static roles add to it. */
-  play: { vars: Dict; roles: Role[]; handlers: Task[]; used: { key: string | undefined; inherit: Inherited }[] };
+  play: { vars: Dict; roles: Role[]; handlers: Task[]; used: { key: string | undefined; inherit: Inherited; imported: boolean }[] };
+  /** Whether an import_role is around: where it fails the play may go on. */
+  imported?: boolean;
   ctx: LoadContext;
 }
 

@@ -155,7 +155,7 @@ class Builder {
     else {
       const tagged = resolveTagged(tag, raw);
       if (tagged === undefined) {
-        if (/^(?:int|float|bool|null)$/.test(tag)) throw this.#error(`"${raw}" is no ${tag}`, at, `drop the tag !!${tag}, or correct the value`);
+        if (/^(?:int|float|bool|null|binary)$/.test(tag)) throw this.#error(`"${raw}" is no ${tag}`, at, `drop the tag !!${tag}, or correct the value`);
         this.#unknownTag(tag, event.tagStart);
       }
       value = tagged!;
@@ -282,7 +282,7 @@ class Builder {
 
   #unknownTag(tag: string, at: number): never {
     const written = /^[a-z]/.test(tag) ? `!!${tag}` : tag;
-    throw this.#error(`unknown YAML tag "${written}"`, at, 'known are !unsafe, !vault, !!str, !!int, !!float, !!bool and !!null');
+    throw this.#error(`unknown YAML tag "${written}"`, at, 'known are !unsafe, !vault, !!str, !!int, !!float, !!bool, !!null and !!binary');
   }
 
   /** As in Ansible, what is encrypted is data: braces in it mean nothing. */

@@ -31,6 +31,9 @@ export function resolveTagged(tag: string, text: string): Value | undefined {
     case 'str':
     case 'timestamp':
       return text;
+    // Bytes are text here, as everything that has no type of its own.
+    case 'binary':
+      return /^[A-Za-z\d+/\s]*={0,2}\s*$/.test(text) ? Buffer.from(text, 'base64').toString() : undefined;
     case 'null':
       return NULL.test(text) ? null : undefined;
     case 'bool':

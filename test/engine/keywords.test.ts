@@ -1,6 +1,7 @@
 import { chmod, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
+import { Rig } from './rig.js';
 import { play } from './support.js';
 
 test('order says in which order hosts run', async (t) => {
@@ -489,4 +490,21 @@ test('topics of a role with its name in front; a play without force_handlers win
   const { told } = await play(t, site, { forceHandlers: true, files: { 'roles/r/handlers/main.yml': '- {name: heard, listen: topic, debug: }\n' } });
   t.true(told.includes('r : heard a ok'));
   t.false(told.some((line) => line.startsWith('h ')));
+});
+
+test('a role that failed half-way and was rescued runs where it is used again; one that came to its end does not', async (t) => {
+  const site = `- hosts: a
+  gather_facts: false
+  tasks:
+    - block:
+        - import_role: {name: r, allow_duplicates: false}
+      rescue:
+        - {name: rescued, set_fact: {good: true}}
+    - import_role: {name: r, allow_duplicates: false}
+    - import_role: {name: r, allow_duplicates: false}
+`;
+  const rig = await Rig.make({ 'hosts.yml': 'all:\n  hosts:\n    a:\n', 'site.yml': site, 'roles/r/tasks/main.yml': '- {name: first, debug: {msg: x}}\n- {name: second, assert: {that: good | default(false)}}\n' });
+  t.teardown(() => rig.remove());
+  await rig.run();
+  t.deepEqual(rig.events.flatMap((event) => (event.event === 'result' ? [`${event.task} ${event.result.status}`] : [])), ['r : first ok', 'r : second rescued', 'rescued ok', 'r : first ok', 'r : second ok']);
 });

@@ -11,7 +11,7 @@ const scalars: [string, Value][] = [
   ['8.0', new Float(8)], ['8.5', 8.5], ['1e3', '1e3'], ['1.0e+3', new Float(1000)], ['.5', 0.5], ['1.', new Float(1)], ['.inf', Infinity], ['-.INF', -Infinity],
   ['1.2.3', '1.2.3'], ['10.0.0.1', '10.0.0.1'], ['', null], ['~', null], ['null', null], ['NULL', null], ['nUll', 'nUll'],
   ['2024-01-31', '2024-01-31'], ['2024-01-31 10:00:00', '2024-01-31 10:00:00'],
-  ['"0644"', '0644'], ["'yes'", 'yes'], ['!!str 0644', '0644'], ['!!int "12"', 12], ['!!float 3', new Float(3)], ['!!bool "yes"', true], ['!!null ""', null],
+  ['"0644"', '0644'], ["'yes'", 'yes'], ['!!str 0644', '0644'], ['!!int "12"', 12], ['!!float 3', new Float(3)], ['!!bool "yes"', true], ['!!null ""', null], ['!!binary aMOkIQ==', 'hä!'], ['!!binary "aMOk IQ=="', 'hä!'],
   ['=', '='], ['hello world', 'hello world'], ['a:b', 'a:b'], ['"a\\tb\\u00e9"', 'a\tbé'], ["'it''s'", "it's"],
 ];
 for (const [text, wanted] of scalars) {
@@ -106,7 +106,7 @@ const wrong: [string, string, RegExp, RegExp?][] = [
   ['a: [1\nb: 2\n', '2:1', /YAML/],
   ['a: !vault |\n  $ANSIBLE_VAULT\n', '1:4', /vault/],
   ['a: !frob x\n', '1:4', /unknown YAML tag "!frob"/],
-  ['a: !!binary aGk=\n', '1:4', /unknown YAML tag "!!binary"/],
+  ['a: !!binary x(y\n', '1:13', /"x\(y" is no binary/],
   ['a: !!int x\n', '1:10', /"x" is no int/],
   ['a: *nope\n', '1:4', /no anchor &nope/],
   ['a: &a [*a]\n', '1:8', /inside its own anchor/],
