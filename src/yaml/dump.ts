@@ -27,6 +27,8 @@ export function dumpYaml(value: Value, options: DumpOptions = {}): string {
 /** A port in spirit of what `yaml/emitter.py` does for the values we have; anchors are never written. */
 class Emitter {
   #out = '';
+  /** The last character of it. Asking `#out` would have the whole of it put together anew, for each value. */
+  #last = '';
   #column = 0;
   readonly #step: number;
   readonly #flow: 'leaves' | 'all' | 'none';
@@ -52,13 +54,15 @@ class Emitter {
   }
 
   #write(text: string): void {
+    if (text === '') return;
     this.#out += text;
+    this.#last = text[text.length - 1]!;
     const lastBreak = text.lastIndexOf('\n');
     this.#column = lastBreak < 0 ? this.#column + text.length : text.length - lastBreak - 1;
   }
 
   #space(): void {
-    if (this.#column > 0 && !/[\s[{]$/.test(this.#out)) this.#write(' ');
+    if (this.#column > 0 && !/[\s[{]/.test(this.#last)) this.#write(' ');
   }
 
   #line(indent: number): void {

@@ -71,6 +71,7 @@ const CASES: { [what: string]: () => unknown } = {
   'Handlebars: a mustache that is refused': () => [spelling(`{{${blanks}x}}`), spelling(`{{${many('a=')} b c}}`), spelling(`{{a${many(' if a')}${many(' else a')}\n}}`)],
   'YAML: an error in a line of colons': () => parseYaml(`a: ${many(': {{')}"x\n`, 'hostile.yml'),
   'oneLine: blanks that no line break follows': () => oneLine(`a${blanks}x`),
+  'to_nice_yaml of many lines': () => compileExpression('v | to_nice_yaml', here).evaluate(scopeOf({ v: Array.from({ length: 30_000 }, (_, i) => `line ${i} of an output`) }), new Reads()),
   'human_to_bytes': () => filtered(`${'1'.repeat(MANY)}${blanks}1`, 'human_to_bytes'),
   'float': () => filtered(`${'1'.repeat(MANY)}x`, 'float'),
   'striptags, nothing closes': () => filtered(many('<!--'), 'striptags'),
