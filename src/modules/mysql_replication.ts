@@ -20,6 +20,8 @@ const spec = params({
   primary_connect_retry: int('Seconds between attempts to connect.').meta({ ...old('primary_connect_retry'), description: 'Seconds between attempts to connect.', title: 'int' }).optional(),
   primary_log_file: str('Binary log to begin at; counts only when a primary is set.').meta({ ...old('primary_log_file'), description: 'Binary log to begin at; counts only when a primary is set.', title: 'str' }).optional(),
   primary_log_pos: int('Position in it.').meta({ ...old('primary_log_pos'), description: 'Position in it.', title: 'int' }).optional(),
+  relay_log_file: str('Relay log to go on from; counts only when a primary is set.').optional(),
+  relay_log_pos: int('Position in it.').optional(),
   primary_ssl: bool('Whether TLS is used.').meta({ ...old('primary_ssl'), description: 'Whether TLS is used.', title: 'bool' }).optional(),
   primary_ssl_ca: str('CA certificate file.').meta({ ...old('primary_ssl_ca'), description: 'CA certificate file.', title: 'str' }).optional(),
   primary_ssl_capath: str('Folder of CA certificates.').meta({ ...old('primary_ssl_capath'), description: 'Folder of CA certificates.', title: 'str' }).optional(),
@@ -185,7 +187,7 @@ function optionChanges(wanted: Args, { dialect, replica, password }: Observed): 
   }
   const moved = changes.some(({ field }) => field === 'primary_host' || field === 'primary_port');
   // Where reading began is told by no server; where it is now moves on by itself.
-  if (moved) for (const field of ['primary_log_file', 'primary_log_pos'] as const) if (wanted[field] !== undefined) changes.push({ field, from: null, to: wanted[field] });
+  if (moved) for (const field of ['primary_log_file', 'primary_log_pos', 'relay_log_file', 'relay_log_pos'] as const) if (wanted[field] !== undefined) changes.push({ field, from: null, to: wanted[field] });
   if (wanted.primary_password !== undefined) {
     const denied = DENIED.has(Number(replica?.Last_IO_Errno));
     if (replica === undefined || moved || denied || (password !== undefined && password !== wanted.primary_password)) changes.push({ field: 'primary_password', from: null, to: null, secret: true });
@@ -199,6 +201,8 @@ function change(wanted: Args, { change: words, option, version }: Dialect, chang
     if (field === 'primary_password') return sql`${rawSql(`${option}_PASSWORD`)} = ${hidden(wanted.primary_password!)}`;
     if (field === 'primary_log_file') return sql`${rawSql(`${option}_LOG_FILE`)} = ${wanted.primary_log_file!}`;
     if (field === 'primary_log_pos') return sql`${rawSql(`${option}_LOG_POS`)} = ${wanted.primary_log_pos!}`;
+    if (field === 'relay_log_file') return sql`RELAY_LOG_FILE = ${wanted.relay_log_file!}`;
+    if (field === 'relay_log_pos') return sql`RELAY_LOG_POS = ${wanted.relay_log_pos!}`;
     const [parameter, suffix] = OPTIONS.find(([parameter]) => parameter === field)!;
     const value = wanted[parameter]!;
     if (parameter === 'primary_use_gtid') return rawSql(`${option}_USE_GTID = ${normal(value)}`);

@@ -2,6 +2,7 @@ import test from 'ava';
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { filesystem } from '../../src/modules/filesystem.js';
+import { sh } from '../../src/shell/sh.js';
 import { converge, inShells, look } from './harness.js';
 
 const asked = (args: object, answer: [string, string, string, string, string]) => {
@@ -25,6 +26,8 @@ test('what is on a device stays unless another is forced, and grows where there 
   t.throws(() => asked({ fstype: 'btrfs', resizefs: true }, ['y', 'btrfs', mib, '', '']), { message: '/dev/vdb needs to be mounted for btrfs operations' });
   t.throws(() => asked({ fstype: 'vfat', resizefs: true }, ['y', 'vfat', '', '', '']), { message: /does not support resizing vfat/ });
   t.is(filesystem.params.safeParse({ dev: '/x' }).success, false);
+  t.is(filesystem.params.safeParse({ dev: '/x', fstype: 'vfat', uuid: 'random' }).success, false);
+  t.is(filesystem.params.safeParse({ dev: '/x', fstype: 'ext4', uuid: 'random', resizefs: true }).success, false);
 });
 
 inShells(test, 'a file becomes a file system, grows and is wiped', async (t, place) => {
@@ -39,6 +42,13 @@ inShells(test, 'a file becomes a file system, grows and is wiped', async (t, pla
   const again = await converge(t, place, filesystem, { dev, fstype: 'ext4', resizefs: true });
   t.deepEqual(again.changes, []);
   t.regex(again.result['msg'] as string, /is using the whole device/);
+  const uuid = '01234567-89ab-cdef-0123-456789abcdef';
+  t.deepEqual((await converge(t, place, filesystem, { dev, fstype: 'ext4', uuid })).changes.map(({ field, to }) => [field, to]), [['uuid', uuid]]);
+  await converge(t, place, filesystem, { dev, state: 'absent' });
+  const made = { dev, fstype: 'ext4', opts: '-q', uuid, label: 'data' };
+  t.deepEqual((await converge(t, place, filesystem, made)).changes.map(({ field }) => field), ['fstype']);
+  t.deepEqual((await look(t, place, filesystem, { ...made, force: true })).changes, []);
+  t.regex((await place.run(sh`tune2fs -l ${dev}`)).stdout, /volume name: +data\n/);
   await converge(t, place, filesystem, { dev, state: 'absent' });
   t.deepEqual((await look(t, place, filesystem, { dev, state: 'absent' })).changes, []);
 }, ['dash', 'bash']);

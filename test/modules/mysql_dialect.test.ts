@@ -3,6 +3,7 @@ import test from 'ava';
 import { need } from '../connection/shells.js';
 import { dialect, parseVersion } from '../../src/modules/mysql_dialect.js';
 import { parseGrants } from '../../src/modules/mysql_grants.js';
+import mysqlReplication from '../../src/modules/mysql_replication.js';
 import { nativeHash, passwordMatches, sha256Crypt } from '../../src/modules/mysql_password.js';
 
 const STATEMENTS: [version: string, replicaStatus: string, primaryStatus: string, change: string, resetPrimary: string][] = [
@@ -23,6 +24,17 @@ for (const [version, ...expected] of STATEMENTS) {
     t.deepEqual([replicaStatus, primaryStatus, change, resetPrimary], expected as never);
   });
 }
+
+test('a replica goes on from a place in its relay log', async (t) => {
+  const wanted = mysqlReplication.params.parse({ mode: 'changeprimary', primary_host: 'db1', relay_log_file: "relay'1", relay_log_pos: 4 });
+  const observed = { dialect: dialect(parseVersion('10.11.6-MariaDB')), replica: undefined, primary: undefined, password: undefined };
+  const changes = mysqlReplication.compare(wanted, observed);
+  t.deepEqual(changes.map(({ field }) => field), ['primary_host', 'relay_log_file', 'relay_log_pos']);
+  const said: string[] = [];
+  const session = { run: async ({ text }: { text: string }) => (said.push(text), { rows: [] }) };
+  await mysqlReplication.apply(wanted, session as never, observed, changes);
+  t.deepEqual(said, ["CHANGE MASTER TO MASTER_HOST = 'db1', RELAY_LOG_FILE = 'relay\\'1', RELAY_LOG_POS = 4"]);
+});
 
 test('named connections and channels', (t) => {
   const mariadb = dialect(parseVersion('10.11.6-MariaDB'));
