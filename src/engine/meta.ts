@@ -38,6 +38,8 @@ const WORDS: { [word: string]: (run: Run, frame: Frame, task: Task, hosts: reado
   clear_host_errors: (run, frame) => {
     for (const name of frame.play.members) {
       const host = run.hosts.get(name)!;
+      // They are there for the plays behind; this one does not go on with them.
+      if (host.failed || host.lost) end([host]);
       host.failed = undefined;
       host.lost = undefined;
     }

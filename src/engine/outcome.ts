@@ -100,7 +100,7 @@ export function outcomeOfError(error: unknown, doing: string): Outcome {
     made.unreachable = unreachable;
     if (made.unreachable) {
       made.failed = false;
-      made.data.set('failed', false);
+      made.data.delete('failed');
     }
     return made;
   }

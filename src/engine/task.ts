@@ -173,7 +173,10 @@ function combined(results: readonly Outcome[]): Outcome {
   // As a command taken from an earlier run, the loop says what it said then.
   if (results.some(({ resumed, data }) => resumed && data.get('changed') === true)) whole.data.set('changed', true);
   whole.locked = results.some(({ locked }) => locked);
-  if (lost) [whole.unreachable, whole.failed, whole.failure] = [true, false, lost.failure];
+  if (lost) {
+    [whole.unreachable, whole.failed, whole.failure] = [true, false, lost.failure];
+    whole.data.set('unreachable', true);
+  }
   // Facts set by items count as if set one after the other.
   const facts = results.flatMap((result) => (result.data.get('ansible_facts') instanceof Map ? [...(result.data.get('ansible_facts') as Dict)] : []));
   if (facts.length) whole.data.set('ansible_facts', new Map(facts));

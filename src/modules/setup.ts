@@ -92,6 +92,7 @@ export default defineModule({
     const facts: Record<string, unknown> = {};
     for (const group of wanted.groups) for (const collect of COLLECTORS[group]) Object.assign(facts, collect(host));
     const kept = Object.entries(facts).flatMap(([name, value]) => (value !== undefined && wanted.keep(name) ? [[`ansible_${name}`, value]] : []));
-    return { ansible_facts: { ...Object.fromEntries(kept), gather_subset: wanted.subset, module_setup: true } };
+    const about = Object.entries({ gather_subset: wanted.subset, module_setup: true }).filter(([name]) => wanted.keep(name));
+    return { ansible_facts: Object.fromEntries([...kept, ...about]) };
   },
 });

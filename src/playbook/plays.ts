@@ -108,9 +108,14 @@ async function loadPlay(dict: Dict, at: Origin, path: string, ctx: LoadContext, 
   }
   const checked = await playValidation(dict, at, path, ctx);
   const validation = checked ? await loadEntries([checked.task], place(dict, 'validate_argspec', at), frame) : [];
+  const before = await entries('pre_tasks');
+  const imports = frame.play.handlers.length;
+  const roles = await loadRoles(given(dict, 'roles'), place(dict, 'roles', at), frame);
+  // As Ansible has them: those of roles, the play's own, those of imports. Of one name the last one counts.
+  const ofRoles = frame.play.handlers.splice(imports);
   const sections: Play['sections'] = [
-    { name: 'pre_tasks', entries: [...validation, ...(await entries('pre_tasks'))] },
-    { name: 'roles', entries: await loadRoles(given(dict, 'roles'), place(dict, 'roles', at), frame) },
+    { name: 'pre_tasks', entries: [...validation, ...before] },
+    { name: 'roles', entries: roles },
     { name: 'tasks', entries: await entries('tasks') },
     { name: 'post_tasks', entries: await entries('post_tasks') },
   ];
@@ -122,7 +127,7 @@ async function loadPlay(dict: Dict, at: Origin, path: string, ctx: LoadContext, 
     strategy: strategyOf(dict, at, ctx, vars), serial: given(dict, 'serial'), maxFailPercentage: given(dict, 'max_fail_percentage'),
     anyErrorsFatal: given(dict, 'any_errors_fatal'), forceHandlers: given(dict, 'force_handlers'),
     ignoreUnreachable: given(dict, 'ignore_unreachable'),
-    sections, handlers: [...handlers, ...frame.play.handlers], roles: frame.play.roles, keywords, tags: keywords.tags,
+    sections, handlers: [...ofRoles, ...handlers, ...frame.play.handlers], roles: frame.play.roles, keywords, tags: keywords.tags,
   };
 }
 

@@ -91,7 +91,7 @@ test('a loop goes on past a host out of reach when that is ignored', async (t) =
   tasks:
     - {name: asked, command: "echo {{ item }}", loop: [gone, c], delegate_to: "{{ item }}", ignore_unreachable: true, register: asked}
     - name: heard
-      assert: {that: "asked.results | map(attribute='stdout', default='none') | list == ['none', 'c']"}
+      assert: {that: ["asked.results | map(attribute='stdout', default='none') | list == ['none', 'c']", asked is unreachable, 'asked.results[0].failed is undefined']}
     - {name: not ignored, command: "true", loop: [gone, c], delegate_to: "{{ item }}"}
 `,
   });
@@ -441,9 +441,37 @@ test('meta: end_host, end_play and clear_host_errors', async (t) => {
 `,
   );
   t.deepEqual(told.filter((line) => line.startsWith('rest')).sort(), ['rest b changed', 'rest c changed']);
-  t.deepEqual(told.filter((line) => line.startsWith('back')).sort(), ['back b changed', 'back c changed']);
+  t.deepEqual(told.filter((line) => line.startsWith('back')).sort(), ['back c changed']);
   t.false(told.some((line) => line.startsWith('never')));
   t.is(told.filter((line) => line.startsWith('next')).length, 3);
+});
+
+test('handlers of roles run before those of the play, and of one name the last one counts', async (t) => {
+  const handlers = (names: string[], message: string) => names.map((name) => `- {name: ${name}, command: echo ${message}, register: heard}\n`).join('');
+  const { told } = await play(
+    t,
+    `- hosts: a
+  gather_facts: false
+  roles: [r]
+  tasks:
+    - {import_role: {name: imported}}
+    - {name: notifies, command: "true", notify: [of the play, of the role, of both, of the import]}
+    - {meta: flush_handlers}
+    - {name: heard, assert: {that: heard.stdout == 'imported'}}
+    - {name: of both, assert: {that: both.stdout == 'play'}}
+  handlers:
+    - {name: of the play, command: "true"}
+    - {name: of both, command: echo play, register: both}
+`,
+    {
+      files: {
+        'roles/r/handlers/main.yml': `- {name: of both, command: echo role, register: both}\n${handlers(['of the role'], 'role')}`,
+        'roles/imported/handlers/main.yml': handlers(['of the import'], 'imported'),
+        'roles/imported/tasks/main.yml': '- {name: there, debug: }\n',
+      },
+    },
+  );
+  t.deepEqual(told, ['imported : there a ok', 'notifies a changed', 'r : of the role a changed', 'of the play a changed', 'of both a changed', 'imported : of the import a changed', 'heard a ok', 'of both a ok']);
 });
 
 test('add_host and group_by reach later plays', async (t) => {
