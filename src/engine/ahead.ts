@@ -4,7 +4,7 @@ import type { Declarative, Imperative } from '../modules/module.js';
 import type { Entry } from '../playbook/types.js';
 import { ContentError, NotAheadError, UndefinedError } from '../value/errors.js';
 import type { Value } from '../value/value.js';
-import { Reads } from '../variables/index.js';
+import { factName, Reads } from '../variables/index.js';
 import { isAction } from './actions/index.js';
 import { holds } from './evaluate.js';
 import type { HostRun } from './host.js';
@@ -125,7 +125,7 @@ async function left({ task }: Call, asks: NonNullable<Foreseen['asks']>, known: 
   const { data } = outcome({ ...module.result(wanted, observed), changed: false });
   const facts = data.get('ansible_facts');
   return {
-    ...(facts instanceof Map && !task.delegateTo ? { facts: new Map([...facts].map(([name, value]) => [String(name).replace(/^ansible_/, ''), value])) } : {}),
+    ...(facts instanceof Map && !task.delegateTo ? { facts: new Map([...facts].map(([name, value]) => [factName(String(name)), value])) } : {}),
     ...(task.register !== undefined && !task.loop ? { variables: new Map<Value, Value>([[task.register, data]]) } : {}),
   };
 }

@@ -57,7 +57,7 @@ export function moduleDefaults(around: Inherited['moduleDefaults'], dict: Dict, 
  */
 export function withDefaults(name: string, written: string, spec: Spec, defaults: Inherited['moduleDefaults'], args: Dict, origins: Map<string, Origin>, ctx: LoadContext): Dict {
   if (defaults.size === 0) return args;
-  const isIn = (key: string): boolean => GROUPS[key.slice('group/'.length)]?.includes(name) === true || groupOf(key, ctx)?.has(written) === true;
+  const isIn = (key: string): boolean => GROUPS[key.slice('group/'.length)]?.includes(name) === true || [...(groupOf(key, ctx) ?? [])].some((member) => member === written || actionName(member) === name);
   const layers = [...defaults].filter(([key]) => key.startsWith('group/') && isIn(key)).map(([, layer]) => layer);
   const own = defaults.get(name) ?? defaults.get(written);
   if (own) layers.push(own);

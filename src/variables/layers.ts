@@ -71,3 +71,8 @@ export function merge(dicts: readonly Dict[]): Dict {
   merged.set(result, origins);
   return result;
 }
+
+/** What a fact is called within `ansible_facts`: without its prefix, save `ansible_local`, as Ansible has it. */
+export function factName(name: string): string {
+  return name === 'ansible_local' ? name : name.replace(/^ansible_/, '');
+}

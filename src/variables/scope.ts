@@ -3,7 +3,7 @@ import { localhost } from '../value/host-names.js';
 import type { Play, Task } from '../playbook/types.js';
 import { ContentError } from '../value/errors.js';
 import { holdsSource, Source, type Dict, type Value } from '../value/value.js';
-import { valueOf, type Found, type Layer, type Level } from './layers.js';
+import { factName, valueOf, type Found, type Layer, type Level } from './layers.js';
 import { lazily, LazyDict, VariablesDict } from './lazy.js';
 import { hasMagic, MAGIC, magicNames } from './magic.js';
 import type { Reads } from './reads.js';
@@ -148,7 +148,7 @@ export class VariableScope implements Scope {
   find(name: string): Found | undefined {
     for (const layer of this.#stack()) {
       // A fact is a variable only under its injected name: facts called "hostname" or "kernel" must not hide variables.
-      const key = layer.level !== 'facts' ? name : name.startsWith('ansible_') ? name.slice('ansible_'.length) : this.variables.isNamedFact(this.context.host, name) ? name : undefined;
+      const key = layer.level !== 'facts' ? name : name.startsWith('ansible_') ? factName(name) : this.variables.isNamedFact(this.context.host, name) ? name : undefined;
       if (key !== undefined && layer.vars.has(key)) return { layer, key };
     }
     return undefined;
@@ -160,7 +160,7 @@ export class VariableScope implements Scope {
     for (const name of this.context.loop?.keys() ?? []) seen.add(String(name));
     for (const name of magicNames(this)) seen.add(name);
     for (const layer of this.#stack()) {
-      for (const key of layer.vars.keys()) seen.add(layer.level === 'facts' ? `ansible_${String(key)}` : String(key));
+      for (const key of layer.vars.keys()) seen.add(layer.level === 'facts' && key !== 'ansible_local' ? `ansible_${String(key)}` : String(key));
     }
     yield* seen;
   }

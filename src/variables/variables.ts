@@ -6,7 +6,7 @@ import type { Play } from '../playbook/types.js';
 import { ContentError, UndefinedError } from '../value/errors.js';
 import type { Dict, Origin, Value } from '../value/value.js';
 import { originOf } from '../yaml/index.js';
-import { merge, originOfFound, valueOf, type Layer, type Level } from './layers.js';
+import { factName, merge, originOfFound, valueOf, type Layer, type Level } from './layers.js';
 import { VariableScope, type Context } from './scope.js';
 
 /** Where a value comes from: for `inventory host --explain` and error messages. */
@@ -83,7 +83,7 @@ export class Variables {
     const state = this.#state(host);
     for (const [key, value] of facts) {
       const name = String(key);
-      state.facts.set(name.replace(/^ansible_/, ''), value);
+      state.facts.set(factName(name), value);
       if (named && !name.startsWith('ansible_')) state.named.add(name);
     }
   }

@@ -50,7 +50,7 @@ test('module_defaults are inherited, the nearest of a module alone, and what the
 });
 
 test('module_defaults reach the gathering of facts, as do gather_subset, gather_timeout and fact_path', async (t) => {
-  const site = (keywords: string) => `- hosts: a\n${keywords}\n  tasks: [{name: local, debug: {msg: "{{ ansible_local }}"}}, {name: all, debug: {msg: "{{ ansible_facts | length }}"}}]\n`;
+  const site = (keywords: string) => `- hosts: a\n${keywords}\n  tasks: [{name: local, debug: {msg: "{{ ansible_local }}"}}, {name: among the others, assert: {that: ansible_facts.ansible_local == ansible_local}}, {name: all, debug: {msg: "{{ ansible_facts | length }}"}}]\n`;
   const { rig, data } = await play(t, site('  gather_facts: false'), {});
   const facts = path.join(rig.folder, 'facts.d');
   await mkdir(facts);

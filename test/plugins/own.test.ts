@@ -127,7 +127,7 @@ test.serial('collections: modules, roles, playbooks, redirects, what is gone, an
     [`${coll}/plugins/modules/sub/deep.sh`]: program('deep'),
     [`${coll}/plugins/modules/echoes.sh`]: '#!/bin/sh\n# WANT_JSON\ncat "$1"\n',
     [`${coll}/plugins/filter/f.js`]: 'export const filters = { loud: (text) => text.toUpperCase() };\n',
-    [`${coll}/meta/runtime.yml`]: 'plugin_routing:\n  modules:\n    before: {redirect: my.own.thing}\n    older: {deprecation: {warning_text: use thing}, redirect: my.own.thing}\n    builtin_now: {redirect: ansible.builtin.ping}\n    gone: {tombstone: {warning_text: it was of no use}}\n    lost: {redirect: your.own.thing}\naction_groups:\n  all: [echoes]\n',
+    [`${coll}/meta/runtime.yml`]: 'plugin_routing:\n  modules:\n    before: {redirect: my.own.thing}\n    older: {deprecation: {warning_text: use thing}, redirect: my.own.thing}\n    builtin_now: {redirect: ansible.builtin.ping}\n    gone: {tombstone: {warning_text: it was of no use}}\n    lost: {redirect: your.own.thing}\naction_groups:\n  all: [echoes]\n  words: [ansible.builtin.debug]\n',
     [`${coll}/roles/greet/tasks/main.yml`]: '- thing:\n',
     [`${coll}/playbooks/first.yml`]: '- hosts: all\n  gather_facts: false\n  tasks:\n    - thing:\n',
     'site.yml': `- import_playbook: my.own.first
@@ -147,11 +147,13 @@ test.serial('collections: modules, roles, playbooks, redirects, what is gone, an
     - debug: {msg: "{{ 'x' | my.own.loud }}"}
     - my.own.echoes: {msg: of the task}
       module_defaults: {group/my.own.all: {said: of the group, msg: no}}
+    - debug:
+      module_defaults: {group/my.own.words: {msg: of the group too}}
 `,
   });
   t.teardown(() => rig.remove());
   t.is((await rig.run()).exitCode, 0);
-  t.deepEqual(results(rig).map(({ data }) => data['said'] ?? data['ping'] ?? data['msg']), ['thing', 'thing', 'thing', 'deep', 'thing', 'thing', 'thing', 'pong', 'X', 'of the group']);
+  t.deepEqual(results(rig).map(({ data }) => data['said'] ?? data['ping'] ?? data['msg']), ['thing', 'thing', 'thing', 'deep', 'thing', 'thing', 'thing', 'pong', 'X', 'of the group', 'of the group too']);
   t.deepEqual(warnings(rig), ['my.own.older is deprecated: use thing']);
   for (const [name, message] of [['gone', /my\.own\.gone is gone/], ['lost', /my\.own\.lost is your\.own\.thing now, which is not on this machine/], ['missing', /there is no module "my\.own\.missing"/]] as const) {
     await rig.write({ 'site.yml': play(`- my.own.${name}:\n`) });
