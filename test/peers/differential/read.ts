@@ -57,7 +57,7 @@ export function readAnsible(output: string): Line[] {
     const found = RESULT.exec(line);
     if (!found) continue;
     const [, word, host, bad, item, json] = found;
-    const status = bad === 'UNREACHABLE' ? 'unreachable' : word === 'fatal' ? 'failed' : word === 'skipping' ? 'skipped' : (word as Line['status']);
+    const status = bad === 'UNREACHABLE' || (word === 'failed' && /"unreachable": true/.test(json ?? '')) ? 'unreachable' : word === 'fatal' ? 'failed' : word === 'skipping' ? 'skipped' : (word as Line['status']);
     let said: unknown;
     if (json === '{') {
       const end = lines.indexOf('}', i);
@@ -71,7 +71,7 @@ export function readAnsible(output: string): Line[] {
     }
     step.lines.push({ task: step.task, host: host!, status, ...(said === undefined ? {} : { said }), whole: item === undefined });
   }
-  return inOrder(steps.filter(({ task }) => task !== 'meta'));
+  return inOrder(steps.filter(({ task }) => !/(?:^| : )meta$/.test(task)));
 }
 
 /** Of a loop the items are compared: what a loop comes to is its items'. */
