@@ -202,7 +202,9 @@ async function imperative(job: Job, module: Imperative<any, any>, wanted: unknow
 /** What a command came to. @throws ModuleError where it failed */
 function judged(job: Job, module: Imperative<any, any>, wanted: unknown, step: Step, output: Output): Outcome {
   if (output.rc === 124 && step.timeout !== undefined) throw ended(output, step.timeout, `${module.name} failed`);
-  const returns = module.result(wanted, output);
+  const said = module.result(wanted, output);
+  // What a module in Python prints there is nobody's; of a job Ansible's wrapper adds it to the result.
+  const returns = module.answers && job.async && output.stderr !== '' ? { stderr: output.stderr, ...said } : said;
   const bad = typeof returns['failed'] === 'boolean' ? returns['failed'] : output.rc !== 0;
   if (!bad) return outcome({ changed: module.changes !== false, ...returns, failed: false }, { changes: differencesOf(returns['diff'], job) });
   throw new ModuleError(typeof returns['msg'] === 'string' && returns['msg'] !== '' ? returns['msg'] : 'non-zero return code', {

@@ -77,3 +77,10 @@ test('a job is known to later runs, which find what it left on the host', async 
   await rig.run();
   t.like(data('status'), { rc: 4, stdout: 'from the script', finished: true, ansible_job_id: jid });
 });
+
+test('what a module that gives its result itself says on standard error is in the result of its job, and only there', async (t) => {
+  const files = { 'library/noisy': "#!/bin/sh\n# WANT_JSON\necho '{\"changed\": false}'\necho loud >&2\n" };
+  const { data } = await play(t, site(`    - {name: job, noisy: {}, async: 60, poll: 0.1}\n    - {name: task, noisy: {}}\n`), { files });
+  t.is(data('job').stderr, 'loud\n');
+  t.is(data('task').stderr, undefined);
+});

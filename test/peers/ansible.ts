@@ -55,7 +55,7 @@ export class AnsibleTargets {
     const made = await labStatus({ name: lab });
     if (made?.base.includes(READY)) return new AnsibleTargets(resolve(checkout), targets, await newFolder(), made);
     const state = await labUp({ name: lab, hosts: [{ name: HOST }], say });
-    await run('ssh', labSsh(state, HOST, ['sudo sh']), { input: 'apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y python3 python3-jinja2 python3-yaml file bsdextrautils acl tzdata gnupg python3-pip locales' });
+    await run('ssh', labSsh(state, HOST, ['sudo sh']), { input: 'apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y python3 python3-jinja2 python3-yaml file bsdextrautils acl tzdata' });
     return new AnsibleTargets(resolve(checkout), targets, await newFolder(), await labSnapshot(state, READY));
   }
 
