@@ -31,7 +31,15 @@ const isChanged = (value: Value, test: string) => {
   if (!dict.has('changed') && Array.isArray(results)) return results.some((one) => one instanceof Map && truthy(one.get('changed') ?? false));
   return flag(value, test, 'changed');
 };
-const stat = (path: Value, link = false): Stats | undefined => (link ? lstatSync : statSync)(str(path), { throwIfNoEntry: false });
+/** As in Python (os.path), what cannot be looked at, since its name is too long or is none, is not there. */
+function stat(path: Value, link = false): Stats | undefined {
+  const text = str(path);
+  try {
+    return (link ? lstatSync : statSync)(text, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}
 const matches = (text: Value, pattern: Value, ignorecase: Value, multiline: Value, how: 'match' | 'search' | 'fullmatch') => {
   const regex = pythonRegex(str(pattern), `${truthy(ignorecase) ? 'i' : ''}${truthy(multiline) ? 'm' : ''}`);
   const subject = str(text);

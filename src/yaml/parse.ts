@@ -59,6 +59,9 @@ function parse(input: string, file: string, reading: Reading): { value: Value; a
   return new Builder(text, reading).build(events);
 }
 
+/** So many characters are read again for lines that have to be joined: some seconds. A text of 20 kB may have 1500 such lines. */
+const MOST_AGAIN = 30_000_000;
+
 /**
  * Lines inside [ ] and { } may begin left of what these stand in, as PyYAML takes them. The parser does not: such a line is
  * joined to the one before, spaces for the line break and comments, so that each place stays where it was.
@@ -67,12 +70,14 @@ function parse(input: string, file: string, reading: Reading): { value: Value; a
 function eventsOf(input: string, file: string): Event[] {
   let joined = input;
   let first: unknown;
-  for (;;) {
+  for (let again = 0; ; ) {
     try {
       return parseEvents(joined, { filename: file, maxDepth: MAX_DEPTH });
     } catch (error) {
       first ??= error;
       if (!(error instanceof YAMLException) || error.reason !== 'deficient indentation' || !error.mark) throw first;
+      again += joined.length;
+      if (again > MOST_AGAIN) throw first;
       const before = joined.slice(0, error.mark.position);
       const end = withoutComments(before);
       if (!before.slice(end.length).includes('\n')) throw first;

@@ -31,7 +31,7 @@ import { scopeOf } from '../expression/scope.js';
 import { OURS } from './targets.js';
 
 /** Milliseconds for a text of some 100 kB. Where each character costs the same that is a few; the square of them is a minute, two to their power is for ever. */
-const PATIENCE = 4000;
+const PATIENCE = 8000;
 const MANY = 100_000;
 
 const here = { file: 'hostile', line: 1, column: 1 };
@@ -70,6 +70,7 @@ const CASES: { [what: string]: () => unknown } = {
   'Handlebars: words just short enough': () => new Template(`${'x'.repeat(1999)} `.repeat(50), 'hostile.hbs', () => () => assert()),
   'Handlebars: a mustache that is refused': () => [spelling(`{{${blanks}x}}`), spelling(`{{${many('a=')} b c}}`), spelling(`{{a${many(' if a')}${many(' else a')}\n}}`)],
   'YAML: an error in a line of colons': () => parseYaml(`a: ${many(': {{')}"x\n`, 'hostile.yml'),
+  'YAML: many lines left of the quotes they stand in': () => parseYaml(`a: 'x ${'---\n'.repeat(20_000)}`, 'hostile.yml'),
   'oneLine: blanks that no line break follows': () => oneLine(`a${blanks}x`),
   'to_nice_yaml of many lines': () => compileExpression('v | to_nice_yaml', here).evaluate(scopeOf({ v: Array.from({ length: 30_000 }, (_, i) => `line ${i} of an output`) }), new Reads()),
   'human_to_bytes': () => filtered(`${'1'.repeat(MANY)}${blanks}1`, 'human_to_bytes'),
@@ -115,4 +116,8 @@ test('a text that was made to grow is not taken apart into characters; how many 
   const error = t.throws(() => compileExpression('a | list', here).evaluate(scope, new Reads()), { instanceOf: ContentError });
   t.regex(error.message, /32000000 characters is too long to be taken apart/);
   t.is(compileExpression('"x\ud83d\ude00\ud83d" | length', here).evaluate(scope, new Reads()), 3);
+});
+
+test('a path that cannot be one leads to no file', (t) => {
+  for (const path of ['s'.repeat(5000), 'a\0b']) for (const what of ['file', 'directory', 'link', 'exists', 'link_exists']) t.false(compileExpression(`v is ${what}`, here).evaluate(scopeOf({ v: path }), new Reads()));
 });
