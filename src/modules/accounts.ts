@@ -3,14 +3,19 @@ import { raw, sh, type Sh } from '../shell/sh.js';
 import { ModuleError, type Output } from './module.js';
 
 /**
- * Defines `account DATABASE NAME`, which prints the entry of this name or number, if there is one, and fails only where it could not ask.
+ * Defines `accounts DATABASE NAME…`, which prints the entries of these names or numbers, as far as there are any, and fails
+ * only where it could not ask.
  * @param local look in the files of /etc alone
  */
 export function lookups(local: boolean): Sh {
-  // getent(1): 2 means that there is no such entry.
-  return raw(`account() {
-  if ${local ? 'false' : 'command -v getent >/dev/null'}; then getent "$1" -- "$2" || [ $? -eq 2 ]
-  else awk -F: -v n="$2" '$1 == n || (n ~ /^[0-9]+$/ && $3 == n)' "/etc/$1"
+  // getent(1): 2 means that there is no such entry; musl's then looks no further.
+  return raw(`accounts() {
+  muster_in=$1; shift
+  if ${local ? 'false' : 'command -v getent >/dev/null'}; then
+    if [ $# -gt 1 ] && muster_got=$(getent "$muster_in" -- "$@"); then printf '%s\\n' "$muster_got"; return; fi
+    for muster_n do getent "$muster_in" -- "$muster_n" || [ $? -eq 2 ] || return; done
+  else
+    for muster_n do awk -F: -v n="$muster_n" '$1 == n || (n ~ /^[0-9]+$/ && $3 == n)' "/etc/$muster_in" || return; done
   fi
 }`);
 }

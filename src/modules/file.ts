@@ -181,7 +181,7 @@ export const file = defineModule<typeof schema, Observed>({
   remarks({ state, owner, group }) {
     if (state === 'absent' || (owner === undefined && group === undefined)) return undefined;
     const known = (what: string, database: string, id: string, name: string | undefined) =>
-      name === undefined ? join([]) : sh`a=$(account ${database} ${name}) || exit; [ "$a" ] || printf '%s\n' ${`failed to look up ${what}${/^\d+$/.test(name) ? ` with ${id}` : ''} ${name}. Create ${what} up to this point in real play`}`;
+      name === undefined ? join([]) : sh`a=$(accounts ${database} ${name}) || exit; [ "$a" ] || printf '%s\n' ${`failed to look up ${what}${/^\d+$/.test(name) ? ` with ${id}` : ''} ${name}. Create ${what} up to this point in real play`}`;
     return join([lookups(false), known('user', 'passwd', 'uid', owner), known('group', 'group', 'gid', group)]);
   },
   touches(wanted, { state, entry }) {

@@ -31,7 +31,7 @@ export default defineModule({
     return args;
   },
   inspect: (wanted) => sh`${lookups(wanted.local)}
-echo @group; account group ${wanted.name} || exit
+echo @group; accounts group ${wanted.name} || exit
 echo @end`,
   parse(output, wanted): { gid: number } | undefined {
     const line = sections(output, `the group ${wanted.name}`)('group')[0];
@@ -59,7 +59,7 @@ if command -v groupadd >/dev/null; then groupadd ${raw(wanted.system ? '-r' : ''
 else addgroup ${raw(wanted.system ? '-S' : '')} ${number} ${name} || exit
 fi
 ${lookups(wanted.local)}
-account group ${name}`,
+accounts group ${name}`,
     };
   },
   undo({ name, state }, observed) {

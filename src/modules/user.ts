@@ -1,7 +1,8 @@
 import { join, sh, type Sh } from '../shell/sh.js';
-import { lookups, NAME, needing, sections } from './accounts.js';
+import { lookups, NAME, needing } from './accounts.js';
 import { defineModule, ModuleError, type Back, type Change, type Output } from './module.js';
 import { bool, choice, float, int, list, params, path, secret, str } from './params.js';
+import { hasHalfKey, inspect, keyFile, keyPath, parse, tellKey, type Account, type Observed } from './user_look.js';
 import { hostPath } from './words.js';
 
 const schema = params({
@@ -65,91 +66,6 @@ function isPassword(text: string): boolean {
   const [, method, hash] = /^!*\$(\w+)\$(?:.*\$)?([A-Za-z0-9./]+)$/.exec(text) ?? [];
   return method !== undefined && hash!.length === (LENGTHS[method] ?? hash!.length);
 }
-
-interface Account {
-  uid: number;
-  gid: number;
-  comment: string;
-  home: string;
-  shell: string;
-  /** Fields of /etc/shadow, none where it has no such entry; undefined where it may not be read. */
-  shadow: string[] | undefined;
-  /** Name and number of all groups, the primary one first. */
-  groups: { name: string; gid: number }[];
-  /** Whether the wanted home folder, or else the present one, is there. */
-  homeExists: boolean;
-}
-interface Observed {
-  account: Account | undefined;
-  /** Number of the wanted primary group; undefined where there is no such group. */
-  group: number | undefined;
-  /** The wanted shell and home folder, with `~` expanded as the asking user has it. */
-  expanded: { shell: string | undefined; home: string | undefined };
-  /** A group has the user's name. */
-  namesake: boolean;
-  key: { fingerprint: string; publicKey: string } | undefined;
-  /** There is a public key alone, in the way of a new pair. */
-  halfKey: boolean;
-}
-
-const keyFile = (wanted: Wanted) => wanted.ssh_key_file ?? `.ssh/id_${wanted.ssh_key_type}`;
-/** Sets $k to the path of the key, given the home folder in $h. */
-const keyPath = (wanted: Wanted): Sh => (keyFile(wanted).startsWith('/') ? sh`k=${keyFile(wanted)}` : sh`k=$h/${keyFile(wanted)}`);
-
-/** Prints public key and fingerprint, if there are any, and whether there is somebody's public key alone. */
-const tellKey = sh`echo @key
-if [ -e "$k" ]; then ssh-keygen -lf "$k" </dev/null || :; cat "$k.pub" 2>/dev/null || :; elif [ -e "$k.pub" ]; then echo @halfkey; fi`;
-
-function inspect(wanted: Wanted): Sh {
-  return join([
-    lookups(wanted.local),
-    sh`u=${wanted.name}
-echo @passwd; e=$(account passwd "$u") || exit; printf '%s\\n' "$e"
-echo @namesake; account group "$u" || exit`,
-    ...(['shell', 'home'] as const).map((field) => (wanted[field]?.startsWith('~') ? sh`echo ${`@wanted${field}`}; printf '%s\\n' ${hostPath(wanted[field])}` : sh``)),
-    wanted.group === undefined ? sh`` : sh`echo @group; account group ${wanted.group} || exit`,
-    sh`if [ -n "$e" ]; then
-  # id tells the number, and fails, where a group of that number is gone.
-  echo @ids; id -G -- "$u" || exit
-  id -Gn -- "$u" 2>/dev/null || :
-  h=\${e%:*}; h=\${h##*:}
-  [ -d ${wanted.home === undefined ? sh`"$h"` : hostPath(wanted.home)} ] && echo @home
-  [ -r /etc/shadow ] && { echo @shadow; account shadow "$u" || exit; }`,
-    wanted.generate_ssh_key ? sh`  ${keyPath(wanted)}; ${tellKey}` : sh``,
-    sh`fi
-echo @end`,
-  ]);
-}
-
-function parse(output: Output, wanted: Wanted): Observed {
-  const section = sections(output, `the user ${wanted.name}`);
-  const entry = section('passwd')[0];
-  const fields = entry?.split(':');
-  if (fields && (fields.length !== 7 || !/^\d+$/.test(fields[2]!))) throw new ModuleError(`cannot read the entry of the user: ${entry}`);
-  const [numbers, names] = section('ids').map((line) => line.trim().split(/\s+/));
-  const gid = section('group')[0]?.split(':')[2];
-  const [fingerprint, publicKey] = section('key');
-  const shadow = output.stdout.includes('\n@shadow\n') ? (section('shadow')[0]?.split(':') ?? []) : undefined;
-  return {
-    account: fields && {
-      uid: Number(fields[2]),
-      gid: Number(fields[3]),
-      comment: fields[4]!,
-      home: fields[5]!,
-      shell: fields[6]!,
-      shadow,
-      groups: (numbers ?? []).map((number, i) => ({ gid: Number(number), name: names?.[i] ?? number })),
-      homeExists: output.stdout.includes('\n@home\n'),
-    },
-    group: gid === undefined ? undefined : Number(gid),
-    expanded: { shell: section('wantedshell')[0] ?? wanted.shell, home: section('wantedhome')[0] ?? wanted.home },
-    namesake: section('namesake').length > 0,
-    halfKey: hasHalfKey(output),
-    key: fingerprint === undefined ? undefined : { fingerprint, publicKey: publicKey ?? '' },
-  };
-}
-
-const hasHalfKey = ({ stdout }: Output): boolean => stdout.includes('\n@halfkey\n');
 
 /** Days since the epoch for shadow's field of expiry; empty for never. */
 const expiry = (seconds: number) => (seconds < 0 ? '' : String(Math.floor(seconds / 86400)));
@@ -230,7 +146,7 @@ printf '%s\\n' ${`${name}:${wanted.password!}`} | chpasswd -e || exit`);
   const ages = aging.filter(([field]) => has(field) || (!observed.account && wanted[field] !== undefined)).flatMap(([field, , option]) => [option, String(wanted[field])]);
   if (ages.length) parts.push(sh`chage ${ages} -- ${name} || exit`);
   parts.push(sh`${lookups(wanted.local)}
-e=$(account passwd ${name}) && [ -n "$e" ] || { echo "the user "${name}" is not there after all" >&2; exit 1; }
+e=$(accounts passwd ${name}) && [ -n "$e" ] || { echo "the user "${name}" is not there after all" >&2; exit 1; }
 h=\${e%:*}; h=\${h##*:}`);
   if (has('home folder')) parts.push(makeHome(wanted));
   if (has('ssh_key')) parts.push(makeKey(wanted));

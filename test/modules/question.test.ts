@@ -9,6 +9,7 @@ import { file } from '../../src/modules/file.js';
 import { look, seen } from '../../src/modules/look.js';
 import { hostPath } from '../../src/modules/words.js';
 import service from '../../src/modules/service.js';
+import user from '../../src/modules/user.js';
 import { Question } from '../../src/shell/question.js';
 import type { Output } from '../../src/shell/step.js';
 import { sh, type Sh } from '../../src/shell/sh.js';
@@ -63,6 +64,29 @@ inShells(test, 'a look that fails spoils no other: each is asked alone', async (
   const output = await place.run(carried[0]!.script);
   t.not(output.rc, 0);
   t.deepEqual(apart([output]), [undefined, undefined]);
+});
+
+inShells(test, 'users, of whom some are not there', async (t, place) => {
+  const wanted = [{ name: 'root', groups: ['root'] }, { name: 'daemon', group: '0' }, { name: 'no-such-user' }, { name: 'bin', group: 'no-such-group', home: '/' }, { name: 'nobody', state: 'absent' }, { name: 'root', home: '/no such home' }].map((args) => user.params.parse(args));
+  const read = (output: Output, i: number) => user.parse(output, wanted[i]!);
+  t.is(await alike(t, place, wanted.map((each) => user.inspect(each)), read), 1);
+  // Those that are all there are told by one process of each kind.
+  const there = wanted.filter(({ name, group }) => ![name, group].some((one) => one?.startsWith('no-such')));
+  t.is(await alike(t, place, there.map((each) => user.inspect(each)), (output, i) => user.parse(output, there[i]!)), 1);
+  const local = wanted.map((each) => user.inspect({ ...each, local: true }));
+  t.is(await alike(t, place, local, read), 1);
+  const root = read(await place.run(user.inspect(wanted[0]!)), 0);
+  t.deepEqual([root.account!.groups[0], root.account!.homeExists, root.namesake], [{ name: 'root', gid: 0 }, true, true]);
+});
+
+test('users whose service spells them otherwise are asked about alone', (t) => {
+  const both = ['Ann', 'bob'].map((name) => user.params.parse({ name }));
+  const { kind } = user.inspect(both[0]!) as Question<(typeof both)[0]>;
+  const ids = ['ann', 'bob'].map((name) => `uid=1(${name}) gid=1(x y) groups=1(x y),2`).join('\n');
+  const told = (first: string) => kind.apart(`@passwd\n${first}:x:1:1::/:/bin/sh\nbob:x:1:1::/:/bin/sh\n@groups\nBob:x:7:\n@home\nbob\n@ids\n${ids.replace('(ann)', `(${first})`)}\n@end\n`, both);
+  t.is(told('ann'), undefined);
+  const bob = user.parse({ rc: 0, stdout: told('Ann')![1]!, stderr: '' }, both[1]!);
+  t.deepEqual([bob.account!.groups, bob.account!.homeExists, bob.namesake], [[{ gid: 1, name: 'x y' }, { gid: 2, name: '2' }], true, true]);
 });
 
 inShells(test, 'init scripts', async (t, place) => {

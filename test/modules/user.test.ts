@@ -9,7 +9,8 @@ import { inShells, look, type Place } from './harness.js';
 
 const HASH = '$6$salt$hash';
 function answer(parts: { passwd?: string; group?: string; ids?: string; shadow?: string; home?: boolean; key?: string; namesake?: string }): Output {
-  const text = `@passwd\n${parts.passwd ?? ''}\n@namesake\n${parts.namesake ?? ''}\n@group\n${parts.group ?? ''}\n@ids\n${parts.ids ?? '1000 27 33\nann sudo www-data'}\n${parts.home === false ? '' : '@home\n'}`;
+  const ids = 'uid=1000(ann) gid=1000(ann) groups=1000(ann),27(sudo),33(www-data)';
+  const text = `@passwd\n${parts.passwd ?? ''}\n@groups\n${parts.namesake ?? ''}\n${parts.group ?? ''}\n@wanted\n${parts.home === false ? '' : '0'}\n@home\n${parts.home === false ? '' : 'ann'}\n@ids\n${parts.ids ?? ids}\n`;
   return { rc: 0, stdout: `${text}${parts.shadow === undefined ? '' : `@shadow\n${parts.shadow}\n`}@key\n${parts.key ?? ''}\n@end\n`, stderr: '' };
 }
 const ann = { passwd: 'ann:x:1000:1000:Ann,,,:/home/ann:/bin/sh', shadow: `ann:${HASH}:19000:0:99999:7:::` };
@@ -114,7 +115,7 @@ inShells(test, 'user: a change, and no password in arguments', async (t, place) 
 
 inShells(test, 'user: whose primary group is gone can still be looked up', async (t, place) => {
   await faked(place, []);
-  await writeFile(join(place.dir, '..', 'bin', 'id'), '#!/bin/sh\necho 1001\n[ "$1" = -G ]\n', { mode: 0o755 });
+  await writeFile(join(place.dir, '..', 'bin', 'id'), '#!/bin/sh\necho "uid=1($2) gid=1001 groups=1001"\nexit 1\n', { mode: 0o755 });
   t.deepEqual((await look(t, place, user, { name: userInfo().username, state: 'absent' })).changes, [{ field: 'state', from: 'present', to: 'absent' }]);
 });
 
@@ -129,7 +130,7 @@ inShells(test, 'user: a new one', async (t, place) => {
   const calls = await faked(place, ['useradd']);
   const me = userInfo().username;
   const wanted = user.params.parse({ name: me, uid: 7, system: true, umask: '077', uid_min: 5, uid_max: 9, seuser: 'staff_u', shell: '/bin/ba sh', expires: 1735689600 });
-  const observed = user.parse(answer({ ids: '', namesake: 'x:x:1:' }), wanted);
+  const observed = user.parse(answer({ ids: '', namesake: `${me}:x:1:` }), wanted);
   const output = await place.run(user.apply(wanted, observed, user.compare(wanted, observed)));
   t.is(output.rc, 0, output.stderr);
   t.deepEqual(await calls(), [`useradd <-u> <7> <-N> <-s> </bin/ba sh> <-e> <2025-01-01> <-m> <-K> <UMASK=077> <-K> <UID_MIN=5> <-K> <UID_MAX=9> <-Z> <staff_u> <-r> <--> <${me}>`]);
