@@ -101,7 +101,7 @@ export function patternRegex(pattern: string): string {
 }
 
 export function fits(pattern: string, text: string): boolean {
-  return fnmatch(pattern).test(text);
+  return isPattern(pattern) ? fnmatch(pattern).test(text) : pattern === text;
 }
 
 /** Whether an installed version is what the spec asks for. */

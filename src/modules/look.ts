@@ -251,7 +251,8 @@ function pieces(rest: string[], hashed: readonly boolean[], whole = false): Piec
   const chunkSize = whole ? Math.max(hashed.length, 1) : CHUNK;
   for (let from = 0; from < hashed.length || (whole && from === 0); from += chunkSize) {
     const asked = hashed.slice(from, from + chunkSize);
-    const chunk = asked.map((): Piece => ({ named: rest.splice(0, 3) as Piece['named'], stat: undefined, sum: undefined }));
+    const told = rest.splice(0, asked.length * 3);
+    const chunk = asked.map((_, i): Piece => ({ named: told.slice(i * 3, i * 3 + 3) as Piece['named'], stat: undefined, sum: undefined }));
     const there = chunk.filter(({ named: [kind] }) => kind !== 'absent');
     const stats = (rest.shift() ?? '').split('\n');
     there.forEach((piece, i) => (piece.stat = stats.slice(i * 3, i * 3 + 3)));

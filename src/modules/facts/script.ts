@@ -38,8 +38,8 @@ const EXISTING = `/run/systemd/system /run/openrc /run/runit /usr/bin/apt-get /u
 const SECTIONS: { [group in Group]: string } = {
   min: `s machine; uname -m
 s date; date '+%Y %m %d %H %M %S %A %w %W %U %s %N %Z %z'
-s id; id
-s passwd; { getent passwd "$(id -u)" || grep "^[^:]*:[^:]*:$(id -u):" /etc/passwd; } 2>/dev/null
+i=$(id); s id; echo "$i"; i=\${i#uid=}; i=\${i%%[!0-9]*}
+s passwd; { getent passwd "$i" || grep "^[^:]*:[^:]*:$i:" /etc/passwd; } 2>/dev/null
 s bits; getconf LONG_BIT 2>/dev/null
 read n </proc/sys/kernel/hostname
 case $n in
@@ -49,7 +49,7 @@ esac
 [ -d /run/systemd/system ] && { s systemd; systemctl --version 2>/dev/null; }
 [ -d /proc/1/root/. ] && { s root; [ / -ef /proc/1/root/. ] && echo same || echo other; }`,
   hardware: `s cpuinfo; grep -E '^(processor|model name|vendor_id|physical id|siblings|cpu cores|Processor|cpu|CPU implementer)[[:space:]]*:' /proc/cpuinfo
-s uuids; ls -l /dev/disk/by-uuid 2>/dev/null
+s uuids; [ ! -d /dev/disk/by-uuid ] || ls -l /dev/disk/by-uuid 2>/dev/null
 if [ -w / ] && command -v vgs >/dev/null && [ -e /dev/mapper/control ]; then
   for q in 'vgs -o vg_name,pv_count,lv_count,vg_size,vg_free' 'lvs -o lv_name,vg_name,lv_size' 'pvs -o pv_name,vg_name,pv_size,pv_free'; do s "\${q%% *}"; timeout 5 $q --noheadings --nosuffix --units g --separator , 2>/dev/null; done
 fi
