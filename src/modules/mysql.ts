@@ -2,11 +2,12 @@ import { isUtf8 } from 'node:buffer';
 import { Duplex } from 'node:stream';
 import { authPlugins } from 'mysql2';
 import mysql, { type Connection as MysqlConnection } from 'mysql2/promise';
-import { sh } from '../shell/sh.js';
+import { sh, type Sh } from '../shell/sh.js';
 import { ModuleError, type Channel } from './module.js';
 import { dialect, parseVersion, type Dialect } from './mysql_dialect.js';
 import { id, sql, type Sql } from './mysql_sql.js';
-import { dict, int, path, secret, str } from './params.js';
+import { bool, dict, int, path, secret, str } from './params.js';
+import { hostPath } from './words.js';
 
 /** What the mysql modules share: logging in through the host's connection, and statements whose secrets stay hidden. */
 export const loginParams = {
@@ -17,6 +18,10 @@ export const loginParams = {
   login_unix_socket: path('Socket of the server; found by itself for localhost.').optional(),
   config_file: path('Option file on the host whose [client] section is read.').default('~/.my.cnf'),
   connect_timeout: int('Seconds until a login is given up.').default(30),
+  ca_cert: path("File on the host with the authority that the server's certificate must come from; with one of the four that follow TLS is used, by a socket too.").meta({ aliases: ['ssl_ca'] }).optional(),
+  client_cert: path('File on the host with a certificate that is shown to the server.').meta({ aliases: ['ssl_cert'] }).optional(),
+  client_key: path('File on the host with the key of client_cert, where that file does not hold it.').meta({ aliases: ['ssl_key'] }).optional(),
+  check_hostname: bool('Whether the certificate must name login_host (localhost, by a socket): so with ca_cert, unless said otherwise. Without ca_cert nothing is checked.').optional(),
 };
 
 export interface Login {
@@ -27,6 +32,10 @@ export interface Login {
   login_unix_socket?: string | undefined;
   config_file: string;
   connect_timeout: number;
+  ca_cert?: string | undefined;
+  client_cert?: string | undefined;
+  client_key?: string | undefined;
+  check_hostname?: boolean | undefined;
 }
 
 export type Row = Record<string, unknown>;
@@ -72,14 +81,19 @@ export async function connectMysql(login: Login, channel: Channel, database?: st
   const port = login.login_port !== 3306 ? login.login_port : Number(client.port ?? 3306);
   const where = socket === undefined ? { host: isLocal(host) ? '127.0.0.1' : host, port } : { socket };
   const user = login.login_user ?? client.user ?? 'root';
+  const ssl = await tls(login, channel);
+  const name = socket !== undefined ? 'localhost' : host;
   const stream = await channel.open(where).catch((error: Error & { kind?: string; remedy?: string }) => {
     // The host is there, its server is not: the task fails, and the host is not unreachable.
     if (error.kind === 'refused') throw new ModuleError(`${error.message}${error.remedy ? `; ${error.remedy}` : ''}`);
     throw error;
   });
+  // Where mysql2 names no server, which it does only by name, Node checks the certificate against the stream's host: so addresses are checked too.
+  if (ssl) Object.assign(stream, { _host: name });
   try {
     const connection = await mysql.createConnection({
       stream,
+      ...(ssl && { ssl, host: name }),
       user,
       password: login.login_password ?? client.password ?? '',
       ...(database !== undefined && { database }),
@@ -94,8 +108,8 @@ export async function connectMysql(login: Login, channel: Channel, database?: st
         // The server knows who is behind its socket, and asks for nothing.
         auth_socket: () => () => Buffer.alloc(0),
         unix_socket: () => () => Buffer.alloc(0),
-        // By its socket the server takes the password itself and offers no key; by TCP the password is encrypted with one.
-        caching_sha2_password: authPlugins.caching_sha2_password({ overrideIsSecure: socket !== undefined }),
+        // By its socket or TLS the server takes the password itself and offers no key; by TCP the password is encrypted with one.
+        caching_sha2_password: authPlugins.caching_sha2_password({ overrideIsSecure: socket !== undefined || ssl !== undefined }),
       },
     } as mysql.ConnectionOptions);
     connection.on('error', () => undefined);
@@ -146,9 +160,10 @@ async function begin(connection: MysqlConnection, stream: Duplex): Promise<Sessi
 }
 
 /** What the host has: a server's socket, and the [client] section of its option file. */
-async function look({ login_user, config_file, login_unix_socket, login_host }: Login, channel: Channel): Promise<{ socket: string | undefined; client: Record<string, string> }> {
+async function look(login: Login, channel: Channel): Promise<{ socket: string | undefined; client: Record<string, string> }> {
+  const { login_user, login_unix_socket, login_host } = login;
   if (login_user !== undefined && (login_unix_socket !== undefined || !isLocal(login_host))) return { socket: undefined, client: {} };
-  const file = config_file.startsWith('~/') ? sh`"$HOME"/${config_file.slice(2)}` : sh`${config_file}`;
+  const file = optionFile(login);
   const output = await channel.ask(
     sh`for s in ${SOCKETS}; do if [ -S "$s" ]; then printf '%s\n' "$s"; break; fi; done; echo
 if [ -r ${file} ]; then cat ${file}; fi`,
@@ -156,6 +171,44 @@ if [ -r ${file} ]; then cat ${file}; fi`,
   if (output.rc !== 0) throw new ModuleError(`cannot look for the server's socket: ${output.stderr.trim()}`, { rc: output.rc });
   const [socket, ...rest] = output.stdout.split('\n');
   return { socket: socket || undefined, client: clientSection(rest.join('\n')) };
+}
+
+/** Whether TLS is asked for. (Ansible: by any of these parameters, check_hostname too.) */
+export function usesTls({ ca_cert, client_cert, client_key, check_hostname }: Login): boolean {
+  return ca_cert !== undefined || client_cert !== undefined || client_key !== undefined || check_hostname !== undefined;
+}
+
+/** Whether the name in the server's certificate counts; without an authority there is nothing to check it by (PyMySQL). */
+export function checksName({ ca_cert, check_hostname }: Login): boolean {
+  return ca_cert !== undefined && check_hostname !== false;
+}
+
+/** What TLS takes, its files read on the host. @throws ModuleError where one cannot be read */
+async function tls(login: Login, channel: Channel): Promise<mysql.SslOptions | undefined> {
+  if (!usesTls(login)) return undefined;
+  const { ca_cert, client_cert, client_key } = login;
+  const read = async (file: string | undefined): Promise<string | undefined> => {
+    if (file === undefined) return undefined;
+    const output = await channel.ask(sh`cat -- ${hostPath(file)}`);
+    if (output.rc !== 0) throw new ModuleError(`cannot read ${file} for TLS to the server: ${output.stderr.trim()}`, { rc: output.rc });
+    return output.stdout;
+  };
+  const [ca, cert, key] = await Promise.all([read(ca_cert), read(client_cert), client_cert === undefined ? undefined : read(client_key)]);
+  return { ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert, key: key ?? cert }), rejectUnauthorized: ca !== undefined, verifyIdentity: checksName(login) };
+}
+
+/** A login with host and port of [client] in place of its own, where its option file has them. */
+export async function overridden<T extends Login>(login: T, channel: Channel): Promise<T> {
+  const output = await channel.ask(sh`f=${optionFile(login)}; if [ -e "$f" ]; then cat -- "$f"; fi`);
+  if (output.rc !== 0) throw new ModuleError(`cannot read ${login.config_file}: ${output.stderr.trim()}`, { rc: output.rc });
+  const { host = login.login_host, port = String(login.login_port) } = clientSection(output.stdout);
+  if (!/^\d+$/.test(port)) throw new ModuleError(`the port in [client] of ${login.config_file} is no number: ${port}`);
+  return { ...login, login_host: host, login_port: Number(port) };
+}
+
+/** The option file, as a word of shell. */
+export function optionFile({ config_file }: Login): Sh {
+  return config_file.startsWith('~/') ? sh`"$HOME"/${config_file.slice(2)}` : sh`${config_file}`;
 }
 
 /** The options of [client] in an option file (MySQL manual, "Using Option Files"). */

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { defineSession, ModuleError, type Change, type Channel } from './module.js';
-import { connectMysql, loginParams, runAll, SKIP_BINLOG, type Session } from './mysql.js';
+import { connectMysql, loginParams, overridden, runAll, SKIP_BINLOG, type Session } from './mysql.js';
 import { dumpParams, isAll, transfer } from './mysql_dump.js';
 import { id, joinSql, rawSql, sql, type Sql } from './mysql_sql.js';
 import { bool, choice, list, params, str } from './params.js';
@@ -17,6 +17,7 @@ const spec = params({
   collation: str('Default collation, e.g. utf8mb4_unicode_ci.').default(''),
   sql_log_bin: bool('Writes what is done to the binary log; not what an import does.').default(true),
   check_implicit_admin: bool('Tries root without a password first.').default(false),
+  config_overrides_defaults: bool('Host and port of [client] in config_file take the place of login_host and login_port.').default(false),
   ...dumpParams,
   ...loginParams,
 }).check((context) => {
@@ -39,7 +40,8 @@ export default defineSession<typeof spec, Session & { channel: Channel; args: Ar
     executed_commands: 'The statements that were run.',
   },
   examples: ['- mysql_db:\n    name: shop\n    encoding: utf8mb4\n    collation: utf8mb4_unicode_ci\n', '- mysql_db:\n    name: shop\n    state: dump\n    target: /var/backups/shop.sql.gz\n'],
-  async connect(wanted, channel) {
+  async connect(given, channel) {
+    const wanted = given.config_overrides_defaults ? await overridden(given, channel) : given;
     if (wanted.check_implicit_admin) {
       const args = { ...wanted, login_user: 'root', login_password: '' };
       const root = await connectMysql(args, channel).catch(() => undefined);

@@ -1,8 +1,8 @@
 /** Dumping and importing databases with the host's own mysqldump and mysql: what mysql_db's states of that name do. */
 import { text } from 'node:stream/consumers';
-import { raw, sh } from '../shell/sh.js';
+import { join, raw, sh } from '../shell/sh.js';
 import { ModuleError, type Channel } from './module.js';
-import { isLocal, type Login, type Session } from './mysql.js';
+import { checksName, isLocal, optionFile, usesTls, type Login, type Session } from './mysql.js';
 import { bool, int, list, path, str } from './params.js';
 import { hostPath, splitWords } from './words.js';
 
@@ -53,7 +53,7 @@ export async function transfer(wanted: Wanted, { dialect }: Session, channel: Ch
   const isMariadb = dialect.version.flavor === 'mariadb';
   const isDump = wanted.state === 'dump';
   const [old, own] = isDump ? ['mysqldump', 'mariadb-dump'] : ['mysql', 'mariadb'];
-  const words = [...(isDump ? dumpWords(wanted, isMariadb) : importWords(wanted))];
+  const words = [...tlsWords(wanted, isMariadb), ...(isDump ? dumpWords(wanted, isMariadb) : importWords(wanted))];
   const packer = PACKERS[/\.(\w+)$/.exec(wanted.target!)?.[1] ?? ''];
   const target = hostPath(wanted.target!);
   const run = sh`$c "$@" ${words}`;
@@ -62,8 +62,9 @@ export async function transfer(wanted: Wanted, { dialect }: Session, channel: Ch
 if [ "$r" = 0 ]; then mv -- "$t.part" "$t"; else rm -f -- "$t.part"; false; fi`
     : packer === undefined ? sh`${run} <"$t"` : sh`r=$({ { ${packer} -dc -- "$t" 2>&6 || echo $? >&5; } | ${run} >&6 2>&6 || echo $? >&5; } 5>&1 6>&2)
 [ -z "$r" ]`;
-  const { login_password: password, config_file, login_user } = wanted;
-  const settings = config_file.startsWith('~/') ? sh`"$HOME"/${config_file.slice(2)}` : sh`${config_file}`;
+  const { login_password: password, login_user } = wanted;
+  const settings = optionFile(wanted);
+  const files = tlsFiles(wanted);
   const script = sh`exec 2>&1
 p=$(cat)
 printf '%s\\n' "$p" | (
@@ -74,16 +75,18 @@ ${isDump ? raw(':') : sh`[ -e "$t" ] || { printf '%s\\n' ${`target ${wanted.targ
 c=${old!}
 ${isMariadb ? sh`! command -v ${own!} >/dev/null || c=${own!}` : raw(':')}
 command -v "$c" >/dev/null || { echo "Failed to find required executable $c"; exit 1; }
+${files.length > 0 ? join(files.map(([name, file]) => sh`${raw(`ssl_${name}=`)}${hostPath(file)}`)) : raw(':')}
 set --
 ${password !== undefined ? raw('set -- --defaults-extra-file=/dev/fd/3; export HOME=/nonexistent') : sh`[ ! -r ${settings} ] || set -- --defaults-${raw(wanted.restrict_config_file ? 'file' : 'extra-file')}=${settings}`}
 ${login_user === undefined ? raw(':') : sh`set -- "$@" --user=${login_user}`}
+${files.length > 0 ? raw(`set -- "$@" ${files.map(([name]) => `--ssl-${name}="$ssl_${name}"`).join(' ')}`) : raw(':')}
 ${work}
 ); echo "@muster $?"`;
   const stream = await channel.program(script);
   stream.end(password === undefined ? '' : `[client]\npassword="${password.replace(/[\\"]/g, '\\$&')}"\n`);
   const said = await text(stream);
   const [, output, rc] = /^([\s\S]*)@muster (\d+)\n$/.exec(said) ?? [];
-  const shown = [old!, ...words].join(' ') + (isDump ? ` > ${wanted.target!}` : ` < ${wanted.target!}`);
+  const shown = [old!, ...files.map(([name, file]) => `--ssl-${name}=${file}`), ...words].join(' ') + (isDump ? ` > ${wanted.target!}` : ` < ${wanted.target!}`);
   if (rc !== '0') throw new ModuleError((output ?? said).trim() || `${old!} ended early`, { rc: Number(rc ?? 1), cmd: shown });
   return shown;
 }
@@ -92,6 +95,19 @@ ${work}
 function serverWords({ login_unix_socket, login_host, login_port }: Wanted): string[] {
   if (login_unix_socket === undefined && isLocal(login_host)) return [];
   return login_unix_socket !== undefined ? [`--socket=${login_unix_socket}`] : [`--host=${login_host}`, `--port=${login_port}`];
+}
+
+/** TLS as Muster's own login uses it: encrypted without fail, and checked as much. */
+function tlsWords(wanted: Wanted, isMariadb: boolean): string[] {
+  if (!usesTls(wanted)) return [];
+  if (isMariadb) return ['--ssl', `--${checksName(wanted) ? '' : 'skip-'}ssl-verify-server-cert`];
+  return [`--ssl-mode=${checksName(wanted) ? 'VERIFY_IDENTITY' : wanted.ca_cert === undefined ? 'REQUIRED' : 'VERIFY_CA'}`];
+}
+
+/** The files of TLS, by the name of their option behind `--ssl-`. */
+function tlsFiles({ ca_cert, client_cert, client_key }: Wanted): [name: string, file: string][] {
+  const files = { ca: ca_cert, cert: client_cert, key: client_cert === undefined ? undefined : client_key ?? client_cert };
+  return Object.entries(files).filter((each): each is [string, string] => each[1] !== undefined);
 }
 
 function dumpWords(wanted: Wanted, isMariadb: boolean): string[] {

@@ -54,14 +54,19 @@ export async function startServer(...options: string[]): Promise<Server> {
   };
 }
 
-/** Conversations as the engine leads them. */
-export function talk(t: ExecutionContext, connection: Connection = new LocalConnection('here'), become?: Become) {
-  t.teardown(() => connection.close());
-  const channel: Channel = {
+/** The way of a conversation through a connection. */
+export function channelOf(connection: Connection, become?: Become): Channel {
+  return {
     open: (target) => connection.open(target, become),
     ask: async (script) => (await connection.trip({ effect: undefined, inspections: [{ script, become, environment: {} }] })).inspections[0]!,
     program: (script) => connection.program(script, become),
   };
+}
+
+/** Conversations as the engine leads them. */
+export function talk(t: ExecutionContext, connection: Connection = new LocalConnection('here'), become?: Become) {
+  t.teardown(() => connection.close());
+  const channel = channelOf(connection, become);
   const look = async <T>(module: Conversation<any, any, any, any>, args: object, act: (wanted: any, session: any, observed: any) => Promise<T>): Promise<T> => {
     const wanted = module.params.parse(args);
     const session = await module.connect(wanted, channel);

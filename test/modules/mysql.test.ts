@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,8 +12,9 @@ import mysqlReplication from '../../src/modules/mysql_replication.js';
 import mysqlUser from '../../src/modules/mysql_user.js';
 import mysqlVariables from '../../src/modules/mysql_variables.js';
 import { connect } from '../../src/connection/index.js';
+import { LocalConnection } from '../../src/connection/local.js';
 import { makeUser, startSshd, targetOf } from '../connection/sshd.js';
-import { startServer, talk, type Server } from './mariadb.js';
+import { channelOf, startServer, talk, type Server } from './mariadb.js';
 
 let primary: Server;
 let replica: Server;
@@ -190,6 +192,69 @@ test('by TCP, with a password', async (t) => {
   const { plan } = talk(t);
   primary.sql("CREATE USER tcp@'%' IDENTIFIED BY 'pw'");
   t.deepEqual(await plan(mysqlQuery, { login_user: 'tcp', login_password: 'pw', login_host: '127.0.0.1', login_port: primary.port, query: 'SELECT 1' }), []);
+});
+
+test('TLS: the authority of the server, the name in its certificate, and a certificate of its own', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'muster-tls-'));
+  const at = (name: string): string => join(folder, name);
+  const openssl = (...words: string[]): void => void execFileSync('openssl', words, { stdio: 'pipe' });
+  const key = ['-newkey', 'rsa:2048', '-nodes', '-days', '2'];
+  openssl('req', '-x509', ...key, '-subj', '/CN=authority', '-keyout', at('ca.key'), '-out', at('ca.pem'));
+  openssl('req', '-x509', ...key, '-subj', '/CN=another', '-keyout', at('other.key'), '-out', at('other.pem'));
+  for (const [name, names] of [['server', 'DNS:localhost,IP:127.0.0.1'], ['client', 'DNS:shop']] as const) {
+    writeFileSync(at('ext'), `subjectAltName=${names}`);
+    openssl('req', ...key, '-subj', `/CN=${name}`, '-keyout', at(`${name}.key`), '-out', at('csr'));
+    openssl('x509', '-req', '-in', at('csr'), '-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-CAcreateserial', '-days', '2', '-extfile', at('ext'), '-out', at(`${name}.pem`));
+  }
+  writeFileSync(at('both.pem'), execFileSync('cat', [at('client.pem'), at('client.key')]));
+  const server = await startServer(`--ssl-ca=${at('ca.pem')}`, `--ssl-cert=${at('server.pem')}`, `--ssl-key=${at('server.key')}`);
+  t.teardown(async () => {
+    await server.stop();
+    rmSync(folder, { recursive: true });
+  });
+  server.sql("CREATE USER shop@'%' IDENTIFIED BY 'p w' REQUIRE SSL; CREATE USER shown@'%' IDENTIFIED BY 'p w' REQUIRE X509; GRANT ALL ON *.* TO shop@'%'; CREATE DATABASE kept");
+  const { apply, plan } = talk(t);
+  const cipher = { query: "SHOW STATUS LIKE 'Ssl_cipher'" };
+  const tcp = { login_user: 'shop', login_password: 'p w', login_host: '127.0.0.1', login_port: server.port };
+  const socket = { login_user: 'shop', login_password: 'p w', login_unix_socket: server.socket };
+  const seen = async (args: object): Promise<unknown> => ((await apply(mysqlQuery, { ...args, ...cipher })).result.query_result as any)[0][0].Value;
+  await t.throwsAsync(plan(mysqlQuery, { ...tcp, ...cipher }), { message: /Access denied/ });
+  for (const where of [tcp, socket]) for (const more of [{ ca_cert: at('ca.pem') }, { ca_cert: at('ca.pem'), check_hostname: true }, { check_hostname: false }, { ca_cert: at('ca.pem'), client_cert: at('client.pem'), client_key: at('client.key') }]) t.regex(String(await seen({ ...where, ...more })), /^TLS_|-/);
+  const x509 = { ...tcp, login_user: 'shown', ca_cert: at('ca.pem') };
+  await t.throwsAsync(plan(mysqlQuery, { ...x509, ...cipher }), { message: /Access denied/ });
+  for (const more of [{ client_cert: at('client.pem'), client_key: at('client.key') }, { client_cert: at('both.pem') }]) await seen({ ...x509, ...more });
+  await t.throwsAsync(plan(mysqlQuery, { ...tcp, ca_cert: at('other.pem'), check_hostname: false, ...cipher }), { message: /certificate/ });
+  await t.throwsAsync(plan(mysqlQuery, { ...tcp, ca_cert: at('none.pem'), ...cipher }), { message: /cannot read .*none\.pem for TLS/ });
+  // An address that the certificate does not name, and a name.
+  const here = new LocalConnection('here');
+  t.teardown(() => here.close());
+  for (const login_host of ['127.0.0.2', 'ip6-localhost.invalid']) {
+    const elsewhere = { ...channelOf(here), open: () => here.open({ host: '127.0.0.1', port: server.port }, undefined) };
+    const given = mysqlQuery.params.parse({ ...tcp, login_host, ca_cert: at('ca.pem'), ...cipher });
+    await t.throwsAsync(mysqlQuery.connect(given, elsewhere), { message: /does not match certificate/ });
+    await mysqlQuery.close(await mysqlQuery.connect({ ...given, check_hostname: false }, elsewhere));
+  }
+  // The programs that dump and import are as strict.
+  for (const where of [tcp, socket]) {
+    const dump = { ...where, name: 'kept', target: at('dump.sql'), state: 'dump', ca_cert: at('ca.pem'), client_cert: at('both.pem') };
+    t.regex(String(((await apply(mysqlDb, dump)).result.executed_commands as string[])[0]), /--ssl-ca=.*ca\.pem .*--ssl-verify-server-cert/);
+    await apply(mysqlDb, { ...dump, state: 'import', check_hostname: false });
+  }
+  await t.throwsAsync(plan(mysqlQuery, { ...login(primary), check_hostname: true, ...cipher }), { message: /does not support secure/ });
+});
+
+test('host and port of an option file take the place of those of the task', async (t) => {
+  const { apply } = talk(t);
+  const folder = mkdtempSync(join(tmpdir(), 'muster-test-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  primary.sql("CREATE USER moved@'%' IDENTIFIED BY 'pw'; GRANT ALL ON *.* TO moved@'%'");
+  const config_file = join(folder, 'my.cnf');
+  writeFileSync(config_file, `[client]\nhost = 127.0.0.1\nport=${primary.port}\n`);
+  const args = { config_file, login_user: 'moved', login_password: 'pw', login_host: '192.0.2.1', login_port: 1, name: 'moved', config_overrides_defaults: true };
+  await apply(mysqlDb, args);
+  await apply(mysqlDb, { ...args, state: 'dump', target: join(folder, 'dump.sql') });
+  writeFileSync(config_file, '[client]\nport=x\n');
+  await t.throwsAsync(apply(mysqlDb, args), { message: /is no number: x/ });
 });
 
 test('variables', async (t) => {
