@@ -14,6 +14,9 @@ export interface Route {
   deprecation: string | undefined;
 }
 
+/** Kinds of plugins whose entries are heeded. */
+export type Routed = 'modules' | 'module_utils' | 'filter' | 'test' | 'lookup';
+
 /** An installed collection, or what stands in for `ansible.builtin`: ansible-core on the controller. */
 export interface Collection {
   /** `namespace.name`. */
@@ -23,7 +26,9 @@ export interface Collection {
   modules: string;
   /** Folder of the plugins that run on Ansible's controller. */
   actions: string;
-  route(kind: 'modules' | 'action' | 'module_utils', name: string): Route | undefined;
+  route(kind: Routed, name: string): Route | undefined;
+  /** Whether something below a dotted name has an entry. */
+  routesBelow(kind: Routed, name: string): boolean;
   /** Modules of an action group, as written there; undefined where it has no such group. */
   group(name: string): string[] | undefined;
 }
@@ -50,8 +55,8 @@ export function findCollection(name: string, beside: readonly string[]): Collect
   return undefined;
 }
 
-function coreCollection(): Collection | undefined {
-  const path = ansibleCore();
+/** @param path folder of the package `ansible` */
+export function coreCollection(path = ansibleCore()): Collection | undefined {
   if (path === undefined) return undefined;
   let collection = known.get(path);
   if (!collection) known.set(path, (collection = collectionAt('ansible.builtin', path, join(path, 'modules'), join(path, 'plugins', 'action'), [join(path, 'config', 'ansible_builtin_runtime.yml')])));
@@ -72,6 +77,10 @@ function collectionAt(name: string, path: string, modules: string, actions: stri
       };
       const redirect = entry.get('redirect');
       return { redirect: typeof redirect === 'string' ? redirect : undefined, tombstone: said('tombstone'), deprecation: said('deprecation') };
+    },
+    routesBelow(kind, above) {
+      const entries = member(member(read(), 'plugin_routing'), kind);
+      return isDict(entries) && [...entries.keys()].some((key) => String(key).startsWith(`${above}.`));
     },
     group(group) {
       const members = member(member(read(), 'action_groups'), group);

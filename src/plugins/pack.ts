@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { zipSync } from 'fflate';
 import { ContentError } from '../value/errors.js';
-import { findCollection } from './collections.js';
+import { coreCollection, findCollection, type Collection } from './collections.js';
 import { importsOf } from './imports.js';
 import { isFile, isFolder } from './places.js';
 
@@ -58,7 +58,7 @@ export function pack(path: string, module: string, sources: Sources): Packed {
   const files = new Map<string, string>();
   const queue: { text: string; module: string; isPackage: boolean; path: string }[] = [];
   const add = (name: string, isPackage: boolean, file: string | undefined): void => {
-    const entry = `${name.replaceAll('.', '/')}${isPackage ? '/__init__' : ''}.py`;
+    const entry = entryOf(name, isPackage);
     if (files.has(entry)) return;
     const text = file === undefined ? '' : readFileSync(file, 'utf8');
     files.set(entry, text);
@@ -67,9 +67,22 @@ export function pack(path: string, module: string, sources: Sources): Packed {
     // Of Ansible itself a module sees module_utils alone.
     if (file !== undefined && name !== 'ansible') queue.push({ text, module: name, isPackage, path: file });
   };
-  const follow = (name: string): boolean => {
+  const addText = (name: string, text: string): void => {
+    add(name, true, undefined);
+    files.set(entryOf(name, true), text);
+  };
+  /** @param importer said where a redirect leads nowhere @param optional it may be missing */
+  const follow = (name: string, importer = path, optional = false, met: readonly string[] = []): boolean => {
     const found = locate(name, sources);
-    if (found) add(name, found.isPackage, found.file);
+    if (found?.redirect !== undefined) {
+      if (met.includes(name)) throw new ContentError(`${importer} imports ${met[0]}, whose redirects (plugin_routing of meta/runtime.yml) lead round in a circle`);
+      if (!follow(found.redirect, importer, optional, [...met, name])) {
+        if (optional) return false;
+        throw new ContentError(`${importer} imports ${name}, which is ${found.redirect} now: that is not on this machine`, undefined, `install the collection ${found.redirect.split('.').slice(1, 3).join('.')}`);
+      }
+      addText(name, standIn(found.redirect));
+    } else if (found?.tombstone !== undefined) throw new ContentError(`${importer} imports ${name}, which is gone`, undefined, found.tombstone);
+    else if (found) add(name, found.isPackage, found.file);
     return found !== undefined;
   };
   /** A module may make others itself, as six does `six.moves.urllib`: the nearest above that has a text of its own travels. */
@@ -89,7 +102,7 @@ export function pack(path: string, module: string, sources: Sources): Packed {
     for (const wanted of importsOf(next.text, next.module, next.isPackage)) {
       // Types that a collection shares with its plugins of the controller are imported for type checkers alone.
       if (wanted.optional && /^ansible_collections\.\w+\.\w+\.plugins\.(?!module_utils\b|modules\b)/.test(wanted.name)) continue;
-      if (!/^ansible(?:_collections)?\./.test(wanted.name) || follow(wanted.name) || made(wanted.name) || wanted.maybe || wanted.optional) continue;
+      if (!/^ansible(?:_collections)?\./.test(wanted.name) || follow(wanted.name, next.path, wanted.optional) || made(wanted.name) || wanted.maybe || wanted.optional) continue;
       if (!/^ansible(?:_collections|\.module_utils)\b/.test(wanted.name)) throw new ContentError(`${next.path} imports ${wanted.name}, which belongs to Ansible's controller`, undefined, 'a module may import ansible.module_utils alone');
       const [, space, name] = wanted.name.split('.');
       throw new ContentError(`${next.path} imports ${wanted.name}, which is not on this machine`, undefined, wanted.name.startsWith('ansible_collections.') ? `install the collection ${space}.${name}` : NO_CORE);
@@ -102,13 +115,63 @@ export function pack(path: string, module: string, sources: Sources): Packed {
 
 const NO_CORE = 'install ansible-core on this machine, or set ansible_core in muster.yml to its folder';
 
-/** File of a module or package; undefined where a name is neither. Only what may travel is looked for. */
-function locate(name: string, sources: Sources): { file: string | undefined; isPackage: boolean } | undefined {
-  for (const base of basesOf(name, sources)) {
-    if (isFile(`${base}.py`)) return { file: `${base}.py`, isPackage: false };
-    if (isFolder(base)) return { file: isFile(join(base, '__init__.py')) ? join(base, '__init__.py') : undefined, isPackage: true };
-  }
-  return undefined;
+/** A package that is another module, under whichever name it was imported first. */
+const standIn = (module: string): string => `import importlib\nimport sys\nsys.modules[__name__] = importlib.import_module('${module}')\n`;
+
+function entryOf(name: string, isPackage: boolean): string {
+  return `${name.replaceAll('.', '/')}${isPackage ? '/__init__' : ''}.py`;
+}
+
+/** What a dotted name is on the controller. */
+interface Located {
+  /** Undefined for a package without a text of its own. */
+  file: string | undefined;
+  isPackage: boolean;
+  /** The dotted name of what it is now. */
+  redirect?: string | undefined;
+  /** Why it is gone. */
+  tombstone?: string | undefined;
+}
+
+/**
+ * Finds a module or package; undefined where a name is neither. Only what may travel is looked for. A collection's
+ * `plugin_routing` comes before its files, ansible-core's behind them, as Ansible has it.
+ */
+function locate(name: string, sources: Sources): Located | undefined {
+  const isCore = name.startsWith('ansible.');
+  const onDisk = (): Located | undefined => {
+    for (const base of basesOf(name, sources)) {
+      if (isFile(`${base}.py`)) return { file: `${base}.py`, isPackage: false };
+      if (isFolder(base)) return { file: isFile(join(base, '__init__.py')) ? join(base, '__init__.py') : undefined, isPackage: true };
+    }
+    return undefined;
+  };
+  return isCore ? (onDisk() ?? routed(name, sources)) : (routed(name, sources) ?? onDisk());
+}
+
+/** What `plugin_routing` makes of the name of a `module_utils`; a package that it alone knows something below of is empty. */
+function routed(name: string, sources: Sources): Located | undefined {
+  const [, inCore, collectionName, inCollection] = /^(?:ansible\.module_utils\.(.+)|ansible_collections\.(\w+\.\w+)\.plugins\.module_utils\.(.+))$/.exec(name) ?? [];
+  const util = inCore ?? inCollection;
+  // What is imported from a module that is there is mostly a name within it: ansible-core's entries, which are many, stay unread.
+  if (util === undefined || (inCore !== undefined && isWithin(name, sources))) return undefined;
+  const collection: Collection | undefined = inCore === undefined ? findCollection(collectionName!, sources.beside) : coreCollection(sources.core);
+  const route = collection?.route('module_utils', util);
+  if (route?.tombstone !== undefined) return { file: undefined, isPackage: true, tombstone: route.tombstone };
+  const [space, own, ...rest] = route?.redirect?.split('.') ?? [];
+  if (space === 'ansible_collections') return { file: undefined, isPackage: true, redirect: route!.redirect };
+  if (rest.length > 0) return { file: undefined, isPackage: true, redirect: `ansible_collections.${space}.${own}.plugins.module_utils.${rest.join('.')}` };
+  const isThere = basesOf(name, sources).some((base) => isFile(`${base}.py`) || isFolder(base));
+  return !isThere && collection?.routesBelow('module_utils', util) ? { file: undefined, isPackage: true } : undefined;
+}
+
+/** Whether the nearest above a name that is on the controller has a text of its own. */
+function isWithin(name: string, sources: Sources): boolean {
+  const above = name.slice(0, name.lastIndexOf('.'));
+  if (above.split('.').length < 3) return false;
+  const bases = basesOf(above, sources);
+  if (!bases.some((base) => isFile(`${base}.py`) || isFolder(base))) return isWithin(above, sources);
+  return bases.some((base) => isFile(`${base}.py`) || (statSync(join(base, '__init__.py'), { throwIfNoEntry: false })?.size ?? 0) > 0);
 }
 
 function packageFile(name: string, sources: Sources): string | undefined {

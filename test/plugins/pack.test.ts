@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { unzipSync } from 'fflate';
 import { pack } from '../../src/plugins/pack.js';
+import type { ContentError } from '../../src/value/errors.js';
 import { CORE, folderWith } from './support.js';
 
 const COLL = 'collections/ansible_collections/ns/coll';
@@ -51,4 +52,54 @@ test('what is missing is said before anything travels', async (t) => {
   t.regex(attempt('other', join(folder, 'core')).message, /imports ansible_collections\.a\.b\.plugins\.module_utils\.c, /);
   t.regex(attempt('controller', join(folder, 'core')).message, /imports ansible\.errors, which belongs to Ansible's controller$/);
   t.regex(attempt('gone', undefined).message, /needs ansible-core's module_utils/);
+});
+
+test('module_utils that runtime.yml leads elsewhere travel under both names', async (t) => {
+  const folder = await folderWith(t, {
+    ...CORE,
+    'core/config/ansible_builtin_runtime.yml': 'plugin_routing:\n  module_utils:\n    helper: {redirect: ns.other.shadowed}\n    left.long.ago: {redirect: ns.other.far}\n',
+    [`${COLL}/meta/runtime.yml`]: `plugin_routing:
+  module_utils:
+    old: {redirect: ns.coll.newer}
+    newer: {redirect: ansible_collections.ns.other.plugins.module_utils.far}
+    once.deep: {redirect: ns.other.pack}
+    lost: {redirect: not.here.util}
+    gone: {tombstone: {warning_text: use far}}
+    round: {redirect: ns.coll.about}
+    about: {redirect: ns.coll.round}
+`,
+    [`${COLL}/plugins/modules/thing.py`]: `from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.helper import GREETING
+from ansible.module_utils.left.long.ago import FAR as core_far
+from ..module_utils import old
+from ..module_utils.old import FAR
+from ..module_utils.once import deep
+import ansible_collections.ns.coll.plugins.module_utils.once.deep
+try:
+    from ..module_utils.lost import x
+except ImportError:
+    x = 'left out'
+module = AnsibleModule()
+module.exit_json(said=[GREETING, core_far, FAR, deep.DEEP, x], same=old.__name__)
+`,
+    [`${COLL}/plugins/module_utils/old.py`]: 'FAR = "what was here before"\n',
+    ...Object.fromEntries(['lost', 'gone', 'round'].map((name) => [`${COLL}/plugins/modules/${name}.py`, `from ansible.module_utils.basic import AnsibleModule\nfrom ..module_utils import ${name}\n`])),
+    'collections/ansible_collections/ns/other/plugins/module_utils/far.py': 'from .near import NEAR\nFAR = "far" + NEAR\n',
+    'collections/ansible_collections/ns/other/plugins/module_utils/near.py': 'NEAR = " and near"\n',
+    'collections/ansible_collections/ns/other/plugins/module_utils/pack/__init__.py': 'DEEP = "deep"\n',
+  });
+  const sources = { core: join(folder, 'core'), utils: [], beside: [folder] };
+  const packed = (name: string) => pack(join(folder, COLL, `plugins/modules/${name}.py`), `ansible_collections.ns.coll.plugins.modules.${name}`, sources);
+  const zip = join(folder, 'archive');
+  writeFileSync(zip, packed('thing').archive);
+  const told = execFileSync('python3', [zip, 'ansible_collections.ns.coll.plugins.modules.thing'], { input: JSON.stringify({ _ansible_check_mode: false }), encoding: 'utf8' });
+  t.deepEqual(JSON.parse(told), { said: ['hello', 'far and near', 'far and near', 'deep', 'left out'], same: 'ansible_collections.ns.other.plugins.module_utils.far' });
+  const util = 'ansible_collections\\.ns\\.coll\\.plugins\\.module_utils';
+  const lost = t.throws(() => packed('lost')) as ContentError;
+  t.regex(lost.message, new RegExp(`lost\\.py imports ${util}\\.lost, which is ansible_collections\\.not\\.here\\.plugins\\.module_utils\\.util now: that is not on this machine$`));
+  t.is(lost.hint, 'install the collection not.here');
+  const gone = t.throws(() => packed('gone')) as ContentError;
+  t.regex(gone.message, new RegExp(`gone\\.py imports ${util}\\.gone, which is gone$`));
+  t.is(gone.hint, 'use far');
+  t.throws(() => packed('round'), { message: /module_utils\.round, whose redirects .* lead round in a circle$/ });
 });
