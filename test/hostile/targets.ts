@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConnectionError } from '../../src/connection/connection.js';
 import { TripDecoder } from '../../src/connection/decode.js';
@@ -52,18 +51,14 @@ const VARS: { [name: string]: Value } = { a: 'text', n: 7, t: true, l: ['x', 'y'
 const scope = () => scopeOf(VARS, { ahead: true, find: () => undefined });
 const evaluated = (value: Value): unknown => toPlain(value, false);
 
-/** A folder for files that are read by path, on memory. */
-const folder = mkdtempSync(join(tmpdir(), 'muster-fuzz-'));
-process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-
-async function inventory(name: string, text: string): Promise<void> {
+async function inventory(folder: string, name: string, text: string): Promise<void> {
   const path = join(folder, name);
   writeFileSync(path, text);
   const loaded = await loadInventory([path]);
   matchHosts('all:!x*', loaded);
 }
 
-async function playbook(text: string): Promise<void> {
+async function playbook(folder: string, text: string): Promise<void> {
   const ctx: LoadContext = { projectDir: folder, rolesPath: [], extraVars: new Map(), problems: [] };
   const { plays } = await loadPlaybookText(text, 'fuzz.yml', ctx);
   for (const { sections, handlers, roles } of plays) await checkEntries([...sections.flatMap((section) => section.entries), ...handlers], roles, folder, ctx);
@@ -137,8 +132,8 @@ async function modules(): Promise<Target> {
   };
 }
 
-/** All targets by name; made at the first use. */
-export const TARGETS: { [name: string]: () => Target | Promise<Target> } = {
+/** All targets by name; made at the first use. @param folder for files that are read by path; whoever gives it removes it */
+export const TARGETS: { [name: string]: (folder: string) => Target | Promise<Target> } = {
   yaml: () => ({
     seeds: [...filesBelow('playbooks', /\.yml$/).slice(0, 30), 'a: &x {b: 1}\nc: *x\nd: {<<: *x, e: [1, 2.5, yes]}\n', 'k: |\n  text\n  more\nf: >-\n  folded\n'],
     tokens: YAML_TOKENS,
@@ -147,20 +142,20 @@ export const TARGETS: { [name: string]: () => Target | Promise<Target> } = {
       dumpYaml(parseData(text));
     },
   }),
-  playbook: () => ({
+  playbook: (folder) => ({
     seeds: [...filesBelow('playbooks', /^[\w-]+\.yml$/), ...filesBelow('playbooks/roles', /tasks\/.*\.yml$/).slice(0, 30).map((text) => `- hosts: all\n  tasks:\n${text.replace(/^---\n/, '').replace(/^/gm, '    ')}`)],
     tokens: [...YAML_TOKENS, 'hosts: all\n', 'tasks:\n', 'when: ', 'loop: ', 'block:\n', 'rescue:\n', 'confirm: 60s\n', 'vars: ', 'with_items: ', 'import_tasks: x\n', 'include_role: ', 'register: ', 'command: ', 'name=x ', 'roles: ', 'notify: '],
-    run: playbook,
+    run: (text) => playbook(folder, text),
   }),
-  'inventory, YAML': () => ({
+  'inventory, YAML': (folder) => ({
     seeds: ['all:\n  hosts:\n    web[1:3]: {ansible_host: 10.0.0.1, ansible_port: 22}\n  children:\n    db: {hosts: {db1: }, vars: {x: "{{ y }}"}}\n', ...filesBelow('inventory', /\.ya?ml$/)],
     tokens: [...YAML_TOKENS, 'hosts:', 'children:', 'vars:', '[1:3]', '[a:z]', '[01:99999999]', '[9:1]', 'all:', 'ungrouped:', ':22', '[::1]:22'],
-    run: (text) => inventory('hosts.yml', text),
+    run: (text) => inventory(folder, 'hosts.yml', text),
   }),
-  'inventory, INI': () => ({
+  'inventory, INI': (folder) => ({
     seeds: ['web[01:03] ansible_host=10.0.0.1 x="a b" y=[1,2]\n[db]\ndb1:2222\n[db:vars]\nz={"k": 1}\n[all:children]\ndb\n', ...filesBelow('test/inventory/cases', /hosts|\.ini$|inventory$/)],
     tokens: ['[', ']', '[db]', ':children]', ':vars]', '=', '"', "'", '#', ';', '\n', ' ', '[1:3]', '[a:z]', '[01:99999999]', '[1:9:2]', ':22', '{"a": 1}', "{'a': [1, (2,)]}", '(1, 2)', 'True', 'None', '0x1f', '1e9', "b'x'"],
-    run: (text) => inventory('hosts', text),
+    run: (text) => inventory(folder, 'hosts', text),
   }),
   patterns: () => ({
     seeds: ['web:&db:!db1', 'web[0:2]', '~web\\d+', '*.example.com', 'all,!x', 'web[-1]', '@limit'],
