@@ -2,8 +2,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import SSHConfig from 'ssh-config';
+import { fnmatch } from '../value/glob.js';
 import { ConnectionError, type Target } from './connection.js';
-import { wildcard } from '../value/host-names.js';
 
 /** How to reach one host, with ssh_config taken into account. */
 export interface SshSettings {
@@ -129,11 +129,13 @@ function included(path: string, base: string, home: string, depth: number): stri
     .join('\n');
 }
 
-/** Files that match a pattern in its last part, in order. */
+/** Files that match a pattern in its last part, in order; hidden ones only where it begins with a dot (glob(7)). */
 function found(pattern: string): string[] {
-  if (!/[*?]/.test(pattern)) return [pattern];
+  if (!/[*?[]/.test(pattern)) return [pattern];
   try {
-    return readdirSync(dirname(pattern)).filter((name) => wildcard(basename(pattern)).test(name)).sort().map((name) => join(dirname(pattern), name));
+    const last = basename(pattern);
+    const glob = fnmatch(last);
+    return readdirSync(dirname(pattern)).filter((name) => glob.test(name) && (last.startsWith('.') || !name.startsWith('.'))).sort().map((name) => join(dirname(pattern), name));
   } catch {
     return [];
   }

@@ -1,6 +1,7 @@
 import type { Scope } from '../expression/index.js';
 import { selected, splitTags } from '../playbook/index.js';
 import type { Tag, Task } from '../playbook/types.js';
+import { fnmatch } from '../value/glob.js';
 import { toPlain } from '../value/value.js';
 import { evaluate } from './evaluate.js';
 import type { Run } from './run.js';
@@ -15,7 +16,7 @@ export function isSelected(run: Run, task: Task, scope: () => Scope): boolean {
   if (task.action !== 'setup' && task.action !== 'meta') run.anySelected = true;
   if (run.startAt === undefined || task.action === 'setup' || task.action === 'meta') return true;
   const name = typeof task.name === 'string' ? task.name : undefined;
-  if (name === undefined || !(name === run.startAt || new RegExp(`^${globToRegExp(run.startAt)}$`).test(name))) return false;
+  if (name === undefined || !(name === run.startAt || fnmatch(run.startAt).test(name))) return false;
   run.startAt = undefined;
   return true;
 }
@@ -26,8 +27,4 @@ function tagsOf(tags: readonly Tag[], scope: () => Scope): string[] {
     const plain = toPlain(evaluate(tag, scope()), true);
     return Array.isArray(plain) ? plain.map(String) : splitTags(String(plain));
   });
-}
-
-function globToRegExp(glob: string): string {
-  return glob.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.');
 }

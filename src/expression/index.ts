@@ -124,7 +124,6 @@ export { Failure } from './undefined.js';
 export { templateOptions, type TemplateOptions } from './header.js';
 export { toJson } from './json.js';
 export { OMIT } from './globals.js';
-export { fnmatch } from './glob.js';
 export { str as pythonText, truthy, equals } from './python.js';
 
 const sources = new WeakMap<Source, Compiled>();

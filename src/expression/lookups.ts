@@ -2,11 +2,12 @@
 import { execFileSync } from 'node:child_process';
 import { basename, isAbsolute, resolve } from 'node:path';
 import { NotAheadError } from '../value/errors.js';
+import { fnmatch } from '../value/glob.js';
 import { localhost } from '../value/host-names.js';
 import { Secret, type Dict, type Value } from '../value/value.js';
 import { opened } from '../vault/index.js';
 import { product, subelements } from './filters/lists.js';
-import { fnmatch, globPaths } from './glob.js';
+import { globPaths } from './glob.js';
 import { templateOptions } from './header.js';
 import { asDict, iterate, read, str, truthy, typeName } from './python.js';
 import { lookupPassword } from './password.js';
@@ -49,7 +50,7 @@ function hostsOf(env: Env, pattern: string): Value[] {
   const known = groups instanceof Map ? [...groups.keys()].map(str) : [];
   const named = (one: string): Value[] => {
     if (one === 'all' || one === '*') return all;
-    const matches = one.startsWith('~') ? (name: string) => pythonRegex(one.slice(1)).exec(name)?.index === 0 : (name: string) => fnmatch(one).test(name);
+    const matches = one.startsWith('~') ? (name: string) => pythonRegex(one.slice(1)).exec(name)?.index === 0 : fnmatch(one).test;
     const found = [...known.filter(matches).flatMap(members), ...all.filter((host) => matches(str(host)))];
     return found.length > 0 || !localhost.has(one) ? found : [one];
   };

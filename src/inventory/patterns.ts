@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { fnmatch } from '../expression/index.js';
 import { ContentError, didYouMean } from '../value/errors.js';
+import { fnmatch } from '../value/glob.js';
 import { localhost } from '../value/host-names.js';
 import { ensureHost, hostsOf } from './graph.js';
 import type { Inventory } from './types.js';
@@ -106,7 +106,7 @@ function enumerate(name: string, inventory: Inventory): readonly string[] {
     if (inventory.hosts.has(name)) return [name];
     return localhost.has(name) ? [implyLocalhost(inventory, name)] : [];
   }
-  const test = name.startsWith('~') ? regex(name.slice(1)) : glob(name);
+  const test = name.startsWith('~') ? regex(name.slice(1)) : fnmatch(name);
   const hosts = new Set<string>();
   for (const group of inventory.groups.keys()) if (test.test(group)) for (const host of hostsOf(inventory, group)) hosts.add(host);
   for (const host of inventory.hosts.values()) if (!host.implicit && test.test(host.name)) hosts.add(host.name);
@@ -126,14 +126,5 @@ function regex(pattern: string): RegExp {
     return new RegExp(`^(?:${pattern.replace(/^\(\?i\)/, '')})`, pattern.startsWith('(?i)') ? 'i' : '');
   } catch (error) {
     throw new ContentError(`"~${pattern}" is no regular expression: ${(error as Error).message}`);
-  }
-}
-
-/** @throws ContentError for what is no pattern */
-function glob(pattern: string): RegExp {
-  try {
-    return fnmatch(pattern);
-  } catch {
-    throw new ContentError(`"${pattern}" is no pattern of names`, undefined, 'a set in brackets goes from lower to higher characters, and patterns are short');
   }
 }

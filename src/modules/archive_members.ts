@@ -1,7 +1,7 @@
 /** What goes into an archive that `archive` makes: found on the host, chosen here. */
 import { dirname } from 'node:path/posix';
-import { fnmatch } from '../expression/index.js';
 import { join, raw, sh, type Sh } from '../shell/sh.js';
+import { fnmatch } from '../value/glob.js';
 import type { Member } from './archives.js';
 import { parseKind } from './look.js';
 import { ModuleError } from './module.js';

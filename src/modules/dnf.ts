@@ -1,5 +1,5 @@
 import { join, sh, type Sh } from '../shell/sh.js';
-import { fnmatch } from '../expression/index.js';
+import { fnmatch } from '../value/glob.js';
 import { defineModule, ModuleError, type Back, type Change } from './module.js';
 import { bool, choice, int, list, params, path, str } from './params.js';
 import { compareTo, cuts, evr, isLabelOf, nevra, parseRpms, parseSpec, QUERY, satisfies, type Rpm, type Spec } from './rpm.js';
@@ -269,7 +269,10 @@ function matching(spec: Spec, { installed, providers, files }: Observed): Rpm[] 
   switch (spec.kind) {
     case 'group': return [];
     case 'file': return once(installed.filter((rpm) => nevra(rpm) === nevra(files.get(spec.text)!)));
-    case 'pattern': return once(installed.filter((rpm) => [rpm.name, `${rpm.name}.${rpm.arch}`, nevra(rpm), `${rpm.name}-${rpm.version}`, `${rpm.name}-${rpm.version}-${rpm.release}`].some((name) => fnmatch(spec.text).test(name))));
+    case 'pattern': {
+      const { test } = fnmatch(spec.text);
+      return once(installed.filter((rpm) => [rpm.name, `${rpm.name}.${rpm.arch}`, nevra(rpm), `${rpm.name}-${rpm.version}`, `${rpm.name}-${rpm.version}-${rpm.release}`].some(test)));
+    }
     case 'related': return once(installed.filter((rpm) => rpm.name === spec.name && satisfies(rpm, spec.relation, spec.version)));
     case 'label': {
       const named = once(installed.filter((rpm) => isLabelOf(spec.text, rpm)));

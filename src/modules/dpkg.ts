@@ -1,5 +1,5 @@
 /** Debian packages: what a playbook asks for, and what dpkg and apt say is there. */
-import { fnmatch } from '../expression/index.js';
+import { fnmatch } from '../value/glob.js';
 import { ModuleError } from './module.js';
 
 /** `nginx`, `libc6:i386`, `nginx=1.22*`, `nginx>=1.20`, `nginx/bookworm-backports` */

@@ -1,10 +1,10 @@
 import { posix } from 'node:path';
 import type { z } from 'zod';
 import { pythonRegex } from '../expression/regex.js';
+import { fnmatch } from '../value/glob.js';
 import { resolveMode } from './attributes.js';
 import { collected, search, type Found, type Search } from './find_search.js';
 import { fileFacts, type FileFacts } from './find_facts.js';
-import { fnmatch } from '../expression/index.js';
 import { defineModule, ModuleError } from './module.js';
 import { any, bool, choice, int, list, mode as modeParam, params, str } from './params.js';
 

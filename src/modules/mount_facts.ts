@@ -1,5 +1,5 @@
-import { fnmatch } from '../expression/index.js';
 import { join, raw, sh } from '../shell/sh.js';
+import { fnmatch } from '../value/glob.js';
 import { readSizes, readUuids, SIZES, unescape } from './facts/hardware.js';
 import { fields } from './look.js';
 import { defineModule, ModuleError } from './module.js';

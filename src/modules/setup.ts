@@ -4,8 +4,8 @@ import { network } from './facts/network.js';
 import { dateTime, distribution, local, settings, system, user } from './facts/platform.js';
 import { python } from './facts/python.js';
 import { gathering, type Group } from './facts/script.js';
-import { fnmatch } from '../expression/index.js';
 import { sh } from '../shell/sh.js';
+import { fnmatch } from '../value/glob.js';
 import { defineModule, ModuleError } from './module.js';
 import { int, list, params, path } from './params.js';
 

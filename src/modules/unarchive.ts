@@ -1,4 +1,5 @@
 import { join, raw, sh, type Sh } from '../shell/sh.js';
+import { fnmatch } from '../value/glob.js';
 import { trimmedEnd } from '../value/text.js';
 import { differingThere, formatOf, listThere, membersHere, parseListing, unescape, unpack, type Format, type Member } from './archives.js';
 import { attributeParams, compareAttributes, describe, ownership, setLabels } from './attributes.js';
@@ -217,16 +218,15 @@ function unpacked(member: Member, { stat, target, sha256 }: Entry): boolean {
 /** A member appended twice is unpacked twice: the last one counts. */
 function chosen({ include, exclude }: Wanted['args'], members: Member[]): Member[] {
   const matches = (patterns: readonly string[], anywhere: boolean) => {
-    const regexps = patterns.map((pattern) => new RegExp(`^${anywhere ? '(?:.*/)?' : ''}${glob(trimmedEnd(pattern.replace(/^\.\//, ''), '/'))}(?:/.*)?$`, 's'));
-    return ({ name }: Member): boolean => regexps.some((regexp) => regexp.test(name));
+    const globs = patterns.flatMap((pattern) => {
+      const one = trimmedEnd(pattern.replace(/^\.\//, ''), '/');
+      return [one, `${one}/*`, ...(anywhere ? [`*/${one}`, `*/${one}/*`] : [])].map(fnmatch);
+    });
+    return ({ name }: Member): boolean => globs.some((glob) => glob.test(name));
   };
   const [inside, outside] = [matches(include, false), matches(exclude, true)];
   const picked = members.filter((member) => (include.length === 0 || inside(member)) && !outside(member));
   return [...new Map(picked.map((member) => [member.name, member])).values()];
-}
-
-function glob(pattern: string): string {
-  return pattern.replace(/[.+^${}()|\\[\]]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.');
 }
 
 /** How many components tar is told to take off the names. */

@@ -1,5 +1,6 @@
 /** Names of hosts: this machine's own, and those that stand first in a line of known_hosts (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). */
 import { createHmac } from 'node:crypto';
+import { wildcard } from './glob.js';
 
 /** Names of this machine. */
 export const localhost: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '::1']);
@@ -10,17 +11,11 @@ export function hostMatcher(hosts: string): (name: string) => boolean {
     const [, , salt, hash] = hosts.split('|').map((part) => Buffer.from(part, 'base64'));
     return (name) => hash !== undefined && createHmac('sha1', salt!).update(name).digest().equals(hash);
   }
-  const patterns = hosts.split(',').map((pattern) => ({ negated: pattern.startsWith('!'), test: wildcard(pattern.replace(/^!/, '')) }));
+  const patterns = hosts.split(',').map((pattern) => ({ negated: pattern.startsWith('!'), names: wildcard(pattern.replace(/^!/, '')) }));
   return (name) => {
-    const matching = patterns.filter(({ test }) => test.test(name));
+    const matching = patterns.filter(({ names }) => names.test(name));
     return matching.length > 0 && !matching.some(({ negated }) => negated);
   };
-}
-
-/** `*` and `?`, and nothing else, are special. */
-export function wildcard(pattern: string): RegExp {
-  const escaped = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.');
-  return new RegExp(`^${escaped}$`, 'i');
 }
 
 /** A name as ssh_config(5), HashKnownHosts, has it written. @param salt 20 bytes */

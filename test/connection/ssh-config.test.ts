@@ -56,7 +56,8 @@ for (const [what, host, config, more, expected] of CASES) {
 test('Include takes files in, by wildcard too, and the section around it goes on', (t) => {
   writeFileSync(join(folder, 'inc-1.conf'), 'Host web1\n User first\n');
   writeFileSync(join(folder, 'inc-2.conf'), 'Host web1\n Port 2201\n');
-  const result = settings(target('web1', `Host *\n Include ${folder}/inc-*.conf\n ConnectTimeout 3\nHost web1\n User second\n`));
+  for (const other of ['.inc-0.conf', 'INC-0.conf', 'inc-9.conf']) writeFileSync(join(folder, other), 'Host web1\n User other\n Port 1\n');
+  const result = settings(target('web1', `Host *\n Include ${folder}/*inc-[12]*.conf\n ConnectTimeout 3\nHost web1\n User second\n`));
   t.like(result, { user: 'first', port: 2201, connectTimeout: 3 });
 });
 

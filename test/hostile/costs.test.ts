@@ -24,6 +24,8 @@ import { oneLine } from '../../src/report/style.js';
 import { Template } from '../../src/template/compile.js';
 import { spelling } from '../../src/template/hints.js';
 import { ContentError } from '../../src/value/errors.js';
+import { fnmatch } from '../../src/value/glob.js';
+import { hostMatcher } from '../../src/value/host-names.js';
 import { trimmedEnd, withoutEndSlashes } from '../../src/value/text.js';
 import { Source, type Value } from '../../src/value/value.js';
 import { parseYaml } from '../../src/yaml/index.js';
@@ -65,6 +67,9 @@ const CASES: { [what: string]: () => unknown } = {
   '-e: braces that a quote follows': () => parseExtraVars([`a=${many('{{a}}')}"`]),
   'ansible.cfg: blanks': () => parseIni(`[a]\n${blanks}x\na${blanks}b\n`),
   'a host pattern of brackets': () => splitPattern(many('[')),
+  'a shell pattern of stars': () => fnmatch(`${'*a'.repeat(400)}*b`).test(many('a')),
+  'a shell pattern of brackets': () => fnmatch(many('[')).test(many('[')),
+  'known_hosts: stars in a name': () => hostMatcher(`${'*a'.repeat(100)}*b`)('a'.repeat(255)),
   'the first line of a template': () => headerOptions(`a${blanks}:${blanks}x\ry`, here),
   'Jinja: a template of empty lines': () => compileJinja(`${many('\n')}x${many('\n')}{{ "" }}`, 'hostile.j2').render(scopeOf({}), new Reads()),
   'Handlebars: words just short enough': () => new Template(`${'x'.repeat(1999)} `.repeat(50), 'hostile.hbs', () => () => assert()),

@@ -4,7 +4,6 @@ import { chmod, mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { find } from '../../src/modules/find.js';
-import { fnmatch } from '../../src/expression/index.js';
 import { converge, inShells, look, type Place } from './harness.js';
 
 interface Result {
@@ -20,14 +19,6 @@ async function tree(place: Place): Promise<void> {
   for (const folder of ['a/b/c/d', 'e/f/g/h']) await mkdir(join(place.dir, folder), { recursive: true });
   for (const file of ['a/1.txt', 'a/b/2.jpg', 'a/b/c/3', 'a/b/c/d/4.xml', 'e/5.json', 'e/f/6.swp', 'e/f/g/7.img', 'e/f/g/h/8.ogg']) await writeFile(join(place.dir, file), 'data');
 }
-
-test('shell patterns', (t) => {
-  const cases: [string, string, boolean][] = [
-    ['*.txt', '.a.txt', true], ['a?c', 'abc', true], ['a?c', 'aüc', true], ['[!a]b', 'ab', false], ['[!a]b', 'cb', true], ['[a-c]x', 'bx', true],
-    ['[]]x', ']x', true], ['[x', '[x', true], ['a.b', 'axb', false], ['*', 'a\nb', true], ['[^a]', '^', true], ['a\\*', 'a\\b', true],
-  ];
-  for (const [pattern, name, fits] of cases) t.is(fnmatch(pattern).test(name), fits, `${pattern} ${name}`);
-});
 
 inShells(test, 'names, kinds, depth, order and limit', async (t, place) => {
   await tree(place);
