@@ -18,7 +18,7 @@ export const loginParams = {
   login_unix_socket: path('Socket of the server; found by itself for localhost.').optional(),
   config_file: path('Option file on the host whose [client] section is read.').default('~/.my.cnf'),
   connect_timeout: int('Seconds until a login is given up.').default(30),
-  ca_cert: path("File on the host with the authority that the server's certificate must come from; with one of the four that follow TLS is used, by a socket too.").meta({ aliases: ['ssl_ca'] }).optional(),
+  ca_cert: path("File on the host with the authority that the server's certificate must come from. With one of these four TLS is used, by a socket too.").meta({ aliases: ['ssl_ca'] }).optional(),
   client_cert: path('File on the host with a certificate that is shown to the server.').meta({ aliases: ['ssl_cert'] }).optional(),
   client_key: path('File on the host with the key of client_cert, where that file does not hold it.').meta({ aliases: ['ssl_key'] }).optional(),
   check_hostname: bool('Whether the certificate must name login_host (localhost, by a socket): so with ca_cert, unless said otherwise. Without ca_cert nothing is checked.').optional(),

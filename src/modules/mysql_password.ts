@@ -14,7 +14,21 @@ export function passwordMatches(plugin: string, stored: string, password: string
     if (!match) return false;
     return sha256Crypt(Buffer.from(password), Buffer.from(match[2]!, 'latin1'), parseInt(match[1]!, 16) * 1000) === match[3];
   }
+  if (plugin === 'sha256_password') {
+    if (password === '' || stored === '') return password === stored;
+    const match = /^\$5\$([\s\S]{20})\$([\s\S]{43})$/.exec(stored);
+    return match !== null && sha256Crypt(Buffer.from(password), Buffer.from(match[1]!, 'latin1'), 5000) === match[2];
+  }
   return undefined;
+}
+
+/** The plugins whose hash can be made with a salt of one's own. */
+export const SALTED = ['caching_sha2_password', 'sha256_password'] as const;
+
+/** What a server keeps for a password. @param salt of 20 bytes; each plugin has its own form around it */
+export function saltedHash(plugin: (typeof SALTED)[number], password: string, salt: string): string {
+  const digest = sha256Crypt(Buffer.from(password), Buffer.from(salt), 5000);
+  return plugin === 'sha256_password' ? `$5$${salt}$${digest}` : `$A$005$${salt}${digest}`;
 }
 
 /** `*` and SHA1(SHA1(password)); an empty password has an empty hash. */

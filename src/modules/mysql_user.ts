@@ -2,8 +2,9 @@ import type { z } from 'zod';
 import { defineSession, ModuleError, type Change } from './module.js';
 import { connectMysql, loginParams, runAll, sessionVars, setSession, SKIP_BINLOG, type Row, type Session } from './mysql.js';
 import type { Dialect } from './mysql_dialect.js';
+import { attributeStatements, checkAttributes, differingAttributes, mergedAttributes, readAttributes, type Attributes } from './mysql_attributes.js';
 import { checkPrivileges, grant, parseGrants, parsePriv, revoke, type Grants } from './mysql_grants.js';
-import { passwordMatches } from './mysql_password.js';
+import { passwordMatches, SALTED, saltedHash } from './mysql_password.js';
 import { hidden, joinSql, rawSql, sql, type Sql } from './mysql_sql.js';
 import { asksStanding, readStanding, standingChanges, standingClauses, standingParams, type Standing } from './mysql_standing.js';
 import { any, bool, choice, dict, params, secret, str } from './params.js';
@@ -18,6 +19,8 @@ interface Account {
   grants: Grants;
   /** Where it matters. */
   standing: Standing | undefined;
+  /** Empty where none are asked for. */
+  attributes: Attributes;
 }
 
 interface Observed {
@@ -44,6 +47,8 @@ const spec = params({
   plugin: str('Authentication plugin.').optional(),
   plugin_hash_string: secret('Hash for the plugin.').meta({ aliases: ['plugin_hash'], description: 'Hash for the plugin.', secret: true, title: 'str' }).optional(),
   plugin_auth_string: secret('Clear text for the plugin.').meta({ aliases: ['plugin_auth'], description: 'Clear text for the plugin.', secret: true, title: 'str' }).optional(),
+  salt: str('20 characters the hash of plugin_auth_string is made with (caching_sha2_password, sha256_password), so that it is the same on every server.').optional(),
+  attributes: dict('Attributes MySQL keeps beside the account; null takes one away, others stay.').optional(),
   priv: any('Privileges: "db.table:PRIV1,PRIV2/…" or a dict of table and privileges.').optional(),
   column_case_sensitive: bool('Taken for compatibility: columns are granted as they are written.').optional(),
   append_privs: bool('Other privileges the account has are left to it.').default(false),
@@ -56,6 +61,13 @@ const spec = params({
   force_context: bool('Works in the database mysql, for servers that filter their binary log by database.').default(false),
   check_implicit_admin: bool('Tries root without a password first.').default(false),
   ...loginParams,
+}).check((context) => {
+  const { salt, plugin, plugin_auth_string } = context.value;
+  const issue = (message: string): void => void context.issues.push({ code: 'custom', message, input: salt, path: ['salt'] });
+  if (salt === undefined) return;
+  if (plugin_auth_string === undefined) issue('salt requires plugin_auth_string');
+  if (Buffer.byteLength(salt) !== 20 || salt.length !== 20) issue('salt must be 20 characters long, of ASCII');
+  if (!isSalted(plugin)) issue('salt requires caching_sha2_password or sha256_password plugin');
 });
 type Args = z.output<typeof spec>;
 
@@ -63,7 +75,7 @@ export default defineSession<typeof spec, Session, Observed>({
   name: 'mysql_user',
   summary: 'Manages accounts of a MySQL or MariaDB server, their passwords and privileges.',
   params: spec,
-  returns: { user: 'The account.', queries: 'The statements that were run, without passwords.', password_changed: 'Whether a password was set.' },
+  returns: { user: 'The account.', queries: 'The statements that were run, without passwords.', password_changed: 'Whether a password was set.', attributes: 'Attributes of the account, where they are among the parameters; null where there are none.' },
   examples: ['- mysql_user:\n    name: shop\n    host: 198.18.0.%\n    password: "{{ shop_password }}"\n    priv: "shop.*:SELECT,INSERT,UPDATE,DELETE"\n'],
   async connect(wanted, channel) {
     if (wanted.append_privs && wanted.subtract_privs) throw new ModuleError('append_privs and subtract_privs exclude each other');
@@ -77,6 +89,7 @@ export default defineSession<typeof spec, Session, Observed>({
   },
   close: (session) => session.close(),
   async inspect(wanted, session) {
+    checkAttributes(session, wanted.attributes);
     const all = await session.run(sql`SELECT Host AS host, plugin, HEX(authentication_string) AS auth, ssl_type, ssl_cipher, x509_issuer, x509_subject,
 max_questions, max_updates, max_connections, max_user_connections FROM mysql.user WHERE User = ${wanted.name}`);
     const rows = all.rows.filter(({ host }) => wanted.host_all || sameHost(String(host), wanted.host));
@@ -93,6 +106,7 @@ max_questions, max_updates, max_connections, max_user_connections FROM mysql.use
         limits: Object.fromEntries(Object.entries(LIMITS).map(([name, column]) => [name, Number(row[column])])),
         grants: parseGrants(grants, version),
         standing: asksStanding(wanted) ? readStanding(String(Object.values((await session.run(sql`SHOW CREATE USER ${wanted.name}@${host}`)).rows[0]!)[0])) : undefined,
+        attributes: wanted.attributes === undefined ? {} : await readAttributes(session, wanted.name, host),
       });
     }
     const grants = wanted.priv === undefined || wanted.priv === null ? undefined : parsePriv(wanted.priv, version);
@@ -108,6 +122,7 @@ max_questions, max_updates, max_connections, max_user_connections FROM mysql.use
       ...(wanted.tls_requires && !sameTls(tlsWanted(wanted.tls_requires), account.tls) ? [{ field: `${account.host}: tls_requires`, from: account.tls, to: tlsWanted(wanted.tls_requires) }] : []),
       ...limitChanges(wanted, account),
       ...standingChanges(wanted, account.host, account.standing),
+      ...attributeChanges(wanted, account),
       ...grantChanges(wanted, account.grants, grants, account.host),
     ]);
   },
@@ -119,8 +134,23 @@ max_questions, max_updates, max_connections, max_user_connections FROM mysql.use
     const queries = await runAll(session, statements);
     return { queries, password_changed: changes.some(({ field, secret: masked }) => masked === true || field === 'account') && credentials(wanted) };
   },
-  result: (wanted, _observed, applied) => ({ user: wanted.name, queries: [], password_changed: false, ...applied }),
+  result: (wanted, { accounts }, applied) => ({ user: wanted.name, queries: [], password_changed: false, ...(wanted.attributes && { attributes: attributesResult(wanted, accounts) }), ...applied }),
 });
+
+function isSalted(plugin: string | undefined): plugin is (typeof SALTED)[number] {
+  return (SALTED as readonly (string | undefined)[]).includes(plugin);
+}
+
+function attributeChanges({ attributes }: Args, { host, attributes: has }: Account): Change[] {
+  return Object.entries(differingAttributes(attributes, has)).map(([name, value]) => ({ field: `${host}: attributes.${name}`, from: has[name] ?? null, to: value ?? null }));
+}
+
+/** The attributes as they are, or will be. */
+function attributesResult({ attributes, state }: Args, accounts: readonly Account[]): Attributes | null {
+  const has = accounts.at(-1)?.attributes ?? {};
+  const result = state === 'absent' ? {} : mergedAttributes(has, differingAttributes(attributes, has));
+  return Object.keys(result).length > 0 ? result : null;
+}
 
 function passwordChanges(wanted: Args, { host, plugin, stored }: Account): Change[] {
   const field = `${host}: password`;
@@ -130,6 +160,7 @@ function passwordChanges(wanted: Args, { host, plugin, stored }: Account): Chang
     if (wanted.plugin !== plugin) return [{ field: `${host}: plugin`, from: plugin, to: wanted.plugin }];
     if (wanted.plugin_hash_string !== undefined) return wanted.plugin_hash_string === stored ? [] : [change];
     if (wanted.plugin_auth_string === undefined) return [];
+    if (wanted.salt !== undefined && isSalted(plugin)) return saltedHash(plugin, wanted.plugin_auth_string, wanted.salt) === stored ? [] : [change];
     return matches(plugin, stored, wanted.plugin_auth_string, wanted.name) ? [] : [change];
   }
   if (wanted.password === undefined) return [];
@@ -208,6 +239,7 @@ async function creation(wanted: Args, session: Session, { wanted: grants, dialec
   return [
     joinSql([sql`CREATE USER ${account}`, secretPart, ...clauses(wanted), ...standingClauses(wanted)], ' '),
     ...(wanted.subtract_privs ? [] : grantStatements(wanted, new Map(), grants, account, dialect)),
+    ...attributeStatements(account, differingAttributes(wanted.attributes, {})),
   ];
 }
 
@@ -218,16 +250,17 @@ function alteration(wanted: Args, account: Account, { wanted: grants, dialect }:
   const others = mine.some(({ field }) => field.endsWith('tls_requires') || Object.keys(LIMITS).some((limit) => field.endsWith(limit))) ? clauses(wanted) : [];
   const standing = mine.some(({ field }) => field.endsWith(': locked') || field.endsWith(': password_expire')) ? standingClauses(wanted) : [];
   const altered = [...identified, ...others, ...standing].filter((part) => part.text !== '');
-  return [...(altered.length > 0 ? [joinSql([sql`ALTER USER ${name}`, ...altered], ' ')] : []), ...grantStatements(wanted, account.grants, grants, name, dialect)];
+  return [...(altered.length > 0 ? [joinSql([sql`ALTER USER ${name}`, ...altered], ' ')] : []), ...grantStatements(wanted, account.grants, grants, name, dialect), ...attributeStatements(name, differingAttributes(wanted.attributes, account.attributes))];
 }
 
 function credentials({ password, plugin }: Args): boolean {
   return password !== undefined || plugin !== undefined;
 }
 
-function identification({ password, encrypted, plugin, plugin_hash_string, plugin_auth_string }: Args, dialect: Dialect): Sql {
+function identification({ password, encrypted, plugin, plugin_hash_string, plugin_auth_string, salt }: Args, dialect: Dialect): Sql {
   if (plugin !== undefined) {
     if (plugin_hash_string !== undefined) return withHash(dialect, plugin, plugin_hash_string);
+    if (salt !== undefined && plugin_auth_string !== undefined && isSalted(plugin)) return withHash(dialect, plugin, saltedHash(plugin, plugin_auth_string, salt));
     const by = dialect.version.flavor === 'mysql' ? sql`BY ${hidden(plugin_auth_string ?? '')}` : sql`USING PASSWORD(${hidden(plugin_auth_string ?? '')})`;
     return joinSql([rawSql(dialect.identified.with), word(plugin), plugin_auth_string === undefined ? rawSql('') : by], ' ');
   }

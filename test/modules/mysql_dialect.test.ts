@@ -4,7 +4,8 @@ import { need } from '../connection/shells.js';
 import { dialect, parseVersion } from '../../src/modules/mysql_dialect.js';
 import { parseGrants } from '../../src/modules/mysql_grants.js';
 import mysqlReplication from '../../src/modules/mysql_replication.js';
-import { nativeHash, passwordMatches, sha256Crypt } from '../../src/modules/mysql_password.js';
+import mysqlUser from '../../src/modules/mysql_user.js';
+import { nativeHash, passwordMatches, saltedHash, sha256Crypt } from '../../src/modules/mysql_password.js';
 
 const STATEMENTS: [version: string, replicaStatus: string, primaryStatus: string, change: string, resetPrimary: string][] = [
   ['5.7.44-log', 'SHOW SLAVE STATUS', 'SHOW MASTER STATUS', 'CHANGE MASTER TO', 'RESET MASTER'],
@@ -84,4 +85,48 @@ test('password hashes', (t) => {
   t.true(passwordMatches('caching_sha2_password', stored, 'secret'));
   t.false(passwordMatches('caching_sha2_password', stored, 'other'));
   t.is(passwordMatches('ed25519', 'x', 'y'), undefined);
+  for (const plugin of ['caching_sha2_password', 'sha256_password'] as const) {
+    t.true(passwordMatches(plugin, saltedHash(plugin, 'secret', 'abcdefghijklmnopqrst'), 'secret'));
+    t.false(passwordMatches(plugin, saltedHash(plugin, 'secret', 'abcdefghijklmnopqrst'), 'other'));
+  }
+});
+
+test('salt and attributes of an account, as MySQL takes them', async (t) => {
+  const salt = "1234567890abcdefgh'j";
+  const given = { name: 'bob', plugin: 'caching_sha2_password', plugin_auth_string: 'secret', salt, attributes: { team: 'web', gone: null, nested: { a: [1] } } };
+  /** A server that holds this account, or none; it keeps what it was told. */
+  const ask = async (account: { stored: string; attribute: string | null } | undefined, args: object, version = '8.4.3') => {
+    const told: { text: string; shown: string }[] = [];
+    const run = async ({ text, shown }: { text: string; shown: string }) => {
+      told.push({ text, shown });
+      if (text.includes('USER_ATTRIBUTES')) return { rows: [{ attribute: account?.attribute }], affected: 0 };
+      if (text.startsWith('SELECT Host') && account) return { rows: [{ host: 'localhost', plugin: 'caching_sha2_password', auth: Buffer.from(account.stored).toString('hex') }], affected: 0 };
+      return { rows: [], affected: 0 };
+    };
+    const session = { dialect: dialect(parseVersion(version)), run, close: async () => undefined };
+    const wanted = mysqlUser.params.parse(args);
+    const observed = await mysqlUser.inspect(wanted, session);
+    const changes = mysqlUser.compare(wanted, observed);
+    told.splice(0);
+    if (changes.length > 0) await mysqlUser.apply(wanted, session, observed, changes);
+    return { changes: changes.map(({ field }) => field), told, attributes: mysqlUser.result(wanted, observed).attributes };
+  };
+  const stored = saltedHash('caching_sha2_password', 'secret', salt);
+  t.regex(stored, /^\$A\$005\$1234567890abcdefgh'j.{43}$/);
+  const made = await ask(undefined, given);
+  t.deepEqual(made.told.map(({ text }) => text), [
+    `CREATE USER 'bob'@'localhost' IDENTIFIED WITH caching_sha2_password AS '${stored.replace("'", "\\'")}'`,
+    String.raw`ALTER USER 'bob'@'localhost' ATTRIBUTE '{\"team\":\"web\",\"nested\":{\"a\":[1]}}'`,
+  ]);
+  t.false(made.told.some(({ shown }) => shown.includes('$A$')));
+  t.deepEqual(made.attributes, { team: 'web', nested: { a: [1] } });
+  // It is as it should be, and what others said of it stays.
+  const right = await ask({ stored, attribute: '{"nested": {"a": [1]}, "team": "web", "other": 1}' }, given);
+  t.deepEqual([right.changes, right.attributes], [[], { team: 'web', nested: { a: [1] }, other: 1 }]);
+  const differs = await ask({ stored: saltedHash('caching_sha2_password', 'secret', '1234567890abcdefghij'), attribute: '{"gone": 1, "team": "db"}' }, given);
+  t.deepEqual(differs.changes, ['localhost: password', 'localhost: attributes.team', 'localhost: attributes.gone', 'localhost: attributes.nested']);
+  t.is(differs.told[1]!.text, String.raw`ALTER USER 'bob'@'localhost' ATTRIBUTE '{\"team\":\"web\",\"gone\":null,\"nested\":{\"a\":[1]}}'`);
+  t.is((await ask({ stored, attribute: null }, { name: 'bob', attributes: {} })).attributes, null);
+  await t.throwsAsync(ask(undefined, given, '10.11.6-MariaDB'), { message: /10\.11\.6.*does not support user attributes/ });
+  for (const [wrong, message] of [[{ salt: 'short' }, /20 characters/], [{ plugin: 'ed25519' }, /requires caching_sha2_password/], [{ plugin_auth_string: undefined }, /requires plugin_auth_string/]] as const) t.throws(() => mysqlUser.params.parse({ ...given, ...wrong }), { message });
 });
