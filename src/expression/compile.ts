@@ -13,7 +13,7 @@ import { GrammarError } from './lexer.js';
 import { arithmetic, negate } from './arithmetic.js';
 import { compare, contains, equals, keyOf, numeric, read, str, truthy, typeName } from './python.js';
 import type { Block } from './pages.js';
-import { find, invoke, unknownName, type Entry, type Table } from './registry.js';
+import { invoke, named, type Entry, type Table, type What } from './registry.js';
 import { tracked, untracked } from './secrecy.js';
 import { TESTS } from './tests.js';
 import { asPart, defined, fail, Failure, Undefined, type Result } from './undefined.js';
@@ -23,9 +23,16 @@ export type Eval = (frame: Frame) => Result;
 /** A macro of a template. */
 export class MacroFunction extends Callable {}
 
+/** What is to be said of a text that is in order: it uses what is deprecated. */
+export interface Remark {
+  message: string;
+  origin: Origin;
+}
+
 /** What is known while one text is compiled. */
 export class Context {
   readonly mentions = new Set<string>();
+  readonly remarks: Remark[] = [];
   /** Names the template sets itself, innermost last. */
   readonly scopes: Set<string>[] = [];
   /** Whether a method is called that changes its list or dict: variables of the scope are copied then. */
@@ -54,6 +61,11 @@ export class Context {
     } catch (error) {
       throw this.placed(error, at);
     }
+  }
+
+  /** The filter, test or lookup that a name at a place means. */
+  named<Answer>(what: What, name: string, entries: Table<Answer>, at: number): Entry<Answer> {
+    return this.check(at, () => named(what, name, entries, (message) => this.remarks.push({ message, origin: this.place(at) })));
   }
 
   placed(error: unknown, at: number): unknown {
@@ -284,7 +296,7 @@ function compileArguments(args: Arguments, context: Context): CompiledArguments 
 }
 
 export function compileFilter(of: Eval, use: FilterUse, context: Context): Eval {
-  const entry = context.check(use.at, () => find(FILTERS, use.name) ?? unknownName('filter', use.name, FILTERS));
+  const entry = context.named('filter', use.name, FILTERS, use.at);
   const args = compileArguments(use.args, context);
   const place = () => context.place(use.at);
   checkNamedFunction(use, context);
@@ -313,12 +325,12 @@ function checkNamedFunction(use: FilterUse, context: Context): void {
   const argument = position === undefined ? undefined : use.args.positional[position];
   if (argument?.kind !== 'constant' || typeof argument.value !== 'string') return;
   const name = argument.value;
-  const entries: Table<unknown> = use.name === 'map' ? FILTERS : TESTS;
-  context.check(argument.at, () => find(entries, name) ?? unknownName(use.name === 'map' ? 'filter' : 'test', name, entries));
+  if (use.name === 'map') context.named('filter', name, FILTERS, argument.at);
+  else context.named('test', name, TESTS, argument.at);
 }
 
 function compileTest(node: Node & { kind: 'test' }, context: Context): Eval {
-  const entry: Entry<boolean> = context.check(node.at, () => find(TESTS, node.name) ?? unknownName('test', node.name, TESTS));
+  const entry = context.named('test', node.name, TESTS, node.at);
   const of = compileNode(node.of, context);
   const args = compileArguments(node.args, context);
   return context.guard(node.at, (frame) => {
@@ -334,10 +346,7 @@ function compileCall(node: Node & { kind: 'call' }, context: Context): Eval {
   const { of } = node;
   if (of.kind === 'name' && /^(?:lookup|query|q)$/.test(of.name)) {
     const first = node.args.positional[0];
-    if (first?.kind === 'constant' && typeof first.value === 'string') {
-      const name = first.value;
-      context.check(first.at, () => find(LOOKUPS, name) ?? unknownName('lookup', name, LOOKUPS));
-    }
+    if (first?.kind === 'constant' && typeof first.value === 'string') context.named('lookup', first.value, LOOKUPS, first.at);
   }
   const callee = compileNode(of, context);
   return context.guard(node.at, (frame) => {

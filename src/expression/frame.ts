@@ -2,7 +2,7 @@ import type { Value } from '../value/value.js';
 import { FILTERS } from './filters/index.js';
 import type { Record, Scope } from './index.js';
 import type { Rendering } from './pages.js';
-import { find, invoke, unknownName, type Env } from './registry.js';
+import { invoke, named as entryNamed, type Env } from './registry.js';
 import { tracked, untracked } from './secrecy.js';
 import { TESTS } from './tests.js';
 import type { Result } from './undefined.js';
@@ -42,12 +42,12 @@ export class Frame implements Env {
   }
 
   filter(name: string, args: Result[], named: Map<string, Value>): Result {
-    const entry = find(FILTERS, name) ?? unknownName('filter', name, FILTERS);
+    const entry = entryNamed('filter', name, FILTERS);
     return tracked(() => invoke(entry, 'filter', this, args, named));
   }
 
   test(name: string, args: Result[], named: Map<string, Value>): boolean {
-    const entry = find(TESTS, name) ?? unknownName('test', name, TESTS);
+    const entry = entryNamed('test', name, TESTS);
     return untracked(() => invoke(entry, 'test', this, args, named));
   }
 }

@@ -6,7 +6,7 @@ import { bind, signature } from './binding.js';
 import { LOOKUPS } from './lookups.js';
 import { pairs } from './methods.js';
 import { asInt, iterate, keyOf, read, str, truthy } from './python.js';
-import { find, invoke, unknownName, type Env } from './registry.js';
+import { invoke, named as entryNamed, type Env } from './registry.js';
 import { DateTime } from './dates.js';
 import { fail, Failure, Undefined, type Result } from './undefined.js';
 import { ContentError } from '../value/errors.js';
@@ -92,7 +92,7 @@ function lookup(env: Env, [name, ...terms]: Value[], given: Map<string, Value>, 
 
 /** A lookup by name, with its terms; always gives a list. */
 export function runLookup(env: Env, name: string, terms: Value[], named: Map<string, Value>): Value[] {
-  const entry = find(LOOKUPS, name) ?? unknownName('lookup', name, LOOKUPS);
+  const entry = entryNamed('lookup', name, LOOKUPS);
   env.scope.services.outside?.();
   return invoke(entry, 'lookup', env, [terms], named);
 }

@@ -5,7 +5,7 @@
 import { ContentError, discreetly, UnknownError } from '../value/errors.js';
 import { holdsSecret, holdsSource, Secret, Source, Unknown, type Dict, type Origin, type Value } from '../value/value.js';
 import { placeIn, placeInText } from '../yaml/index.js';
-import { compileNode, Context } from './compile.js';
+import { compileNode, Context, type Remark } from './compile.js';
 import { FILTERS } from './filters/index.js';
 import { Frame } from './frame.js';
 import { LOOKUPS, OMIT, runLookup } from './globals.js';
@@ -98,6 +98,8 @@ export interface Compiled {
   readonly origin: Origin;
   /** Names of variables the text mentions, for static checks. */
   readonly mentions: ReadonlySet<string>;
+  /** What is to be said of it though it is in order. */
+  readonly remarks: readonly Remark[];
   /** It is one expression: its value keeps its type, whatever a text in it looks like. */
   readonly isExpression?: boolean;
   /**
@@ -119,6 +121,7 @@ export interface Template extends Compiled {
 export type FilterFunction = (args: Value[], named: Map<string, Value>, env: { scope: Scope; record: Record }) => Value;
 
 export { addFilter, addLookup, addTest, type OwnFunction, type OwnLookup } from './extend.js';
+export { useRouting } from './registry.js';
 export { pythonRegex, replacement, substitute } from './regex.js';
 export { Failure } from './undefined.js';
 export { templateOptions, type TemplateOptions } from './header.js';
@@ -151,7 +154,7 @@ export function compileExpression(text: string, origin: Origin): Compiled {
     return new ExpressionParser(lexExpression(text)).whole();
   });
   const run = context.check(node.at, () => compileNode(node, context));
-  return { origin, mentions: context.mentions, isExpression: true, evaluate: (scope, record) => finish(run, new Frame(scope, record), record, () => context.place(node.at)) };
+  return { origin, mentions: context.mentions, remarks: context.remarks, isExpression: true, evaluate: (scope, record) => finish(run, new Frame(scope, record), record, () => context.place(node.at)) };
 }
 
 /**
@@ -180,7 +183,7 @@ function compileStatements(text: string, origin: Origin, context: Context, nativ
   const ended = (end: string) => '\n'.repeat(Math.max(0, breaks - trailingBreaks(end)));
   const statements = context.check(0, () => new TemplateParser(lexTemplate(source, { ...lexOptions(options, origin), keepBackslashes: native })).template());
   context.scopes.push(new Set());
-  const { mentions } = context;
+  const { mentions, remarks } = context;
   const [only] = statements;
   const place = () => origin;
   if (native && statements.length === 1 && only!.kind === 'output') {
@@ -194,7 +197,7 @@ function compileStatements(text: string, origin: Origin, context: Context, nativ
       return typeof secret === 'string' ? new Secret(secret + ended(secret)) : value;
     };
     const page: Page = { file: origin.file, options, blocks: context.blocks, body: (frame, out) => void out.write(asPart(run(frame))) };
-    return { origin, mentions, isExpression: true, page, evaluate, render: (scope, record) => rendered(evaluate(scope, record)) };
+    return { origin, mentions, remarks, isExpression: true, page, evaluate, render: (scope, record) => rendered(evaluate(scope, record)) };
   }
   context.setsNames = true;
   const body = context.check(0, () => compileBody(statements, context));
@@ -218,7 +221,7 @@ function compileStatements(text: string, origin: Origin, context: Context, nativ
     return out;
   };
   const evaluate = (scope: Scope, record: Record) => finish((frame) => write(frame).value(), new Frame(scope, record), record, place);
-  return { origin, mentions, page, evaluate, render };
+  return { origin, mentions, remarks, page, evaluate, render };
 }
 
 /** What a template that must not be shown writes into another is secret there too. */
@@ -318,7 +321,7 @@ export function filterNames(): string[] {
 
 /** A filter by name, with or without a collection prefix; undefined where there is none. */
 export function filter(name: string): FilterFunction | undefined {
-  if (!find(FILTERS, name)) return undefined;
+  if (!find('filter', name, FILTERS)) return undefined;
   return (args, named, env) => {
     try {
       return defined(new Frame(env.scope, env.record).filter(name, args, named));
@@ -336,6 +339,19 @@ export function testNames(): string[] {
 /** Names of all lookups. */
 export function lookupNames(): string[] {
   return [...LOOKUPS.keys()];
+}
+
+/**
+ * The lookup that `with_NAME` means, by its name here; undefined where there is none.
+ * @param remark told of a deprecation
+ * @throws ContentError for one that is gone
+ */
+export function lookupNamed(name: string, remark: (message: string) => void): string | undefined {
+  try {
+    return find('lookup', name, LOOKUPS, remark)?.name;
+  } catch (error) {
+    throw error instanceof Failure ? new ContentError(error.message, undefined, error.hint) : error;
+  }
 }
 
 /** Runs a lookup by name, as `with_<name>` does: always a list. @throws ContentError */

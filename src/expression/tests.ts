@@ -79,8 +79,8 @@ const OWN = table<boolean>({
   // Texts are never escaped here.
   'escaped(value)': () => false,
   'callable(value)': (_, value) => value instanceof Callable,
-  'filter(name)': (_, name) => find(FILTERS, str(name)) !== undefined,
-  'test(name)': (_, name): boolean => find(TESTS, str(name)) !== undefined,
+  'filter(name)': (_, name) => find('filter', str(name), FILTERS) !== undefined,
+  'test(name)': (_, name): boolean => find('test', str(name), TESTS) !== undefined,
   'odd(value)': (_, value) => Math.abs(asInt(value, 'odd')) % 2 === 1,
   'even(value)': (_, value) => Math.abs(asInt(value, 'even')) % 2 === 0,
   'divisibleby(value, num)': (_, value, by) => (asInt(by, 'num') === 0 ? fail('divisibleby 0') : asInt(value, 'divisibleby') % asInt(by, 'num') === 0),

@@ -1,7 +1,7 @@
-import { compileExpression, compileText, templateOptions, type TemplateOptions } from '../expression/index.js';
+import { compileExpression, compileText, templateOptions, type Compiled, type TemplateOptions } from '../expression/index.js';
 import { templates } from '../template/index.js';
 import { isDict, Source, type Dict, type Origin, type Value } from '../value/value.js';
-import { complain, display, readVars, type LoadContext } from './context.js';
+import { complain, display, readVars, warn, type LoadContext } from './context.js';
 import { shown } from './keywords.js';
 import { caught } from './problems.js';
 
@@ -23,9 +23,12 @@ export function checkValue(value: Value | undefined, ctx: LoadContext): void {
   }
 }
 
-function attempt(compile: () => unknown, origin: Origin, ctx: LoadContext): void {
+function attempt(compile: () => Pick<Compiled, 'remarks'>, origin: Origin, ctx: LoadContext): void {
   try {
-    compile();
+    for (const { message, origin: place } of compile().remarks) {
+      // A template that several tasks name is looked at for each.
+      if (!ctx.problems.some((each) => each.message === message && each.origin?.file === place.file && each.origin.line === place.line && each.origin.column === place.column)) warn(ctx, message, place);
+    }
   } catch (error) {
     ctx.problems.push(caught(error, origin));
   }

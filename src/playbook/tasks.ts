@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import { describeParams, WHOLE, type Spec } from '../modules/index.js';
-import { lookupNames } from '../expression/index.js';
+import { lookupNamed, lookupNames } from '../expression/index.js';
 import { didYouMean } from '../value/errors.js';
 import { isDict, Secret, Source, type Dict, type Origin, type Value } from '../value/value.js';
 import { keyOrigin, originOf } from '../yaml/index.js';
@@ -327,8 +327,7 @@ function loopOf(dict: Dict, at: Origin, ctx: LoadContext): Task['loop'] {
   if (keys.length > 1) complain(ctx, `a task has one loop, this one has ${keys.map((each) => `"${each}"`).join(' and ')}`, keyPlace(dict, keys[1]!, at));
   const origin = place(dict, key, keyPlace(dict, key, at));
   const value = dict.get(key)!;
-  const how = key === 'loop' ? key : lookupOf(key.replace(/^with_/, ''));
-  if (how !== 'loop' && !lookupNames().includes(how)) complain(ctx, `there is no loop "${key}": "${how}" is no lookup`, keyPlace(dict, key, at), didYouMean(how, lookupNames())?.replace('"', '"with_'));
+  const how = key === 'loop' ? key : lookupOf(key.replace(/^with_/, ''), keyPlace(dict, key, at), ctx);
   if (value === null) complain(ctx, `"${key}" is empty`, keyPlace(dict, key, at), 'give it a list');
   else if (key === 'loop' && !Array.isArray(value) && !(value instanceof Source)) {
     complain(ctx, `"loop" must be a list, not ${shown(value)}`, origin, isDict(value) ? 'write "{{ the_dict | dict2items }}"' : 'write "{{ name }}" for the value of a variable');
@@ -337,9 +336,15 @@ function loopOf(dict: Dict, at: Origin, ctx: LoadContext): Task['loop'] {
 }
 
 /** A lookup by its full name is the one of that name here: `community.general.flattened`. */
-function lookupOf(name: string): string {
-  const short = name.slice(name.lastIndexOf('.') + 1);
-  return lookupNames().includes(name) || !lookupNames().includes(short) ? name : short;
+function lookupOf(name: string, at: Origin, ctx: LoadContext): string {
+  try {
+    const found = lookupNamed(name, (message) => warn(ctx, message, at));
+    if (found !== undefined) return found;
+    complain(ctx, `there is no loop "with_${name}": "${name}" is no lookup`, at, didYouMean(name, lookupNames())?.replace('"', '"with_'));
+  } catch (error) {
+    ctx.problems.push(caught(error, at));
+  }
+  return name;
 }
 
 function loopControl(dict: Dict, at: Origin, ctx: LoadContext): Task['loopControl'] {

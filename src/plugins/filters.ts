@@ -1,6 +1,7 @@
 import { extname, join } from 'node:path';
-import { addFilter, addLookup, addTest, type OwnFunction, type OwnLookup } from '../expression/index.js';
+import { addFilter, addLookup, addTest, useRouting, type OwnFunction, type OwnLookup } from '../expression/index.js';
 import { ContentError } from '../value/errors.js';
+import { findCollection, splitName, type Collection } from './collections.js';
 import { collectionRoots, isFolder, namesIn } from './places.js';
 import { loadScript } from './script.js';
 
@@ -24,6 +25,20 @@ const OTHER = ['action_plugins', 'callback_plugins', 'connection_plugins', 'stra
 const SCRIPT = /^\.[mc]?[jt]s$/;
 const seen = new Set<string>();
 
+/** Folders that were loaded, the newest first: where collections are looked for. */
+let beside: string[] = [];
+/** Collections that were asked for what names mean. */
+const asked = new Map<string, Collection | undefined>();
+
+useRouting((what, written) => {
+  const split = splitName(written.includes('.') ? written : `ansible.builtin.${written}`);
+  // Nothing was loaded: a text is looked at by itself.
+  if (split === undefined || beside.length === 0) return undefined;
+  const { collection, name } = split;
+  if (!asked.has(collection)) asked.set(collection, findCollection(collection, beside));
+  return asked.get(collection)?.route(what, name);
+});
+
 /** Something beside the playbook that is not used. */
 export interface Unused {
   file: string;
@@ -39,6 +54,8 @@ export interface Unused {
  */
 export async function loadPlugins(folder: string): Promise<Unused[]> {
   const unused: Unused[] = [];
+  beside = [folder, ...beside.filter((each) => each !== folder)];
+  asked.clear();
   for (const [name, { exported, add }] of Object.entries(KINDS)) {
     for (const file of await files(join(folder, name), exported, add, '')) {
       unused.push({ file, message: 'Muster runs no Python of its own: these plugins are not there', hint: `write them in JavaScript beside it: export const ${exported} = { name: (…) => … }` });

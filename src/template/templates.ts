@@ -40,8 +40,8 @@ export class Templates {
   }
 
   /** Compiles a template and its partials without rendering: finds what is wrong whatever the values. @throws ContentError */
-  check(path: string, options?: TemplateOptions): void {
-    this.#open(path, options);
+  check(path: string, options?: TemplateOptions): Pick<Jinja, 'remarks'> {
+    return { remarks: (this.#open(path, options) as Partial<Jinja>).remarks ?? [] };
   }
 
   /** A Jinja template that others include, import or extend. @throws ContentError */

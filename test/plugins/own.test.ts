@@ -2,6 +2,7 @@ import { chmodSync, copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { usePlaces } from '../../src/plugins/index.js';
+import type { ContentError } from '../../src/value/errors.js';
 import { Rig } from '../engine/rig.js';
 import { CORE } from './support.js';
 
@@ -186,4 +187,48 @@ test.serial('a binary gets JSON', async (t) => {
   chmodSync(join(rig.folder, 'library/bin'), 0o755);
   t.is((await rig.run()).exitCode, 0);
   t.is(results(rig)[0]!.data['a'], 1);
+});
+
+test.serial('filters, tests and lookups: redirects, what is gone and what is deprecated', async (t) => {
+  const own = 'collections/ansible_collections/my/own';
+  const entry = (name: string, text: string) => `    ${name}: ${text}\n`;
+  const rig = await Rig.make({
+    'hosts.yml': HOSTS,
+    [`${own}/meta/runtime.yml`]: `plugin_routing:
+  filter:
+${entry('big', '{redirect: ansible.builtin.upper}')}${entry('very', '{redirect: my.own.big}')}${entry('aloud', '{redirect: my.other.shout}')}${entry('combine', '{redirect: my.other.shout}')}${entry('older', '{redirect: my.other.shout, deprecation: {warning_text: shout}}')}${entry('lower', '{tombstone: {warning_text: none speaks so}}')}${entry('lost', '{redirect: my.other.python}')}${entry('about', '{redirect: my.own.about}')}  test:
+${entry('whole', '{redirect: ansible.builtin.integer}')}${entry('gone', '{tombstone: {}}')}  lookup:
+${entry('pairs', '{redirect: ansible.builtin.dict}')}${entry('doubled', '{redirect: my.other.twice, deprecation: {warning_text: say twice}}')}${entry('gone', '{tombstone: {warning_text: ask elsewhere}}')}`,
+    'collections/ansible_collections/my/other/plugins/filter/f.js': 'export const filters = { shout: (text) => `${text}!` };\n',
+    'collections/ansible_collections/my/other/plugins/filter/python.py': '',
+    'collections/ansible_collections/my/other/plugins/lookup/l.js': 'export const lookups = { twice: (terms) => [...terms, ...terms] };\n',
+    'templates/t.j2': "{{ 'x' | my.own.older }}\n",
+    'site.yml': play(`- debug: {msg: "{{ ['a' | my.own.big, 'b' | my.own.very, 'c' | my.own.aloud, 'd' | my.own.combine, ['e'] | map('my.own.aloud') | first, 'f' | my.own.upper] }}"}
+- debug: {msg: "{{ [1 is my.own.whole, 'x' is my.own.whole, query('my.own.pairs', {'k': 1})[0].key, query('my.own.doubled', 1)] }}"}
+- debug: {msg: "{{ item.key }}"}
+  with_my.own.pairs: {a: 1}
+- debug: {msg: "{{ item }}"}
+  with_my.own.doubled: [1]
+- debug: {msg: "{{ lookup('template', 't.j2') }}"}
+`),
+  });
+  t.teardown(() => rig.remove());
+  t.is((await rig.run()).exitCode, 0);
+  t.deepEqual(results(rig).map(({ data }) => data['results'] === undefined ? data['msg'] : (data['results'] as { msg: unknown }[]).map(({ msg }) => msg)), [['A', 'B', 'c!', 'd!', 'e!', 'F'], [true, false, 'k', [1, 1]], ['a'], [1, 1], 'x!\n']);
+  t.deepEqual(warnings(rig).sort(), ['the filter "my.own.older" is deprecated: shout', ...Array<string>(2).fill('the lookup "my.own.doubled" is deprecated: say twice')]);
+  for (const [text, message, hint] of [
+    ["{{ 'x' | my.own.lower }}", 'the filter "my.own.lower" is gone', 'none speaks so'],
+    ["{{ 'x' | my.own.lost }}", 'the filter "my.own.lost" is "my.other.python" now, which is not here'],
+    ["{{ 'x' | my.own.about }}", 'the filter "my.own.about" leads round in a circle'],
+    ["{{ 'x' is my.own.gone }}", 'the test "my.own.gone" is gone', 'without a reason given'],
+    ["{{ lookup('my.own.gone') }}", 'the lookup "my.own.gone" is gone', 'ask elsewhere'],
+  ] as const) {
+    await rig.write({ 'site.yml': play(`- debug: {msg: "${text}"}\n`) });
+    const [error] = ((await t.throwsAsync(rig.run())) as AggregateError).errors as ContentError[];
+    t.is(error!.message, message);
+    t.like(error!.origin, { line: 4 });
+    if (hint !== undefined) t.is(error!.hint, hint);
+  }
+  await rig.write({ 'site.yml': play('- debug:\n  with_my.own.gone: [1]\n') });
+  t.regex(((await t.throwsAsync(rig.run())) as AggregateError).errors[0].describe(), /site\.yml:5:7: the lookup "my\.own\.gone" is gone/);
 });
