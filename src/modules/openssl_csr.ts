@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { sh, type Sh } from '../shell/sh.js';
 import { attributeParams, compareAttributes } from './attributes.js';
@@ -15,6 +16,13 @@ const point = params({
   reasons: list('What it is about: key_compromise, ca_compromise, …; all unless given.').optional(),
   crl_issuer: list('Who signs it. (Not supported.)').optional(),
   relative_name: list('Not supported.').optional(),
+});
+
+/** Serial numbers have up to 160 bits: more than a number holds, so digits. */
+const serial = z.union([z.number(), z.string()]).transform((value, context) => {
+  if (/^\s*\+?\d+\s*$/.test(String(value))) return BigInt(String(value).trim().replace('+', '')).toString();
+  context.addIssue({ code: 'custom', message: `"${value}" is not a whole number` });
+  return z.NEVER;
 });
 
 const subjectParts = z.array(z.record(z.string(), z.unknown()));
@@ -51,6 +59,9 @@ const schema = params({
   create_subject_key_identifier: bool('Whether it has an identifier made from the key.').default(false),
   subject_key_identifier: str('The identifier itself: 00:11:22:….').optional(),
   crl_distribution_points: z.array(point).meta({ description: 'Where lists of what was revoked are found.', title: 'list' }).optional(),
+  authority_key_identifier: str('Identifier of the key of the authority that shall sign it: 00:11:22:….').optional(),
+  authority_cert_issuer: list('Who issued the certificate of that authority: DNS:…, dirName:CN=…,O=….').optional(),
+  authority_cert_serial_number: serial.meta({ description: 'The serial number of that certificate.', title: 'int' }).optional(),
   force: bool('Make a new one in any case.').default(false),
   return_content: returnContent,
   backup: bool('Keep the old file under its name with process id and time behind it.').default(false),
@@ -60,6 +71,7 @@ const schema = params({
 }).check((context) => {
   const { state, privatekey_path, privatekey_content } = context.value;
   const issue = (message: string, path: string) => context.issues.push({ code: 'custom', message, input: context.value, path: [path] });
+  if ((context.value.authority_cert_issuer === undefined) !== (context.value.authority_cert_serial_number === undefined)) issue('authority_cert_issuer and authority_cert_serial_number are given together', 'authority_cert_issuer');
   if (state === 'present' && (privatekey_path === undefined) === (privatekey_content === undefined)) issue('give privatekey_path or privatekey_content', 'privatekey_path');
 });
 type Args = (typeof schema)['_zod']['output'];
@@ -176,6 +188,11 @@ function configOf(args: Args, subjects: readonly [string, string][], san: readon
   if (constraints.length > 0) add('nameConstraints', args.name_constraints_critical, constraints.map(([kind, name]) => `${kind};${constraint(name)}`).join(','));
   if (args.create_subject_key_identifier) add('subjectKeyIdentifier', false, 'hash');
   else if (args.subject_key_identifier !== undefined) add('subjectKeyIdentifier', false, plain([args.subject_key_identifier]));
+  const authority = authorityOf(args);
+  if (authority !== undefined) {
+    add('authorityKeyIdentifier', false, 'ASN1:SEQUENCE:authority');
+    sections.push(authority);
+  }
   for (const [i, { full_name, reasons, relative_name, crl_issuer }] of (args.crl_distribution_points ?? []).entries()) {
     if (relative_name || crl_issuer || !full_name) throw new ModuleError('crl_distribution_points takes full_name (and reasons)');
     const words = reasons?.map((reason) => REASONS[reason] ?? reason);
@@ -188,6 +205,65 @@ function configOf(args: Args, subjects: readonly [string, string][], san: readon
     return `${i}.${name} = ${value(text)}`;
   });
   return `[req]\nprompt = no\nstring_mask = utf8only\nutf8 = yes\ndistinguished_name = dn\n${extensions.length > 0 ? 'req_extensions = ext\n' : ''}[dn]\n${parts.join('\n')}\n${extensions.length > 0 ? `[ext]\n${extensions.join('\n')}\n` : ''}${sections.join('')}`;
+}
+
+/** Kinds of names by their number (RFC 5280, 4.2.1.6), and how ASN1_generate_nconf(3ssl) writes them. */
+const GENERAL: { [kind: string]: readonly [number, string] } = { email: [1, 'IA5STRING:'], DNS: [2, 'IA5STRING:'], URI: [6, 'IA5STRING:'], IP: [7, 'FORMAT:HEX,OCTETSTRING:'], RID: [8, 'OID:'] };
+
+/**
+ * Sections with the authority's key identifier (RFC 5280, 4.2.1.1), undefined where none is asked for: openssl makes that extension of a
+ * certificate it knows only, so its parts are spelt out.
+ * @throws ModuleError for what is no identifier or no name
+ */
+function authorityOf({ authority_key_identifier: identifier, authority_cert_issuer: issuer, authority_cert_serial_number: number }: Args): string | undefined {
+  if (identifier === undefined && issuer === undefined) return undefined;
+  const parts: string[] = [];
+  const sections: string[] = [];
+  if (identifier !== undefined) {
+    const digits = identifier.replaceAll(':', '');
+    if (!/^([0-9a-f]{2})+$/i.test(digits)) throw new ModuleError(`authority_key_identifier "${identifier}" is no bytes in hexadecimal; write 00:11:22:…`);
+    parts.push(`key = IMPLICIT:0,FORMAT:HEX,OCTETSTRING:${digits}`);
+  }
+  if (issuer !== undefined) {
+    parts.push('issuer = IMPLICIT:1,SEQUENCE:issuers', `serial = IMPLICIT:2,INTEGER:${number}`);
+    const lines = issuer.map((written, i) => {
+      const [, kind = '', name = ''] = /^([A-Za-z]+):(.+)$/s.exec(written.trim()) ?? [];
+      if (kind === 'dirName') {
+        // As in Ansible the last part stands first (RFC 4514).
+        const names = partsOf(name).reverse();
+        sections.push(`[issuer${i}]\n${names.map((_name, j) => `${j} = SET:issuer${i}_${j}\n`).join('')}`);
+        sections.push(...names.map(([type, text], j) => `[issuer${i}_${j}]\n0 = SEQUENCE:issuer${i}_${j}_0\n[issuer${i}_${j}_0]\ntype = OID:${type}\nvalue = ${/^(C|countryName)$/.test(type) ? 'PRINTABLESTRING' : 'FORMAT:UTF8,UTF8String'}:${value(text)}\n`));
+        return `${i} = EXPLICIT:4,SEQUENCE:issuer${i}`;
+      }
+      const [tag, form] = GENERAL[kind] ?? [];
+      if (tag === undefined) throw new ModuleError(`"${written}" is no name of an issuer; write DNS:…, IP:…, email:…, URI:…, RID:… or dirName:CN=…`);
+      if (kind === 'IP' && isIP(name) === 0) throw new ModuleError(`"${name}" is no address`);
+      return `${i} = IMPLICIT:${tag},${form}${kind === 'IP' ? addressBytes(name) : value(name)}`;
+    });
+    sections.push(`[issuers]\n${lines.join('\n')}\n`);
+  }
+  return `[authority]\n${parts.join('\n')}\n${sections.join('')}`;
+}
+
+/** `CN=a, O=b` or `/CN=a/O=b`, where a backslash takes what follows as it is. @throws ModuleError where a part has no name */
+function partsOf(name: string): [string, string][] {
+  const isSlashed = name.startsWith('/');
+  const parts = (isSlashed ? name.slice(1) : name).match(isSlashed ? /(?:\\.|[^\\/])+/gs : /(?:\\.|[^\\,])+/gs) ?? [];
+  return parts.map((part) => {
+    const [, type, text] = /^ *([A-Za-z0-9.]+) *= *(.+)$/s.exec(part) ?? [];
+    if (type === undefined || text === undefined) throw new ModuleError(`"${name}" is no name of a directory; write CN=…,O=…`);
+    return [type, text.replace(/\\(.)/gs, '$1')];
+  });
+}
+
+/** The bytes of an address in hexadecimal. */
+function addressBytes(address: string): string {
+  if (isIP(address) === 4) return address.split('.').map((part) => Number(part).toString(16).padStart(2, '0')).join('');
+  const url = new URL(`http://[${address}]`).hostname.slice(1, -1);
+  const [head = '', tail] = url.split('::');
+  const groups = (text: string): string[] => (text === '' ? [] : text.split(':'));
+  const [before, after] = [groups(head), groups(tail ?? '')];
+  return [...before, ...Array<string>(8 - before.length - after.length).fill('0'), ...after].map((group) => group.padStart(4, '0')).join('');
 }
 
 /** A subtree of names; of addresses openssl wants the mask in full. */

@@ -1,10 +1,11 @@
-import { sh, type Sh } from '../shell/sh.js';
+import { raw, sh, type Sh } from '../shell/sh.js';
 import { attributeParams, compareAttributes } from './attributes.js';
 import { flagsLook } from './flags.js';
 import { fields, look, seenFields, type Entry } from './look.js';
+import { Secret } from '../value/value.js';
 import { defineModule, ModuleError, type Change } from './module.js';
 import { bool, choice, int, params, path, secret, str } from './params.js';
-import { backend, describeKey, fed, madeResult, makeOrRemove, needsOpenssl } from './openssl.js';
+import { backend, describeKey, fed, madeResult, makeOrRemove, needsOpenssl, telling } from './openssl.js';
 import { unsafeWrites } from './replace_file.js';
 import { touchesFile, undoFile } from './whole_file.js';
 import { hostPath } from './words.js';
@@ -29,6 +30,7 @@ const schema = params({
     'When a new key takes the place of one that is there: where it differs (partial_idempotence), where it cannot be read either (full_idempotence); fail fails instead.',
   ).default('full_idempotence'),
   force: bool('As `regenerate: always`.').default(false),
+  return_content: bool('Whether the result holds the key too, masked wherever it would be shown.').default(false),
   backup: bool('Keep the old file under its name with process id and time behind it.').default(false),
   select_crypto_backend: backend,
   unsafe_writes: unsafeWrites,
@@ -48,6 +50,8 @@ interface Observed {
   /** Why not. */
   fault: string;
   format: 'pkcs1' | 'pkcs8' | undefined;
+  /** The file, where it is to be returned. */
+  content: Secret | undefined;
   isEncrypted: boolean;
 }
 
@@ -59,7 +63,7 @@ export const opensslPrivatekey = defineModule<typeof schema, Observed, Wanted>({
   summary: "Makes private keys, by the host's openssl.",
   params: schema,
   returns: {
-    filename: 'The file.', type: 'Kind of key.', size: 'Bits.', curve: 'Curve of an ECC key.', fingerprint: 'Hashes of the public key: md5, sha1, sha256, sha384, sha512.',
+    filename: 'The file.', type: 'Kind of key.', size: 'Bits.', curve: 'Curve of an ECC key.', fingerprint: 'Hashes of the public key: md5, sha1, sha256, sha384, sha512.', privatekey: 'The key as it stands in the file, with return_content.',
     backup_file: 'Where the old key was kept, when it was.',
   },
   examples: ['- openssl_privatekey:\n    path: /etc/ssl/private/web.key\n    type: ECC\n    curve: secp256r1'],
@@ -69,17 +73,17 @@ if [ $k = file ]; then
   [ -r "$p" ] || { echo "$p: no permission to read it" >&2; exit 1; }
   h=$(grep -m 1 -e '^-----BEGIN' -- "$p"; grep -m 1 '^Proc-Type: 4,ENCRYPTED' -- "$p")
   o=$(${fed([[4, wanted.passphrase ?? '']], sh`openssl pkey -in "$p" -passin fd:4 -pubout 2>&1`)})
-  printf '%s\\000' "$?" "$o" "$h"
-else printf '1\\000\\000\\000'; fi`,
+  printf '%s\\000' "$?" "$o" "$h" "${wanted.return_content ? raw('$(cat -- "$p")') : raw('')}"
+else printf '1\\000\\000\\000\\000'; fi`,
   parse(output, { path }): Observed {
     const all = fields(output, `looking at ${path}`);
-    const [rc, said, head] = all.splice(-3) as [string, string, string];
+    const [rc, said, head, content] = all.splice(-4) as [string, string, string, string];
     const { entries, umask } = seenFields(all, 1, `looking at ${path}`);
     const entry = entries[0]!;
     if (entry.stat && entry.stat.kind !== 'file' && entry.stat.kind !== 'link') throw new ModuleError(`${path} is there and is no regular file but a ${entry.stat.kind}`);
     const isEncrypted = /ENCRYPTED/.test(head);
     const format = /BEGIN (RSA|EC|DSA) PRIVATE KEY/.test(head) ? 'pkcs1' : /BEGIN (ENCRYPTED )?PRIVATE KEY/.test(head) ? 'pkcs8' : undefined;
-    return { entry, umask, publicKey: rc === '0' ? /-----BEGIN PUBLIC KEY-----[^]*-----END PUBLIC KEY-----/.exec(said)?.[0] : undefined, fault: said.trim().split('\n')[0] ?? '', format, isEncrypted };
+    return { entry, umask, publicKey: rc === '0' ? /-----BEGIN PUBLIC KEY-----[^]*-----END PUBLIC KEY-----/.exec(said)?.[0] : undefined, fault: said.trim().split('\n')[0] ?? '', format, content: content === '' ? undefined : new Secret(`${content}\n`), isEncrypted };
   },
   compare(wanted, observed) {
     const { entry, umask } = observed;
@@ -96,10 +100,11 @@ else printf '1\\000\\000\\000'; fi`,
   result(wanted, observed, output) {
     const { entry, publicKey } = observed;
     if (wanted.state === 'absent') return { filename: entry.path };
-    const { publickey, ...rest } = madeResult(entry, output);
+    const { publickey, privatekey, ...rest } = madeResult(entry, output);
+    const content = typeof privatekey === 'string' ? new Secret(privatekey) : observed.content;
     const made = typeof publickey === 'string' ? publickey : publicKey;
     const about = made === undefined ? { type: wanted.type, size: wanted.size } : describeKey(made);
-    return { ...rest, ...about };
+    return { ...rest, ...about, ...(wanted.return_content && content && { privatekey: content }) };
   },
 });
 export default opensslPrivatekey;
@@ -139,5 +144,5 @@ function making(wanted: Wanted, isConverted: boolean): Sh {
   const traditional = formatOf(wanted) === 'pkcs1' ? sh`-traditional` : sh``;
   const encrypted = passphrase === undefined ? sh`` : sh`${`-${cipher === 'auto' ? 'aes256' : cipher}`} -passout fd:4`;
   const write = fed([[4, passphrase]], sh`openssl pkey -in "$d/plain" ${traditional} ${encrypted} -out "$f" 2>>"$d/said"`);
-  return sh`{ (umask 077; ${source} >"$d/plain" 2>"$d/said" && ${write}) && printf 'publickey\\000%s\\000' "$(openssl pkey -in "$d/plain" -pubout)"; }`;
+  return sh`{ (umask 077; ${source} >"$d/plain" 2>"$d/said" && ${write}) && printf 'publickey\\000%s\\000' "$(openssl pkey -in "$d/plain" -pubout)"${telling('privatekey', wanted.return_content)}; }`;
 }

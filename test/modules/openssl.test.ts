@@ -7,6 +7,7 @@ import { opensslCsr } from '../../src/modules/openssl_csr.js';
 import { opensslDhparam } from '../../src/modules/openssl_dhparam.js';
 import { opensslPrivatekey } from '../../src/modules/openssl_privatekey.js';
 import { x509Certificate } from '../../src/modules/x509_certificate.js';
+import type { Secret } from '../../src/value/value.js';
 import { converge, inShells, look, modeOf, type Place } from './harness.js';
 
 /** openssl is no part of busybox: it stands beside its tools. */
@@ -26,6 +27,11 @@ inShells(test, 'private keys are made, told apart, and kept', async (t, place) =
   t.deepEqual([again.changes, again.result['fingerprint']], [[], first.result['fingerprint']]);
   await t.throwsAsync(look(t, place, opensslPrivatekey, { ...rsa, size: 2048, regenerate: 'fail' }), { message: /holds another key: RSA 1024, not RSA 2048/ });
   t.deepEqual((await look(t, place, opensslPrivatekey, { ...rsa, size: 2048, regenerate: 'never' })).changes, []);
+  const told = await converge(t, place, opensslPrivatekey, { ...rsa, return_content: true });
+  t.is((told.result['privatekey'] as Secret).reveal(), await readFile(path, 'utf8'));
+  const made = await converge(t, place, opensslPrivatekey, { path: `${path} too`, size: 1024, return_content: true });
+  t.is((made.result['privatekey'] as Secret).reveal(), await readFile(`${path} too`, 'utf8'));
+  t.false(JSON.stringify([told.result, made.result]).includes('BEGIN RSA'));
   const converted = await converge(t, place, opensslPrivatekey, { ...rsa, format: 'pkcs8', format_mismatch: 'convert' });
   t.deepEqual([converted.changes.map(({ field }) => field), converted.result['fingerprint']], [['format'], first.result['fingerprint']]);
   const ecc = await converge(t, place, opensslPrivatekey, { path, type: 'ECC', curve: 'secp256r1', backup: true });
@@ -85,6 +91,25 @@ inShells(test, 'requests and certificates: signed by themselves and by an author
   await converge(t, place, x509Certificate, { path: at('given.crt'), provider: 'selfsigned', csr_content, privatekey_content: given.privatekey_content });
   t.throws(() => x509Certificate.params.parse({ path: '/x', provider: 'ownca' }), { message: /csr_path/ });
   await t.throwsAsync(look(t, place, opensslCsr, { path: at('x'), privatekey_path: at('nowhere') }), { message: /nowhere/ });
+});
+
+inShells(test, 'a request names the key and the certificate of its authority', async (t, place) => {
+  openssl(place);
+  const at = (name: string): string => join(place.dir, name);
+  await converge(t, place, opensslPrivatekey, { path: at('key'), type: 'Ed25519' });
+  const args = { path: at('csr'), privatekey_path: at('key'), common_name: 'x', authority_key_identifier: '00:11:22:AA' };
+  await converge(t, place, opensslCsr, args);
+  // The SEQUENCE of one [0] with the four bytes.
+  const der = async (): Promise<string> => Buffer.from((await readFile(at('csr'), 'utf8')).replace(/-----.*-----/g, ''), 'base64').toString('hex');
+  t.true((await der()).includes('0603551d230408' + '30068004' + '001122aa'));
+  const issuer = { authority_cert_issuer: ['DNS:ca.example.org', 'IP:192.0.2.1', 'IP:2001:db8::1', 'dirName:CN=Ünser\\, $CA, O = Org,C=DE'], authority_cert_serial_number: '1234567890123456789012345678901234567890' };
+  t.is((await converge(t, place, opensslCsr, { ...args, ...issuer })).changes.length, 1);
+  const bytes = await der();
+  for (const part of ['820e' + Buffer.from('ca.example.org').toString('hex'), '8704c0000201', '871020010db8000000000000000000000001', '8211' + BigInt(issuer.authority_cert_serial_number).toString(16).padStart(34, '0')]) t.true(bytes.includes(part), part);
+  t.true(bytes.includes('06035504061302' + '4445' + '310c300a060355040a0c034f7267' + '3114301206035504030c0b' + Buffer.from('Ünser, $CA').toString('hex')));
+  t.deepEqual((await look(t, place, opensslCsr, { ...args, ...issuer })).changes, []);
+  for (const [wrong, message] of [[{ authority_key_identifier: 'x' }, /no bytes/], [{ ...issuer, authority_cert_issuer: ['CN=x'] }, /no name of an issuer/], [{ ...issuer, authority_cert_issuer: ['dirName:x'] }, /no name of a directory/]] as const) await t.throwsAsync(look(t, place, opensslCsr, { ...args, ...wrong }), { message });
+  t.throws(() => opensslCsr.params.parse({ ...args, authority_cert_serial_number: 1 }), { message: /given together/ });
 });
 
 inShells(test, 'Diffie-Hellman parameters', async (t, place) => {
