@@ -31,6 +31,8 @@ export interface Effect extends Inspection {
 export interface Trip {
   effect: Omit<Effect, 'script'> | undefined;
   inspections: readonly Inspection[];
+  /** No further trip is to be expected: nothing need be ready for one. */
+  isLast?: boolean;
 }
 
 export interface TripResult {

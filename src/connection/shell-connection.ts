@@ -62,7 +62,6 @@ export abstract class ShellConnection implements Connection {
   protected abstract disconnect(): Promise<void>;
 
   warm(): void {
-    // Where nothing takes a round trip nothing is gained.
     if (this.opening === 0 || this.#spares.length > 0) return;
     this.counters.roundTrips += this.opening;
     // Why it cannot be had that trip tells: nobody logs in twice to fail.
@@ -71,6 +70,7 @@ export abstract class ShellConnection implements Connection {
 
   async trip(asked: Trip): Promise<TripResult> {
     const trip: Trip = {
+      ...asked,
       effect: asked.effect && { ...asked.effect, become: this.#needed(asked.effect.become) },
       inspections: asked.inspections.map((inspection) => ({ ...inspection, become: this.#needed(inspection.become) })),
     };
@@ -188,7 +188,7 @@ _kill TERM; for _ in 1 2 3 4 5; do _kill 0 || exit 0; sleep 1; done; _kill KILL`
       });
       remote.stdin.end(script);
       // A host that was only looked at mostly is as it should be. One that is changed is likely to be changed again.
-      if (trip.effect) this.#prepareSpares();
+      if (trip.effect && !trip.isLast) this.#prepareSpares();
       const ended = await Promise.race([done.then(() => undefined), remote.ended]);
       if (!decoder.done) {
         if (ended!.code === null) this.#spares = [];
@@ -214,8 +214,9 @@ _kill TERM; for _ in 1 2 3 4 5; do _kill 0 || exit 0; sleep 1; done; _kill KILL`
     return this.exec(sh`exec /bin/sh`);
   }
 
-  /** A spare that cannot be had is no error: the next trip opens its own. */
+  /** A spare that cannot be had is no error: the next trip opens its own. Where nothing takes a round trip nothing is gained. */
   #prepareSpares(): void {
+    if (this.opening === 0) return;
     while (this.#spares.length < SPARES) this.#spare((forget) => forget());
   }
 

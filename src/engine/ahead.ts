@@ -34,9 +34,11 @@ const MOST_TEXT = 2_000_000;
  */
 export function aheadOf(call: Call): Ahead {
   return async () => {
-    const { run, host } = call;
+    const { run, host, task } = call;
     if (run.options.oneAtATime || run.stopping) return [];
-    return questions(run, host, behind(call), call.frame.play);
+    const asked = await questions(run, host, behind(call), call.frame.play);
+    // Handlers come behind all tasks.
+    return asked ?? (task.notify.length > 0 || host.notified.size > 0 ? [] : undefined);
   };
 }
 
@@ -47,18 +49,21 @@ export function aheadOf(call: Call): Ahead {
 export async function prefetch(run: Run, host: HostRun, frame: Frame): Promise<void> {
   if (run.options.oneAtATime) return;
   for (let depth = 0; depth < 5 && !run.stopping; depth++) {
-    const [first, ...rest] = await questions(run, host, after(run, host, frame), frame.play);
+    const [first, ...rest] = (await questions(run, host, after(run, host, frame), frame.play)) ?? [];
     if (!first) return;
     await first.machine.ask(first.way, first.inspection, () => Promise.resolve(rest));
   }
 }
 
-async function questions(run: Run, host: HostRun, calls: AsyncIterable<Call | AheadQuestion>, play: PlayRun): Promise<AheadQuestion[]> {
+/** Undefined where there are no calls. */
+async function questions(run: Run, host: HostRun, calls: AsyncIterable<Call | AheadQuestion>, play: PlayRun): Promise<AheadQuestion[] | undefined> {
   const asked: AheadQuestion[] = run.pending.questions(play, host);
   // Before they are gathered, facts are taken to be what they were in the last run.
   const speculated: Speculated = { extra: new Map(), facts: run.variables.facts(host.name).size === 0 ? run.factCache.of(host.name) : undefined };
   let text = 0;
+  let isLast = true;
   for await (const next of calls) {
+    isLast = false;
     if (asked.length >= host.window || text >= MOST_TEXT) break;
     // What cannot be told yet is asked when its turn comes, and any mistake in it is told then.
     const question = 'inspection' in next ? next : await questionOf(next, speculated).catch(() => undefined);
@@ -66,7 +71,7 @@ async function questions(run: Run, host: HostRun, calls: AsyncIterable<Call | Ah
     asked.push(question);
     text += question.inspection.script.key.length;
   }
-  return asked;
+  return isLast && asked.length === 0 ? undefined : asked;
 }
 
 /** What a call would ask its machine; undefined where it asks nothing, or cannot be told yet. What it leaves is carried on. */

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { ConnectionError, type Become, type Connection, type Inspection, type Target } from '../connection/connection.js';
+import { ConnectionError, type Become, type Connection, type Inspection, type Target, type Trip } from '../connection/connection.js';
 import type { Output, Step } from '../shell/step.js';
 import type { Semaphore } from './semaphore.js';
 import { Mutex } from './semaphore.js';
@@ -11,8 +11,8 @@ export interface Way {
   environment: Readonly<Record<string, string>>;
 }
 
-/** Inspections of the tasks behind the present one, worked out only when a trip is really made. */
-export type Ahead = () => Promise<AheadQuestion[]>;
+/** Inspections of the tasks behind the present one, worked out only when a trip is really made; undefined where no task is behind it. */
+export type Ahead = () => Promise<AheadQuestion[] | undefined>;
 
 export interface AheadQuestion {
   machine: Machine;
@@ -115,7 +115,7 @@ export class Machine {
   }
 
   /** The questions asked, and those of `ahead` that go the same way. Worked out when the trip is about to begin: a thousand hosts that wait for theirs hold nothing. */
-  #collect(way: Way, asked: readonly Inspection[], ahead: Ahead): Promise<readonly Inspection[]> {
+  #collect(way: Way, asked: readonly Inspection[], ahead: Ahead): Promise<Pick<Trip, 'inspections' | 'isLast'>> {
     // One host after the other: while the next one's are worked out the first can log in, and is at work.
     return this.collecting.run(async () => {
       await turn();
@@ -123,17 +123,18 @@ export class Machine {
     });
   }
 
-  async #collected(way: Way, asked: readonly Inspection[], ahead: Ahead): Promise<readonly Inspection[]> {
+  async #collected(way: Way, asked: readonly Inspection[], ahead: Ahead): Promise<Pick<Trip, 'inspections' | 'isLast'>> {
     const seen = new Set(asked.map((inspection) => questionKey(way, inspection)));
     const inspections = [...asked];
-    for (const question of await ahead()) {
+    const questions = await ahead();
+    for (const question of questions ?? []) {
       if (question.way.connection !== way.connection) continue;
       const key = questionKey(question.way, question.inspection);
       if (seen.has(key)) continue;
       seen.add(key);
       inspections.push(question.inspection);
     }
-    return inspections;
+    return { inspections, isLast: questions === undefined };
   }
 
   #turns(connection: Connection): Mutex {
@@ -151,7 +152,7 @@ export class Machine {
     }
     this.#beforeTheEnd();
     way.connection.warm();
-    const inspections = await this.#collect(way, asked, ahead);
+    const { inspections, isLast } = await this.#collect(way, asked, ahead);
     this.#beforeTheEnd();
     const epoch = this.#epoch;
     try {
@@ -163,6 +164,7 @@ export class Machine {
           ...(effect.onOutput ? { onOutput: effect.onOutput } : {}),
         },
         inspections,
+        isLast,
       });
       const fresh = this.#epoch === epoch;
       if (effect) {

@@ -53,6 +53,14 @@ test('a trip over ssh, twice over one connection', async (t) => {
   t.true(connection.counters.bytesOut > 0 && connection.counters.bytesIn > 0 && connection.counters.connecting > 0);
 });
 
+test('behind the last trip no shell is kept ready', async (t) => {
+  const connection = open(t, targetOf(sshd));
+  await connection.trip({ effect: effect('true'), inspections: [], isLast: true });
+  const { roundTrips } = connection.counters;
+  await connection.trip(ask('true'));
+  t.is(connection.counters.roundTrips, roundTrips + 3);
+});
+
 test('an unknown host key is refused with its fingerprint, accepted and remembered by accept-new', async (t) => {
   const file = join(scratch(t), 'known_hosts');
   const error = await refused(t, targetOf(sshd, { knownHostsFile: file }));
