@@ -12,7 +12,7 @@ const COLLECTIONS: { [collection: string]: readonly string[] } = {
   ],
   'ansible.posix': ['acl', 'at', 'authorized_key', 'firewalld', 'mount', 'seboolean', 'selinux', 'synchronize', 'sysctl'],
   'community.general': ['alternatives', 'archive', 'capabilities', 'cronvar', 'dpkg_divert', 'filesystem', 'git_config', 'haproxy', 'htpasswd', 'ini_file', 'locale_gen', 'make', 'modprobe', 'npm', 'pam_limits', 'sudoers', 'timezone', 'ufw', 'xattr'],
-  'community.crypto': ['openssh_keypair', 'openssl_csr', 'openssl_dhparam', 'openssl_privatekey', 'x509_certificate'],
+  'community.crypto': ['openssh_keypair', 'openssl_csr', 'openssl_dhparam', 'openssl_privatekey', 'openssl_privatekey_info', 'x509_certificate'],
   'community.mysql': ['mysql_db', 'mysql_query', 'mysql_replication', 'mysql_user', 'mysql_variables'],
 };
 

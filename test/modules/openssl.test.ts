@@ -1,11 +1,12 @@
 /** Keys, requests and certificates by the real openssl; what comes out is read by Node's own crypto. */
 import test from 'ava';
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { opensslCsr } from '../../src/modules/openssl_csr.js';
 import { opensslDhparam } from '../../src/modules/openssl_dhparam.js';
 import { opensslPrivatekey } from '../../src/modules/openssl_privatekey.js';
+import { opensslPrivatekeyInfo } from '../../src/modules/openssl_privatekey_info.js';
 import { x509Certificate } from '../../src/modules/x509_certificate.js';
 import type { Secret } from '../../src/value/value.js';
 import { converge, inShells, look, modeOf, type Place } from './harness.js';
@@ -110,6 +111,41 @@ inShells(test, 'a request names the key and the certificate of its authority', a
   t.deepEqual((await look(t, place, opensslCsr, { ...args, ...issuer })).changes, []);
   for (const [wrong, message] of [[{ authority_key_identifier: 'x' }, /no bytes/], [{ ...issuer, authority_cert_issuer: ['CN=x'] }, /no name of an issuer/], [{ ...issuer, authority_cert_issuer: ['dirName:x'] }, /no name of a directory/]] as const) await t.throwsAsync(look(t, place, opensslCsr, { ...args, ...wrong }), { message });
   t.throws(() => opensslCsr.params.parse({ ...args, authority_cert_serial_number: 1 }), { message: /given together/ });
+});
+
+inShells(test, 'a private key is told of', async (t, place) => {
+  openssl(place);
+  const at = (name: string): string => join(place.dir, name);
+  const tell = async (args: object) => (await converge(t, place, opensslPrivatekeyInfo, args)).result as { [name: string]: any };
+  const big = (text: string | undefined): bigint => BigInt(`0x${Buffer.from(text!, 'base64url').toString('hex')}`);
+  await converge(t, place, opensslPrivatekey, { path: at('rsa'), size: 1024, passphrase: "p' w" });
+  const rsa = await tell({ path: at('rsa'), passphrase: "p' w", return_private_key_data: true, check_consistency: true });
+  const jwk = createPrivateKey({ key: await readFile(at('rsa')), passphrase: "p' w" }).export({ format: 'jwk' });
+  t.like(rsa, { can_load_key: true, can_parse_key: true, key_is_consistent: true, type: 'RSA', public_data: { size: 1024, modulus: big(jwk.n), exponent: 65537 } });
+  t.deepEqual(['p', 'q', 'exponent'].map((name) => rsa['private_data'][name].reveal()), [big(jwk.p), big(jwk.q), big(jwk.d)]);
+  t.is(createPublicKey(rsa['public_key']).asymmetricKeyType, 'rsa');
+  t.false(JSON.stringify(rsa['private_data']).includes(String(big(jwk.p))));
+  for (const more of [{}, { passphrase: 'wrong' }]) await t.throwsAsync(tell({ path: at('rsa'), ...more }), { message: /Wrong or empty passphrase/ });
+  await converge(t, place, opensslPrivatekey, { path: at('ecc'), type: 'ECC', curve: 'secp256r1' });
+  const content = await readFile(at('ecc'), 'utf8');
+  const point = createPrivateKey(content).export({ format: 'jwk' });
+  const ecc = await tell({ content, return_private_key_data: true });
+  t.deepEqual([ecc['public_data'], ecc['private_data'].multiplier.reveal(), ecc['key_is_consistent']], [{ curve: 'secp256r1', exponent_size: 256, x: big(point.x), y: big(point.y) }, big(point.d), null]);
+  await t.throwsAsync(tell({ content, passphrase: 'x' }), { message: /is not encrypted/ });
+  await converge(t, place, opensslPrivatekey, { path: at('dsa'), type: 'DSA', size: 1024 });
+  const dsa = await tell({ path: at('dsa'), return_private_key_data: true });
+  const { p, q, g, y, size } = dsa['public_data'];
+  const power = (base: bigint, exponent: bigint): bigint => (exponent === 0n ? 1n : (power((base * base) % p, exponent / 2n) * (exponent % 2n ? base : 1n)) % p);
+  t.deepEqual([size, (p - 1n) % q, power(g, dsa['private_data'].x.reveal())], [1024, 0n, y]);
+  await converge(t, place, opensslPrivatekey, { path: at('ed'), type: 'Ed25519' });
+  t.like(await tell({ path: at('ed'), return_private_key_data: true }), { type: 'Ed25519', public_data: {}, private_data: {} });
+  await writeFile(at('broken'), 'broken');
+  const wrong = createPrivateKey({ key: { ...jwk, d: Buffer.from((big(jwk.d) ^ 6n).toString(16).padStart(256, '0'), 'hex').toString('base64url') }, format: 'jwk' });
+  await writeFile(at('wrong'), wrong.export({ type: 'pkcs8', format: 'pem' }));
+  await t.throwsAsync(tell({ path: at('wrong'), check_consistency: true }), { message: /is not consistent/ });
+  await t.throwsAsync(tell({ path: at('broken') }), { message: /cannot read the key/ });
+  await t.throwsAsync(tell({ path: at('none') }), { message: /Error while reading private key file from disk/ });
+  t.throws(() => opensslPrivatekeyInfo.params.parse({}), { message: /path or content/ });
 });
 
 inShells(test, 'Diffie-Hellman parameters', async (t, place) => {
