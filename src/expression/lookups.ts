@@ -4,7 +4,7 @@ import { basename, isAbsolute, resolve } from 'node:path';
 import { NotAheadError } from '../value/errors.js';
 import { fnmatch } from '../value/glob.js';
 import { localhost } from '../value/host-names.js';
-import { Secret, type Dict, type Value } from '../value/value.js';
+import { Secret, toValue, type Dict, type Value } from '../value/value.js';
 import { opened } from '../vault/index.js';
 import { product, subelements } from './filters/lists.js';
 import { globPaths } from './glob.js';
@@ -69,6 +69,31 @@ function lacking(value: Value, [step, ...rest]: string[]): Value {
   if (rest.length === 0) copy.delete(step);
   else copy.set(step, lacking(copy.get(step)!, rest));
   return copy;
+}
+
+/** Settings of plugins that mean something here: the variables that say them, strongest first, and the setting of the run behind them. */
+const PLUGIN_SETTINGS: { [plugin: string]: { [name: string]: { variables: readonly string[]; setting: string } } } = {
+  'connection ssh': {
+    remote_user: { variables: ['ansible_user', 'ansible_ssh_user'], setting: 'DEFAULT_REMOTE_USER' },
+    port: { variables: ['ansible_port', 'ansible_ssh_port'], setting: 'DEFAULT_REMOTE_PORT' },
+    private_key_file: { variables: ['ansible_ssh_private_key_file', 'ansible_private_key_file'], setting: 'DEFAULT_PRIVATE_KEY_FILE' },
+    timeout: { variables: ['ansible_ssh_timeout', 'ansible_timeout'], setting: 'DEFAULT_TIMEOUT' },
+  },
+  'become sudo': { become_user: { variables: ['ansible_become_user'], setting: 'DEFAULT_BECOME_USER' } },
+  'become su': { become_user: { variables: ['ansible_become_user'], setting: 'DEFAULT_BECOME_USER' } },
+};
+
+/** What a setting of a plugin is for this host, keywords aside, and where it is from: `var: NAME`, or null for settings of the run. */
+function pluginSetting(env: Env, plugin: string, name: string): [Value | undefined, Value] {
+  const known = Object.hasOwn(PLUGIN_SETTINGS, plugin) ? PLUGIN_SETTINGS[plugin]! : fail(`the lookup "config" knows no settings of the plugin "${plugin}"`, `there are some of ${Object.keys(PLUGIN_SETTINGS).join(', ')}`);
+  if (!Object.hasOwn(known, name)) return [undefined, null];
+  const { variables, setting } = known[name]!;
+  for (const variable of variables) {
+    const value = env.scope.get(variable, env.record);
+    // Numbers of INI inventories and of -e are texts.
+    if (value !== undefined) return [(name === 'port' || name === 'timeout') && /^\d{1,9}$/.test(str(value)) ? toValue(Number(str(value))) : value, `var: ${variable}`];
+  }
+  return [env.scope.services.setting?.(setting), null];
 }
 
 const OWN = table<Value[]>({
@@ -136,13 +161,14 @@ const OWN = table<Value[]>({
       if (value !== undefined) return value;
       return options.has('default') ? options.get('default')! : fail(`No variable found with this name: ${str(term)}`, 'give default=…');
     }),
-  'config(_terms, on_missing="error")': (env, terms: Value[], missing) => {
+  'config(_terms, on_missing="error", plugin_type=null, plugin_name=null, show_origin=false)': (env, terms: Value[], missing, type, plugin, origin) => {
+    if ((type === null) !== (plugin === null)) fail('the lookup "config" takes both plugin_type and plugin_name, or neither');
     if (!['error', 'warn', 'skip'].includes(str(missing))) fail(`"on_missing" of the lookup "config" is "${str(missing)}": valid values are error, warn and skip`);
     return terms.flatMap((term): Value[] => {
       if (typeof read(term) !== 'string') fail(`Invalid setting identifier, "${str(term)}" is not a string, it is a ${typeName(term)}`);
-      const value = env.scope.services.setting?.(str(term));
+      const [value, from] = plugin === null ? [env.scope.services.setting?.(str(term)), null] : pluginSetting(env, `${str(type)} ${str(plugin).replace(/^ansible\.builtin\./, '')}`, str(term));
       if (value === undefined && str(missing) === 'error') fail(`Unable to find setting ${str(term)}`, 'only settings that mean something to Muster are here; on_missing="skip" leaves it out');
-      return value === undefined ? [] : [value];
+      return value === undefined ? [] : [truthy(origin) ? [value, from] : value];
     });
   },
   'varnames(_terms)': (env, terms: Value[]) => {

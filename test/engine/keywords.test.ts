@@ -369,12 +369,18 @@ test('lookup config gives the settings of the run by their names in Ansible', as
   tasks:
     - {name: known, debug: {msg: "{{ query('config', 'DEFAULT_FORKS', 'DEFAULT_BECOME_USER', 'DEFAULT_REMOTE_USER', 'HOST_KEY_CHECKING') }}"}}
     - {name: skipped, debug: {msg: "{{ query('config', 'ANSIBLE_NOCOWS', on_missing='skip') }}"}}
+    - {name: of a plugin, vars: {ansible_ssh_port: '2222'}, debug: {msg: "{{ query('config', 'port', 'remote_user', 'pipelining', plugin_type='connection', plugin_name='ssh', on_missing='skip', show_origin=true) + query('config', 'become_user', plugin_type='become', plugin_name='ansible.builtin.sudo') }}"}}
+    - {name: of half a plugin, debug: {msg: "{{ query('config', 'port', plugin_type='connection') }}"}, ignore_errors: true}
+    - {name: with origin, debug: {msg: "{{ query('config', 'DEFAULT_FORKS', show_origin=true)[0][1] is none }}"}}
     - {name: missing, debug: {msg: "{{ lookup('config', 'ANSIBLE_NOCOWS') }}"}, ignore_errors: true}
 `;
   const { data } = await play(t, site);
   t.deepEqual(data('known').msg, [10, 'root', null, true]);
   t.deepEqual(data('skipped').msg, []);
   t.regex(data('missing').msg, /Unable to find setting ANSIBLE_NOCOWS/);
+  t.deepEqual(data('of a plugin').msg, [[2222, 'var: ansible_ssh_port'], [null, null], 'root']);
+  t.regex(data('of half a plugin').msg, /takes both plugin_type and plugin_name, or neither/);
+  t.true(data('with origin').msg);
 });
 
 test('items see what the item before gave, and conditions on a result the number of the attempt', async (t) => {
