@@ -1,11 +1,11 @@
 import { findTaskFile, includePoint, loadRole, loadTaskFile } from '../playbook/index.js';
 import type { Entry, Task } from '../playbook/types.js';
 import { ContentError } from '../value/errors.js';
-import { toPlain, type Dict, type Value } from '../value/value.js';
+import { toPlain, type Dict } from '../value/value.js';
 import { evaluate, holds, truthy } from './evaluate.js';
 import type { HostRun } from './host.js';
 import { argumentsOf, callOf, scopeFor, type Call, type Frame } from './call.js';
-import { loopItems, loopVariables } from './loop.js';
+import { itemsIfAny, loopVariables } from './loop.js';
 import { outcome, outcomeOfError, skipped, told } from './outcome.js';
 import type { Run } from './run.js';
 import { AHEAD, type Speculated } from './scope.js';
@@ -89,7 +89,7 @@ async function wantedOf(call: Call, ahead?: Speculated): Promise<Wanted[]> {
   const { task } = call;
   if (!task.loop) return holds(task.when, scopeFor(call, { ahead })) ? [one(call, ahead)] : [];
   const scope = scopeFor(call, { ahead });
-  const items: Value[] = loopItems(task, scope);
+  const items = itemsIfAny(task, scope) ?? [];
   const wanted: Wanted[] = [];
   for (const [index] of items.entries()) {
     const each: Call = { ...call, loop: loopVariables(task, items, index, scope), index };

@@ -1,8 +1,8 @@
 import { lookupList, Record, type Scope } from '../expression/index.js';
 import type { Task } from '../playbook/types.js';
-import { ContentError } from '../value/errors.js';
+import { ContentError, UndefinedError, UnknownError } from '../value/errors.js';
 import { Source, toPlain, type Dict, type Value } from '../value/value.js';
-import { evaluate, evaluatedData } from './evaluate.js';
+import { evaluate, evaluatedData, holds } from './evaluate.js';
 
 /** The items of a task's loop. @throws ContentError when the loop is not over a list */
 export function loopItems(task: Task, scope: Scope): Value[] {
@@ -20,6 +20,24 @@ export function loopItems(task: Task, scope: Scope): Value[] {
   if (how === 'list' && !Array.isArray(evaluated)) throw new ContentError(`with_list expects a list, not ${describe(evaluated)}`, origin);
   if (how === 'indexed_items' && !Array.isArray(evaluated)) throw new ContentError('with_indexed_items expects a list', origin);
   return lookupList(how, terms, new Map(), { scope, record: new Record() });
+}
+
+/** As loopItems; undefined where the list cannot be told, and does not matter: the condition fails whatever the item is. */
+export function itemsIfAny(task: Task, scope: Scope): Value[] | undefined {
+  try {
+    return loopItems(task, scope);
+  } catch (error) {
+    if ((error instanceof UndefinedError || error instanceof UnknownError) && conditionFails(task, scope)) return undefined;
+    throw error;
+  }
+}
+
+function conditionFails(task: Task, scope: Scope): boolean {
+  try {
+    return !holds(task.when, scope);
+  } catch {
+    return false;
+  }
 }
 
 function describe(value: Value): string {

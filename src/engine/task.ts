@@ -1,8 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { Record, type Scope } from '../expression/index.js';
+import { Record } from '../expression/index.js';
 import type { Task } from '../playbook/types.js';
-import { UndefinedError, UnknownError } from '../value/errors.js';
-import { toPlain, toValue, Unknown, type Dict, type Value } from '../value/value.js';
+import { UndefinedError } from '../value/errors.js';
+import { toPlain, toValue, Unknown, type Dict } from '../value/value.js';
 import { action, happensOnce } from './actions/index.js';
 import { aheadOf, prefetch } from './ahead.js';
 import { callOf, isCheck, isTrue, numberOf, scopeFor, withModule, type Call, type Frame } from './call.js';
@@ -11,7 +11,7 @@ import { cutOff } from './confirm.js';
 import { evaluate, firstFalse, holds } from './evaluate.js';
 import type { HostRun } from './host.js';
 import { censored, destination, hush, moduleJob } from './job.js';
-import { labelOf, loopItems, loopVariables } from './loop.js';
+import { itemsIfAny, labelOf, loopVariables } from './loop.js';
 import { failed, outcome, outcomeOfError, skipped, told, type Outcome } from './outcome.js';
 import { perform } from './perform.js';
 import { ownTask } from './play.js';
@@ -102,15 +102,8 @@ async function onHost(call: Call): Promise<Outcome | undefined> {
   const { run, task, host } = call;
   if (!task.loop) return onItem(call);
   const scope = scopeFor(call);
-  let items: Value[];
-  try {
-    items = loopItems(task, scope);
-  } catch (error) {
-    if (!(error instanceof UndefinedError) && !(error instanceof UnknownError)) throw error;
-    // A condition that does not hold whatever the item is makes the list irrelevant.
-    if (conditionFails(task, scope)) return skipped('the condition does not hold');
-    throw error;
-  }
+  const items = itemsIfAny(task, scope);
+  if (!items) return skipped('the condition does not hold');
   const ignored = task.ignoreUnreachable ?? call.frame.play.play.ignoreUnreachable;
   const results: Outcome[] = [];
   for (const [index, item] of items.entries()) {
@@ -137,14 +130,6 @@ async function onHost(call: Call): Promise<Outcome | undefined> {
   }
   if (items.length > 0 && results.length === 0) return undefined;
   return combined(results);
-}
-
-function conditionFails(task: Task, scope: Scope): boolean {
-  try {
-    return !holds(task.when, scope);
-  } catch {
-    return false;
-  }
 }
 
 /** What a loop gives as a whole: `results`, and the worst of them. */

@@ -103,3 +103,11 @@ test.serial('changes of what is there, and its removal', async (t) => {
   }
   t.is(await pair.on('one', 'hostname; ls /srv; cat /etc/cron.d/muster-test; getent passwd alice bob; getent group crew machines; systemctl --failed --no-legend; dpkg-query -W -f "\\${db:Status-Status}\\n" unzip opendoas 2>/dev/null | grep -x installed; cat /srv/files/lines'), 'one\nfiles\nonce\nport = 1\nsecond = 2');
 });
+
+test.serial('firewalld: the second run changes nothing', async (t) => {
+  const first = await pair.muster('apply', 'firewalld.yml');
+  t.is(first.code, 0, first.told);
+  const second = await pair.muster('apply', 'firewalld.yml');
+  t.is(second.code, 0, second.told);
+  t.deepEqual(second.results('changed'), []);
+});

@@ -375,6 +375,20 @@ test('loops: labels, index, extended variables, registered results', async (t) =
   t.true(rig.statuses().some((line) => / a skipped$/.test(line)));
 });
 
+test('a loop that cannot be told does not matter where the condition fails whatever the item is, also of includes', async (t) => {
+  const { told } = await play(
+    t,
+    `${head}  tasks:
+    - {name: plain, debug: {}, loop: "{{ missing }}", when: missing is defined}
+    - {name: tasks, include_tasks: one.yml, loop: "{{ missing }}", when: missing is defined}
+    - {name: role, include_role: {name: thing}, loop: "{{ missing }}", when: missing is defined}
+    - {name: wanted, include_tasks: one.yml, loop: "{{ missing }}"}
+`,
+    { limit: 'a', files: { 'one.yml': '- debug:\n', 'roles/thing/tasks/main.yml': '- debug:\n' } },
+  );
+  t.deepEqual(told.filter((line) => / a /.test(line)), ['plain a skipped', 'tasks a skipped', 'role a skipped', 'wanted a failed']);
+});
+
 test('includes: tasks by item, roles, and different files for different hosts', async (t) => {
   const { told, read } = await play(
     t,
