@@ -1,5 +1,5 @@
 /** Defaults and conversions. */
-import { Secret } from '../../value/value.js';
+import { Secret, Unknown } from '../../value/value.js';
 import { attribute, Namespace } from '../access.js';
 import { findMethod } from '../methods.js';
 import { iterate, numeric, parseFloatText, parseInteger, read, str, toFloat, toInt, truthy, typeName } from '../python.js';
@@ -38,7 +38,11 @@ export const BASIC = table<Result>({
   'string(value)': (_, value) => str(value),
   'list(value)': (_, value) => [...iterate(value)],
   'type_debug(value)': (_, value) => (value instanceof Secret && value.sealed !== undefined ? 'AnsibleVaultEncryptedUnicode' : typeName(value)),
-  'ternary(value, true_val, false_val, none_val=null)': (_, value, yes, no, none) => (read(value) === null && none !== null ? none : truthy(value) ? yes : no),
+  // What is not chosen need not be defined.
+  '??ternary(value, true_val, false_val, none_val=null)': (_, value: Result, yes: Result, no: Result, none: Result) => {
+    if (value instanceof Undefined || value instanceof Unknown) return value;
+    return read(value) === null && none !== null ? none : truthy(value) ? yes : no;
+  },
   // An attribute and nothing else: a dict's keys are none.
   'attr(value, name)': (_, value, name) => {
     const open = read(value);

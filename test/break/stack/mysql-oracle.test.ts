@@ -103,10 +103,21 @@ const sameAs = async (t: ExecutionContext, primary: string, replica: string) => 
   t.is(await sql(replica, notes), await sql(primary, notes));
 };
 
+/**
+ * On a busy machine the package's own script now and then ends a server that is still initializing (MY-013172, then
+ * MY-010943 in its log). The next run takes up what it left.
+ */
+async function settled(t: ExecutionContext, work: () => ReturnType<typeof apply>): ReturnType<typeof apply> {
+  const ran = await work();
+  if (!/mysql-server package postinst maintainer script subprocess failed/.test(ran.told)) return ran;
+  t.log('the script of the package mysql-server failed: once more');
+  return work();
+}
+
 oracle('a primary with data is copied, and no password is seen on the way', async (t) => {
   const watch = watchProcesses();
   t.teardown(watch);
-  const first = await apply('--limit', 'db1', '--verify', '-vvv', '--diff');
+  const first = await settled(t, () => apply('--limit', 'db1', '--verify', '-vvv', '--diff'));
   done(t, first);
   t.regex(await sql('db1', 'SELECT VERSION()'), /^(8|9)\.(?!.*MariaDB)/);
   await sql(
@@ -122,7 +133,7 @@ oracle('a primary with data is copied, and no password is seen on the way', asyn
     CREATE EVENT daily ON SCHEDULE EVERY 1 DAY DO DELETE FROM log;
     FLUSH BINARY LOGS; PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY`,
   );
-  const second = await apply('--verify', '-vvv', '--diff');
+  const second = await settled(t, () => apply('--verify', '-vvv', '--diff'));
   done(t, second);
   const seen = watch();
 
