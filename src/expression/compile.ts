@@ -350,7 +350,9 @@ function compileCall(node: Node & { kind: 'call' }, context: Context): Eval {
   }
   const callee = compileNode(of, context);
   return context.guard(node.at, (frame) => {
-    const target = defined(callee(frame));
+    const target = callee(frame);
+    // What is undefined stays so when it is called, as in 2.19: `default` behind it serves it.
+    if (target instanceof Undefined) return target;
     const { args: given, named } = args.collect(frame, []);
     const values = given as Value[];
     // What a macro is given may be undefined: it may have a default for it.
