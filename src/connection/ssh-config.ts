@@ -1,8 +1,8 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
-import { basename, dirname, isAbsolute, join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import SSHConfig from 'ssh-config';
-import { fnmatch } from '../value/glob.js';
+import { globPaths } from '../value/glob.js';
 import { ConnectionError, type Target } from './connection.js';
 
 /** How to reach one host, with ssh_config taken into account. */
@@ -124,21 +124,9 @@ function included(path: string, base: string, home: string, depth: number): stri
       const include = /^\s*include[\s=]+(.*)$/i.exec(line);
       if (!include) return line;
       const names = (include[1]!.match(/"[^"]*"|\S+/g) ?? []).map((name) => name.replaceAll('"', '').replace(/^~(?=\/)/, home));
-      return [...names.flatMap((name) => found(isAbsolute(name) ? name : join(base, name))).map((name) => included(name, base, home, depth + 1)), section].join('\n');
+      return [...names.flatMap((name) => globPaths(isAbsolute(name) ? name : join(base, name))).map((name) => included(name, base, home, depth + 1)), section].join('\n');
     })
     .join('\n');
-}
-
-/** Files that match a pattern in its last part, in order; hidden ones only where it begins with a dot (glob(7)). */
-function found(pattern: string): string[] {
-  if (!/[*?[]/.test(pattern)) return [pattern];
-  try {
-    const last = basename(pattern);
-    const glob = fnmatch(last);
-    return readdirSync(dirname(pattern)).filter((name) => glob.test(name) && (last.startsWith('.') || !name.startsWith('.'))).sort().map((name) => join(dirname(pattern), name));
-  } catch {
-    return [];
-  }
 }
 
 function expand(text: string, tokens: Record<string, string>): string {

@@ -7,7 +7,7 @@ import { localhost } from '../value/host-names.js';
 import { Secret, toValue, type Dict, type Value } from '../value/value.js';
 import { opened } from '../vault/index.js';
 import { product, subelements } from './filters/lists.js';
-import { globPaths } from './glob.js';
+import { globPaths } from '../value/glob.js';
 import { templateOptions } from './header.js';
 import { asDict, iterate, read, str, truthy, typeName } from './python.js';
 import { lookupPassword } from './password.js';

@@ -1,3 +1,6 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
 /**
  * Patterns with `*` and `?`, matched without regular expressions: `.*` for each star tries all the ways in which the
  * stars may share a text, so that `*a*a*a*b` on one name of 255 letters took seconds. Here a star that cannot be made to
@@ -92,4 +95,27 @@ function matcher(tokens: readonly Token[]): Glob {
 
 function width(point: number): 1 | 2 {
   return point > 0xffff ? 2 : 1;
+}
+
+/** @param pattern an absolute path; `*`, `?` and `[…]` may stand in every part. Hidden ones fit only where the part begins with a dot (glob(7)). Only files are given, sorted. */
+export function globPaths(pattern: string): string[] {
+  let found = ['/'];
+  for (const part of pattern.split('/').filter((one) => one !== '')) {
+    if (!/[*?[]/.test(part)) {
+      found = found.map((path) => join(path, part));
+      continue;
+    }
+    const glob = fnmatch(part);
+    found = found.flatMap((path) => list(path).filter((name) => glob.test(name) && (part.startsWith('.') || !name.startsWith('.'))).map((name) => join(path, name)));
+  }
+  return found.filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false).sort();
+}
+
+/** None where it cannot be read, as with glob(3). */
+function list(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 }

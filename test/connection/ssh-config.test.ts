@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -59,6 +59,10 @@ test('Include takes files in, by wildcard too, and the section around it goes on
   for (const other of ['.inc-0.conf', 'INC-0.conf', 'inc-9.conf']) writeFileSync(join(folder, other), 'Host web1\n User other\n Port 1\n');
   const result = settings(target('web1', `Host *\n Include ${folder}/*inc-[12]*.conf\n ConnectTimeout 3\nHost web1\n User second\n`));
   t.like(result, { user: 'first', port: 2201, connectTimeout: 3 });
+  // As glob(3) has it, folders may be meant by patterns too.
+  mkdirSync(join(folder, 'more.d'));
+  writeFileSync(join(folder, 'more.d', 'own'), 'User fourth\n');
+  t.is(settings(target('web1', `Include ${folder}/mo*.d/*\n`)).user, 'fourth');
 });
 
 test('arguments of ssh count before the files, and not for a jump host', (t) => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { need } from '../connection/shells.js';
 import { Pair } from './pair.js';
 import type { Outcome } from './stack.js';
@@ -20,6 +20,14 @@ const disk = (host: string) =>
   pair.on(host, String.raw`find / -xdev \( -path /var/log -o -path /run -o -path /var/lib/systemd -o -path /tmp -o -path /var/tmp \) -prune -o -printf '%p %M %U %G %s %T@ %l\n' | sort`);
 /** Changed tasks of a run, each once. */
 const changed = (run: Outcome) => [...new Set(run.results('changed').map(({ task }) => task))];
+
+async function twice(t: ExecutionContext, file: string): Promise<void> {
+  const first = await pair.muster('apply', file);
+  t.is(first.code, 0, first.told);
+  const second = await pair.muster('apply', file);
+  t.is(second.code, 0, second.told);
+  t.deepEqual(second.results('changed'), []);
+}
 
 test.serial('a plan finds what is to be done, and changes nothing', async (t) => {
   const before = await Promise.all(hosts.map(disk));
@@ -64,13 +72,7 @@ test.serial('the system is as it was asked for', async (t) => {
   t.regex(await pair.on('two', 'cat /srv/alice/.ssh/authorized_keys; stat -c "%a %U" /srv/alice/.ssh/authorized_keys /srv/alice/.ssh'), /^no-port-forwarding ssh-ed25519 \S+ from the test\n600 alice\n700 alice$/);
 });
 
-test.serial('settings by modules of the collections: the second run changes nothing', async (t) => {
-  const first = await pair.muster('apply', 'settings.yml');
-  t.is(first.code, 0, first.told);
-  const second = await pair.muster('apply', 'settings.yml');
-  t.is(second.code, 0, second.told);
-  t.deepEqual(second.results('changed'), []);
-});
+test.serial('settings by modules of the collections: the second run changes nothing', (t) => twice(t, 'settings.yml'));
 
 test.serial('what runs, waits and asks; what happens on the controller; every word of meta', async (t) => {
   for (const name of ['first', 'second']) {
@@ -104,10 +106,4 @@ test.serial('changes of what is there, and its removal', async (t) => {
   t.is(await pair.on('one', 'hostname; ls /srv; cat /etc/cron.d/muster-test; getent passwd alice bob; getent group crew machines; systemctl --failed --no-legend; dpkg-query -W -f "\\${db:Status-Status}\\n" unzip opendoas 2>/dev/null | grep -x installed; cat /srv/files/lines'), 'one\nfiles\nonce\nport = 1\nsecond = 2');
 });
 
-test.serial('firewalld: the second run changes nothing', async (t) => {
-  const first = await pair.muster('apply', 'firewalld.yml');
-  t.is(first.code, 0, first.told);
-  const second = await pair.muster('apply', 'firewalld.yml');
-  t.is(second.code, 0, second.told);
-  t.deepEqual(second.results('changed'), []);
-});
+test.serial('firewalld: the second run changes nothing', (t) => twice(t, 'firewalld.yml'));

@@ -6,7 +6,7 @@ import { trimmedEnd } from '../../value/text.js';
 import { iterate, read, str } from '../python.js';
 import { table } from '../registry.js';
 import { fail, type Result } from '../undefined.js';
-import { globPaths } from '../glob.js';
+import { globPaths } from '../../value/glob.js';
 
 /** Python's split: everything behind the last slash is the base, even when it is empty. */
 const split = (path: string) => {
